@@ -1,0 +1,1 @@
+//! Empty: this package only pins the Envoy API (see Cargo.toml).

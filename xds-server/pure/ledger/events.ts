@@ -1,0 +1,103 @@
+/**
+ * What the ledger is told and what it answers. Time is an argument of every step (milliseconds of the brain's
+ * monotonic clock); nothing here reads a clock, draws a random number or does I/O.
+ */
+import type { Plan, TargetName } from '../plan/plan.js';
+import type { Refusal } from '../verdict/refusals.js';
+
+/** Minted by the node when a client connects; 32 hex digits; the same in every check, retry and report. */
+export type ConnectionId = string;
+export type NodeId = string;
+
+/** The server's own number for a session: Postgres backend pid, MySQL connection id. */
+export type ServerId = number;
+
+/** What a node knows about an upstream connection; joins it to the database's own session list. */
+export interface UpstreamFacts {
+  /** Node's side of the upstream connection, as the server sees it unless there is NAT: `10.1.2.3:46418`. */
+  readonly localAddress?: string;
+  /** The server that was dialled: `10.0.0.5:5432`. */
+  readonly remoteAddress?: string;
+  /** Known once login has gone far enough. */
+  readonly serverId?: ServerId;
+}
+
+/** One row of the database's own session list. */
+export interface ObservedSession {
+  readonly serverId: ServerId;
+  /** `address:port` as the server sees its peer; absent for Unix sockets and background workers. */
+  readonly peer?: string;
+}
+
+/** How a session's end was seen by the node. */
+export type EndEvidence =
+  /** The client went before any upstream connection was opened: there is nothing to wait for. */
+  | 'never-opened'
+  /** The server's own FIN was read: the server has already given the slot back (envoy-facts: Telemetry). */
+  | 'server-closed'
+  /** Envoy closed towards the server (RST, kill, time-out): only the database can say when the slot is free. */
+  | 'proxy-closed';
+
+export type LedgerEvent =
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  /** A client asks for leave. `waitedMs`: since its birth on the node, so that a retry does not start anew. */
+  | {
+      readonly kind: 'check';
+      readonly connection: ConnectionId;
+      readonly node: NodeId;
+      readonly service: string;
+      readonly waitedMs: number;
+    }
+  /** The held check was cancelled: the client or its node has gone. */
+  | { readonly kind: 'cancel'; readonly connection: ConnectionId }
+  /** A node reports an open upstream connection, at once when opened and then each interval. */
+  | {
+      readonly kind: 'report';
+      readonly connection: ConnectionId;
+      readonly node: NodeId;
+      readonly service: string;
+      readonly upstream: UpstreamFacts;
+    }
+  | {
+      readonly kind: 'end';
+      readonly connection: ConnectionId;
+      readonly node: NodeId;
+      readonly service: string | undefined;
+      readonly upstream: UpstreamFacts;
+      readonly evidence: EndEvidence;
+    }
+  /** The target's whole session list, asked for at `askedAtMs` (before the query was sent). */
+  | {
+      readonly kind: 'observed';
+      readonly target: TargetName;
+      readonly askedAtMs: number;
+      readonly sessions: readonly ObservedSession[];
+      /** Server ids of the observer's own connections. */
+      readonly own: readonly ServerId[];
+      /** False where the list omits backends that are still logging in (Postgres before 18). */
+      readonly listsLogins: boolean;
+      /** The longest a login may take on the server before it gives up (authentication_timeout, connect_timeout). */
+      readonly loginTimeoutMs: number;
+    }
+  | { readonly kind: 'unobserved'; readonly target: TargetName; readonly problem: string }
+  /** Time has passed; due at `Ledger.nextDeadlineMs()`. */
+  | { readonly kind: 'tick' };
+
+export type LedgerEffect =
+  | {
+      readonly kind: 'grant';
+      readonly connection: ConnectionId;
+      readonly service: string;
+      /** How long the node may still act on it. */
+      readonly ttlMs: number;
+      readonly waitedMs: number;
+    }
+  | {
+      readonly kind: 'refuse';
+      readonly connection: ConnectionId;
+      readonly service: string;
+      readonly refusal: Refusal;
+      readonly waitedMs: number;
+    }
+  /** A slot waits for the database's word: ask for the session list of this target soon. */
+  | { readonly kind: 'observe'; readonly target: TargetName };
