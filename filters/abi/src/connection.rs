@@ -1,0 +1,270 @@
+//! A downstream connection, as a network filter may use it during a callback.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use crate::sys::{self, Bytes, EnvoyPtr, KeyValue};
+
+/// The connection whose callback is running. Cannot outlive it.
+pub struct Connection<'call> {
+    filter: EnvoyPtr,
+    call: PhantomData<&'call Cell<()>>,
+}
+
+/// How to close. <https://github.com/envoyproxy/envoy/blob/v1.40.0/envoy/network/connection.h>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// After everything written has left; waits as long as the client does not read.
+    FlushWrite = 0,
+    /// At once.
+    NoFlush = 1,
+}
+
+/// What happened to the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The client closed it.
+    RemoteClose,
+    /// This side closed it.
+    LocalClose,
+    /// It is ready: after the TLS handshake where there is one.
+    Connected,
+}
+
+impl Event {
+    pub(crate) fn from_abi(event: u32) -> Option<Self> {
+        match event {
+            0 => Some(Self::RemoteClose),
+            1 => Some(Self::LocalClose),
+            2 => Some(Self::Connected),
+            _ => None,
+        }
+    }
+}
+
+impl Connection<'_> {
+    pub(crate) fn new(filter: EnvoyPtr) -> Self {
+        Self { filter, call: PhantomData }
+    }
+
+    /// Sends `bytes` to the client, through the write filters.
+    pub fn write(&self, bytes: &[u8]) {
+        // SAFETY: `filter` is alive during the callback; Envoy copies the bytes.
+        unsafe { sys::envoy_dynamic_module_callback_network_filter_write(self.filter, Bytes::of(bytes), false) }
+    }
+
+    /// Closes; `details` appear in the access log as the connection's termination details.
+    pub fn close(&self, how: Close, details: &str) {
+        let details = Bytes::of(details.as_bytes());
+        // SAFETY: as in `write`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_filter_close_with_details(self.filter, how as u32, details);
+        }
+    }
+
+    /// Does TLS protect it?
+    pub fn is_tls(&self) -> bool {
+        // SAFETY: as in `write`.
+        unsafe { sys::envoy_dynamic_module_callback_network_filter_is_ssl(self.filter) }
+    }
+
+    /// Sets texts in a metadata namespace, all in one step: each step copies the whole namespace.
+    pub fn set_texts(&self, namespace: &str, entries: &[(&str, &str)]) {
+        let entries: Vec<KeyValue> = entries
+            .iter()
+            .map(|(key, value)| KeyValue { key: Bytes::of(key.as_bytes()), value: Bytes::of(value.as_bytes()) })
+            .collect();
+        // SAFETY: as in `write`; `entries` and all it points to live until the call returns.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_set_dynamic_metadata_string_batch(
+                self.filter,
+                Bytes::of(namespace.as_bytes()),
+                entries.as_ptr(),
+                entries.len(),
+            );
+        }
+    }
+
+    /// Sets a number in a metadata namespace.
+    pub fn set_number(&self, namespace: &str, key: &str, value: f64) {
+        let (namespace, key) = (Bytes::of(namespace.as_bytes()), Bytes::of(key.as_bytes()));
+        // SAFETY: as in `write`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_set_dynamic_metadata_number(self.filter, namespace, key, value);
+        }
+    }
+
+    /// Sets a truth in a metadata namespace.
+    pub fn set_flag(&self, namespace: &str, key: &str, value: bool) {
+        let (namespace, key) = (Bytes::of(namespace.as_bytes()), Bytes::of(key.as_bytes()));
+        // SAFETY: as in `write`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_set_dynamic_metadata_bool(self.filter, namespace, key, value);
+        }
+    }
+
+    /// A text of a metadata namespace; `None` where it is absent or no text.
+    pub fn text(&self, namespace: &str, key: &str) -> Option<String> {
+        let (namespace, key, mut value) = (Bytes::of(namespace.as_bytes()), Bytes::of(key.as_bytes()), Bytes::EMPTY);
+        // SAFETY: as in `write`; what Envoy points to is copied before anything can change the metadata.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_get_dynamic_metadata_string(self.filter, namespace, key, &mut value)
+                .then(|| String::from_utf8_lossy(value.as_slice()).into_owned())
+        }
+    }
+
+    /// A number of a metadata namespace; `None` where it is absent or no number.
+    pub fn number(&self, namespace: &str, key: &str) -> Option<f64> {
+        let (namespace, key, mut value) = (Bytes::of(namespace.as_bytes()), Bytes::of(key.as_bytes()), 0.0);
+        // SAFETY: as in `write`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_get_dynamic_metadata_number(self.filter, namespace, key, &mut value)
+                .then_some(value)
+        }
+    }
+
+    /// Bytes that a listener filter of this module left under `key`.
+    pub fn filter_state(&self, key: &str) -> Option<Vec<u8>> {
+        let mut value = Bytes::EMPTY;
+        // SAFETY: as in `text`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_get_filter_state_bytes(self.filter, Bytes::of(key.as_bytes()), &mut value)
+                .then(|| value.as_slice().to_vec())
+        }
+    }
+
+    /// Sets a filter state of a type that Envoy knows by `key`; false where it does not.
+    pub fn set_typed_filter_state(&self, key: &str, value: &str) -> bool {
+        let (key, value) = (Bytes::of(key.as_bytes()), Bytes::of(value.as_bytes()));
+        // SAFETY: as in `write`.
+        unsafe { sys::envoy_dynamic_module_callback_network_set_filter_state_typed(self.filter, key, value) }
+    }
+
+    /// A handle that wakes this filter from any thread; `None` where the connection is already going away.
+    pub fn scheduler(&self) -> Option<Scheduler> {
+        // SAFETY: as in `write`.
+        let scheduler = unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_new(self.filter) };
+        (!scheduler.is_null()).then_some(Scheduler(scheduler))
+    }
+}
+
+/// Wakes one filter on its own thread. It holds Envoy's filter weakly: committing for a filter that is gone does nothing.
+/// It must not be used after Envoy's workers have ended, so drop it with the filter.
+pub struct Scheduler(*mut c_void);
+
+// SAFETY: Envoy made it to be committed from other threads; it is deleted once, by its owner.
+unsafe impl Send for Scheduler {}
+
+impl Scheduler {
+    /// Has `on_scheduled(event)` called soon, never within this call.
+    pub fn commit(&self, event: u64) {
+        // SAFETY: the pointer is Envoy's and alive until `drop`.
+        unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_commit(self.0, event) }
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        // SAFETY: owned, deleted once.
+        unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_delete(self.0) }
+    }
+}
+
+/// The bytes of one direction during `on_read` or `on_write`, in Envoy's own chunks.
+pub struct Buffer<'call> {
+    filter: EnvoyPtr,
+    side: Side,
+    call: PhantomData<&'call Cell<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Read,
+    Write,
+}
+
+/// More chunks than this at once are rare enough to pay for an allocation.
+const CHUNKS_ON_STACK: usize = 32;
+
+impl Buffer<'_> {
+    pub(crate) fn new(filter: EnvoyPtr, side: Side) -> Self {
+        Self { filter, side, call: PhantomData }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        // SAFETY: `filter` is alive during the callback, and its current buffer is the one of this callback.
+        unsafe {
+            match self.side {
+                Side::Read => sys::envoy_dynamic_module_callback_network_filter_get_read_buffer_size(self.filter),
+                Side::Write => sys::envoy_dynamic_module_callback_network_filter_get_write_buffer_size(self.filter),
+            }
+        }
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Shows the bytes without copying them; `look` returns false when it has seen enough.
+    pub fn chunks(&self, mut look: impl FnMut(&[u8]) -> bool) {
+        // SAFETY: as in `len`. Envoy fills exactly as many entries as it announced; `look` cannot reach the buffer to
+        // change it, as it is borrowed.
+        unsafe {
+            let count = match self.side {
+                Side::Read => sys::envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks_size(self.filter),
+                Side::Write => sys::envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks_size(self.filter),
+            };
+            let mut few = [const { MaybeUninit::<Bytes>::uninit() }; CHUNKS_ON_STACK];
+            let mut many = Vec::new();
+            let chunks: *mut Bytes = if count <= CHUNKS_ON_STACK {
+                few.as_mut_ptr().cast()
+            } else {
+                many.resize(count, Bytes::EMPTY);
+                many.as_mut_ptr()
+            };
+            let filled = match self.side {
+                Side::Read => sys::envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks(self.filter, chunks),
+                Side::Write => sys::envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks(self.filter, chunks),
+            };
+            if filled {
+                for chunk in std::slice::from_raw_parts(chunks, count) {
+                    if !look(chunk.as_slice()) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A copy of at most the first `limit` bytes.
+    pub fn copy(&self, limit: usize) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(self.len().min(limit));
+        self.chunks(|chunk| {
+            copy.extend(chunk.iter().take(limit - copy.len()));
+            copy.len() < limit
+        });
+        copy
+    }
+
+    /// Replaces all bytes by `bytes`.
+    pub fn replace(&mut self, bytes: &[u8]) {
+        let length = self.len();
+        // SAFETY: as in `len`; Envoy copies the bytes.
+        unsafe {
+            match self.side {
+                Side::Read => {
+                    sys::envoy_dynamic_module_callback_network_filter_drain_read_buffer(self.filter, length);
+                    sys::envoy_dynamic_module_callback_network_filter_append_read_buffer(self.filter, Bytes::of(bytes));
+                }
+                Side::Write => {
+                    sys::envoy_dynamic_module_callback_network_filter_drain_write_buffer(self.filter, length);
+                    sys::envoy_dynamic_module_callback_network_filter_append_write_buffer(self.filter, Bytes::of(bytes));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Network filter hooks.
+
+use std::cell::RefCell;
+
+use super::{configured, not_started, status};
+use crate::connection::Side;
+use crate::edge::{guarded, module};
+use crate::sys::{Bytes, EnvoyPtr, ModulePtr};
+use crate::{Buffer, Close, Connection, Event, NetworkFactory, NetworkFilter, Status};
+
+type Factory = Box<dyn NetworkFactory>;
+type Filter = RefCell<Box<dyn NetworkFilter>>;
+
+/// Enters the filter; a filter that is already running is passed by. After a panic the connection is closed.
+///
+/// # Safety
+/// `filter` must be what `envoy_dynamic_module_on_network_filter_new` returned, not destroyed.
+unsafe fn enter(
+    hook: &str,
+    envoy: EnvoyPtr,
+    filter: ModulePtr,
+    call: impl FnOnce(&mut dyn NetworkFilter, &Connection<'_>) -> Status,
+) -> u32 {
+    // SAFETY: the caller's promise. All calls for one filter come from one thread.
+    let filter = unsafe { &*filter.cast::<Filter>() };
+    let connection = Connection::new(envoy);
+    let outcome = guarded(hook, || match filter.try_borrow_mut() {
+        Ok(mut filter) => call(filter.as_mut(), &connection),
+        Err(_) => Status::Continue,
+    });
+    status(outcome.unwrap_or_else(|| {
+        connection.close(Close::NoFlush, "sluice_bug");
+        Status::Stop
+    }))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_config_new(
+    _envoy: EnvoyPtr,
+    name: Bytes,
+    config: Bytes,
+) -> ModulePtr {
+    // SAFETY: Envoy's buffers live until this call returns.
+    let (name, config) = unsafe { (String::from_utf8_lossy(name.as_slice()), config.as_slice()) };
+    let made = guarded("network config", || module().map_or_else(not_started, |module| module.network(&name, config)));
+    configured(&name, made)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_config_destroy(config: ModulePtr) {
+    // SAFETY: made by `configured`, destroyed once.
+    guarded("network config destroy", || drop(unsafe { Box::from_raw(config.cast_mut().cast::<Factory>()) }));
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_new(config: ModulePtr, envoy: EnvoyPtr) -> ModulePtr {
+    // SAFETY: made by `configured`; Envoy keeps it while filters exist.
+    let factory = unsafe { &*config.cast::<Factory>() };
+    // Envoy closes a connection whose filter is null.
+    guarded("network filter", || factory.create(&Connection::new(envoy)))
+        .map_or(std::ptr::null(), |filter| Box::into_raw(Box::new(Filter::new(filter))).cast_const().cast())
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_new_connection(envoy: EnvoyPtr, filter: ModulePtr) -> u32 {
+    // SAFETY: Envoy calls with a filter of `new`.
+    unsafe { enter("on_new_connection", envoy, filter, |filter, connection| filter.on_new_connection(connection)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_read(
+    envoy: EnvoyPtr,
+    filter: ModulePtr,
+    _length: usize,
+    end_stream: bool,
+) -> u32 {
+    let mut buffer = Buffer::new(envoy, Side::Read);
+    // SAFETY: Envoy calls with a filter of `new`.
+    unsafe { enter("on_read", envoy, filter, |filter, connection| filter.on_read(connection, &mut buffer, end_stream)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_write(
+    envoy: EnvoyPtr,
+    filter: ModulePtr,
+    _length: usize,
+    end_stream: bool,
+) -> u32 {
+    let mut buffer = Buffer::new(envoy, Side::Write);
+    // SAFETY: as above.
+    unsafe { enter("on_write", envoy, filter, |filter, connection| filter.on_write(connection, &mut buffer, end_stream)) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_event(envoy: EnvoyPtr, filter: ModulePtr, event: u32) {
+    let Some(event) = Event::from_abi(event) else { return };
+    // SAFETY: as above.
+    unsafe {
+        enter("on_event", envoy, filter, |filter, connection| {
+            filter.on_event(connection, event);
+            Status::Continue
+        });
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_scheduled(envoy: EnvoyPtr, filter: ModulePtr, event: u64) {
+    // SAFETY: as above.
+    unsafe {
+        enter("on_scheduled", envoy, filter, |filter, connection| {
+            filter.on_scheduled(connection, event);
+            Status::Continue
+        });
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_destroy(filter: ModulePtr) {
+    // SAFETY: made by `new`, destroyed once.
+    guarded("network filter destroy", || drop(unsafe { Box::from_raw(filter.cast_mut().cast::<Filter>()) }));
+}

@@ -1,0 +1,124 @@
+//! Server to client, until login is over: which backend serves the connection, and whether it let the client in.
+//! <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP>
+//!
+//! Only headers and one number are kept; bodies are skipped by their length, wherever the chunks break.
+
+/// What the server said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// BackendKeyData: the process id. The secret behind it is not looked at.
+    ServerId(u32),
+    /// The first ReadyForQuery.
+    Ready,
+    /// ErrorResponse: before ReadyForQuery it is always the end.
+    Failed,
+}
+
+const HEADER_BYTES: usize = 5;
+/// Longer than any message of a login; past it this is no Postgres and there is nothing to learn.
+const MAX_MESSAGE_BYTES: u32 = 1 << 20;
+
+/// Follows one connection's login.
+#[derive(Debug, Default)]
+pub struct Login {
+    /// Type, length and, of BackendKeyData, the process id.
+    head: [u8; HEADER_BYTES + 4],
+    have: usize,
+    skip: usize,
+    over: bool,
+}
+
+impl Login {
+    /// True when nothing that follows is looked at.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Reads the next bytes from the server and reports what they say.
+    pub fn follow(&mut self, mut bytes: &[u8], mut report: impl FnMut(Event)) {
+        while !self.over {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            let (_, rest) = bytes.split_at(skipped);
+            let Some((&byte, rest)) = rest.split_first() else { return };
+            bytes = rest;
+            if let Some(slot) = self.head.get_mut(self.have) {
+                *slot = byte;
+                self.have += 1;
+            }
+            self.advance(&mut report);
+        }
+    }
+
+    fn advance(&mut self, report: &mut impl FnMut(Event)) {
+        let [kind, a, b, c, d, pid @ ..] = self.head;
+        let wanted = if self.have >= 1 && kind == b'K' { HEADER_BYTES + 4 } else { HEADER_BYTES };
+        if self.have < wanted {
+            return;
+        }
+        let length = u32::from_be_bytes([a, b, c, d]);
+        let inside = 4 + (wanted - HEADER_BYTES) as u32;
+        if !(inside..=MAX_MESSAGE_BYTES).contains(&length) {
+            self.over = true;
+            return;
+        }
+        match kind {
+            b'K' => report(Event::ServerId(u32::from_be_bytes(pid))),
+            b'Z' => self.end(Event::Ready, report),
+            b'E' => self.end(Event::Failed, report),
+            _ => {}
+        }
+        self.skip = (length - inside) as usize;
+        self.have = 0;
+    }
+
+    fn end(&mut self, event: Event, report: &mut impl FnMut(Event)) {
+        self.over = true;
+        report(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn follow(bytes: &[u8], piece: usize) -> (Vec<Event>, bool) {
+        let (mut login, mut events) = (Login::default(), Vec::new());
+        for chunk in bytes.chunks(piece) {
+            login.follow(chunk, |event| events.push(event));
+        }
+        (events, login.is_over())
+    }
+
+    fn everywhere(bytes: &[u8]) -> (Vec<Event>, bool) {
+        let whole = follow(bytes, bytes.len());
+        for piece in 1..bytes.len() {
+            assert_eq!(follow(bytes, piece), whole, "in pieces of {piece}");
+        }
+        whole
+    }
+
+    #[test]
+    fn the_backends_id_and_readiness_are_seen_wherever_chunks_break() {
+        let login = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x09a\0b\0\0K\0\0\0\x0c\0\0\x30\x39\xaa\xbb\xcc\xddZ\0\0\0\x05IT\0\0\0\x04";
+        assert_eq!(everywhere(login), (vec![Event::ServerId(12345), Event::Ready], true));
+    }
+
+    #[test]
+    fn a_longer_cancel_key_of_protocol_3_2_is_skipped() {
+        let login = [&b"K\0\0\0\x28\0\0\0\x07"[..], &[b'Z'; 32], b"Z\0\0\0\x05I"].concat();
+        assert_eq!(everywhere(&login), (vec![Event::ServerId(7), Event::Ready], true));
+    }
+
+    #[test]
+    fn an_error_before_readiness_is_a_failed_login() {
+        assert_eq!(everywhere(b"R\0\0\0\x08\0\0\0\x05E\0\0\0\x09SFATALZ\0\0\0\x05I"), (vec![Event::Failed], true));
+    }
+
+    #[test]
+    fn a_length_that_lies_ends_the_watch() {
+        assert_eq!(everywhere(b"R\0\0\0\x03Z\0\0\0\x05I"), (vec![], true));
+        assert_eq!(everywhere(b"K\0\0\0\x07\0\0\0\x01Z"), (vec![], true));
+        assert_eq!(everywhere(b"R\xff\xff\xff\xffZ\0\0\0\x05I"), (vec![], true));
+    }
+}

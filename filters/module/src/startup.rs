@@ -1,0 +1,169 @@
+//! The network filter `startup`: who the client says he is, for the check; and his presence while the check is held.
+//!
+//! ```text
+//!  Reading ── whole message ──▶ Held ── verdict seen ──▶ Passed
+//!     │                          │
+//!     ├─ deadline, bad input     ├─ client leaves, or sends more than it may
+//!     ▼                          ▼
+//!    Ended ◀─────────────────────┘
+//! ```
+
+use std::fmt::Write as _;
+
+use sluice_abi::{Buffer, Connection, Event, NetworkFactory, NetworkFilter, Status, monotonic_ms, random, unix_ms};
+use sluice_core::birth::{self, Birth};
+use sluice_core::config::{self, Protocol, StartupConfig};
+use sluice_core::identity::Identity;
+use sluice_core::postgres::startup::{MAX_BODY_BYTES, Startup, read};
+use sluice_core::refusal::Refusal;
+use sluice_core::verdict;
+
+use crate::NAMESPACE;
+use crate::deadline::Alarm;
+use crate::farewell::{Farewell, LINGER_OVER};
+use std::sync::Arc;
+
+/// What a client may send behind its startup message while its check is held. Drivers send nothing there.
+const MAX_EARLY_BYTES: usize = 16_384;
+const DEADLINE: u64 = 1;
+
+pub struct Factory(Arc<StartupConfig>);
+
+impl Factory {
+    pub fn configured(json: &[u8]) -> Result<Self, String> {
+        config::startup(json).map(|config| Self(Arc::new(config)))
+    }
+}
+
+impl NetworkFactory for Factory {
+    fn create(&self, connection: &Connection<'_>) -> Box<dyn NetworkFilter> {
+        let birth = connection
+            .filter_state(birth::KEY)
+            .and_then(|bytes| Birth::from_text(std::str::from_utf8(&bytes).ok()?))
+            .unwrap_or_else(|| Birth { monotonic_ms: monotonic_ms(), unix_ms: unix_ms(), ..Birth::default() });
+        let left_ms = (birth.monotonic_ms + self.0.deadline_ms).saturating_sub(monotonic_ms());
+        Box::new(StartupFilter {
+            config: Arc::clone(&self.0),
+            birth,
+            deadline: Alarm::set(connection, left_ms, DEADLINE),
+            connected: false,
+            stage: Stage::Reading,
+        })
+    }
+}
+
+enum Stage {
+    Reading,
+    Held { message_bytes: usize },
+    Passed,
+    Ended(#[allow(dead_code, reason = "keeps the linger alarm alive")] Farewell),
+}
+
+struct StartupFilter {
+    config: Arc<StartupConfig>,
+    birth: Birth,
+    deadline: Option<Alarm>,
+    /// TLS is up, so there is something to speak through.
+    connected: bool,
+    stage: Stage,
+}
+
+impl NetworkFilter for StartupFilter {
+    fn on_read(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>, end_stream: bool) -> Status {
+        match self.stage {
+            Stage::Reading => self.read(connection, buffer, end_stream),
+            Stage::Held { message_bytes } => self.watch(connection, buffer, end_stream, message_bytes),
+            Stage::Passed => Status::Continue,
+            Stage::Ended(_) => Status::Stop,
+        }
+    }
+
+    fn on_event(&mut self, _connection: &Connection<'_>, event: Event) {
+        match event {
+            Event::Connected => self.connected = true,
+            Event::RemoteClose | Event::LocalClose => self.deadline = None,
+        }
+    }
+
+    fn on_scheduled(&mut self, connection: &Connection<'_>, event: u64) {
+        match (event, &self.stage) {
+            (DEADLINE, Stage::Reading) if self.connected || !connection.is_tls() => {
+                let why = format!("no startup message within {} ms", self.config.deadline_ms);
+                self.refuse(connection, &Refusal::new(b"57014", 1159, why), "sluice_startup_deadline");
+            }
+            (DEADLINE, Stage::Reading) => {
+                self.stage = Stage::Ended(Farewell::silent(connection, "sluice_tls_deadline"));
+            }
+            (LINGER_OVER, Stage::Ended(_)) => {
+                self.stage = Stage::Ended(Farewell::silent(connection, "sluice_linger_over"));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl StartupFilter {
+    fn read(&mut self, connection: &Connection<'_>, buffer: &Buffer<'_>, end_stream: bool) -> Status {
+        match read(&buffer.copy(MAX_BODY_BYTES + 4)) {
+            _ if end_stream => self.leave(connection, "sluice_client_left_before_check"),
+            Startup::NeedMore => Status::Stop,
+            Startup::Message { identity, bytes } => {
+                self.deadline = None;
+                self.report(connection, &identity);
+                self.stage = Stage::Held { message_bytes: bytes };
+                self.watch(connection, buffer, false, bytes)
+            }
+            Startup::Cancel => self.leave(connection, "sluice_cancel_request"),
+            Startup::Refused(refusal) => self.refuse(connection, &refusal, "sluice_startup_refused"),
+        }
+    }
+
+    /// The check is held, as long as no verdict is seen. Half-close is on, so a client that leaves shows only here.
+    fn watch(&mut self, connection: &Connection<'_>, buffer: &Buffer<'_>, end_stream: bool, message_bytes: usize) -> Status {
+        if connection.text(verdict::NAMESPACE, "verdict").is_some() {
+            self.stage = Stage::Passed;
+            return Status::Continue;
+        }
+        if end_stream {
+            return self.leave(connection, "sluice_client_left");
+        }
+        if buffer.len() > message_bytes + MAX_EARLY_BYTES {
+            let why = format!("more than {MAX_EARLY_BYTES} bytes sent before the server answered");
+            return self.refuse(connection, &Refusal::protocol(why), "sluice_early_bytes");
+        }
+        Status::Continue
+    }
+
+    fn report(&self, connection: &Connection<'_>, identity: &Identity) {
+        let now_ms = monotonic_ms();
+        let id = random::<16>().iter().fold(String::with_capacity(32), |mut id, byte| {
+            let _ = write!(id, "{byte:02x}");
+            id
+        });
+        let mut texts = vec![
+            ("connection", id.as_str()),
+            ("listener", self.config.listener.as_str()),
+            ("protocol", self.config.protocol.name()),
+            ("user", identity.user.as_str()),
+            ("database", identity.database.as_str()),
+            ("application_name", identity.application_name.as_str()),
+        ];
+        texts.extend(identity.options.as_deref().map(|options| ("options", options)));
+        connection.set_texts(NAMESPACE, &texts);
+        connection.set_number(NAMESPACE, "born_unix_ms", self.birth.unix_ms as f64);
+        connection.set_number(NAMESPACE, "age_ms", now_ms.saturating_sub(self.birth.monotonic_ms) as f64);
+        connection.set_number(NAMESPACE, "monotonic_ms", now_ms as f64);
+    }
+
+    fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, details: &str) -> Status {
+        self.stage = Stage::Ended(Farewell::refuse(connection, self.config.protocol, refusal, 0, details));
+        Status::Stop
+    }
+
+    fn leave(&mut self, connection: &Connection<'_>, details: &str) -> Status {
+        self.stage = Stage::Ended(Farewell::silent(connection, details));
+        Status::Stop
+    }
+}
+#[allow(unused)]
+fn unused(_: Protocol) {}
