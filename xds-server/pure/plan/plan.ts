@@ -73,6 +73,8 @@ export interface ServicePlan {
   readonly priority: number;
   /** Any rule admits; within a rule every condition must hold. Never empty. */
   readonly allow: readonly AllowRule[];
+  /** Shown to clients that ask for `hostname`; absent: the listener's. */
+  readonly certificate?: CertificateFiles;
 }
 
 export interface TenantPlan {

@@ -1,0 +1,145 @@
+import type { Bootstrap } from '#envoy-api/envoy/config/bootstrap/v3/Bootstrap.js';
+import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
+import type { Address } from '#envoy-api/envoy/config/core/v3/Address.js';
+import type { HeaderMutation } from '#envoy-api/envoy/extensions/filters/http/header_mutation/v3/HeaderMutation.js';
+import type { UpstreamCodec } from '#envoy-api/envoy/extensions/filters/http/upstream_codec/v3/UpstreamCodec.js';
+import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
+import type { Encoder } from './encoder.js';
+import { any, clusterOf, durationMs, fromAds } from './messages.js';
+import { type JsonObject, protoJson } from './proto-json.js';
+import { runtimeLayer } from './runtime.js';
+
+/**
+ * What a node is started with: who it is and where the brain is; everything else it is told by the brain.
+ *
+ * Two clusters lead to the same address, because configuration and admission must not share an HTTP/2 connection: a
+ * large update would stand in the way of checks. Both name the node in a header of every request, since the
+ * listeners, which ask for checks and send the reports, are the same bytes on every node.
+ */
+export interface BootstrapOptions {
+  /** Node id: names this Envoy in every check and report. */
+  readonly node: string;
+  /** Where the brain serves gRPC: an IP address. */
+  readonly xds: HostPort;
+  /** Envoy's own admin interface; absent: it has none. */
+  readonly admin?: HostPort;
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The header by which the brain knows the node. */
+export const nodeHeader = 'x-sluice-node';
+
+/** Envoy's bootstrap in the JSON form that `envoy -c` reads; checked against the schema field by field. */
+export function bootstrap(options: BootstrapOptions, encoder: Encoder): JsonObject {
+  const type = 'envoy.config.bootstrap.v3.Bootstrap';
+  return protoJson(encoder.root, type, encoder.encode(type, bootstrapMessage(options)));
+}
+
+function bootstrapMessage({ node, xds, admin }: BootstrapOptions): Bootstrap {
+  return {
+    node: { id: node, cluster: 'sluice' },
+    ...(admin && { admin: { address: address(admin) } }),
+    dynamic_resources: {
+      cds_config: fromAds,
+      lds_config: fromAds,
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: clusterOf.xds } }],
+      },
+    },
+    layered_runtime: {
+      layers: [{ name: runtimeLayer, rtds_layer: { name: runtimeLayer, rtds_config: fromAds } }],
+    },
+    static_resources: {
+      clusters: [
+        brainCluster(clusterOf.xds, node, xds, configurationKeepaliveMs),
+        brainCluster(clusterOf.brain, node, xds, admissionKeepaliveMs),
+      ],
+    },
+  };
+}
+
+/** A brain that is busy with a large update is not dead. */
+const configurationKeepaliveMs = 10_000;
+
+/** Held checks move on from a brain that hangs within twice this. */
+const admissionKeepaliveMs = 1000;
+
+/** Above every queue together: the defaults would close clients beyond 1,024 held checks. */
+const unlimited = { value: 1_000_000 };
+
+function brainCluster(name: string, node: string, at: HostPort, keepaliveMs: number): Cluster {
+  return {
+    name,
+    // One brain today; a name would be resolved once an hour at worst, so the address is given.
+    type: 'STATIC',
+    connect_timeout: durationMs(1000),
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(at) } }] }],
+    },
+    circuit_breakers: {
+      thresholds: [
+        {
+          max_connections: unlimited,
+          max_pending_requests: unlimited,
+          max_requests: unlimited,
+          max_retries: unlimited,
+        },
+      ],
+    },
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any<HttpProtocolOptions>(
+        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        {
+          explicit_http_config: {
+            http2_protocol_options: {
+              max_concurrent_streams: unlimited,
+              connection_keepalive: {
+                interval: durationMs(keepaliveMs),
+                timeout: durationMs(keepaliveMs),
+              },
+            },
+          },
+          http_filters: [
+            {
+              name: 'envoy.filters.http.header_mutation',
+              typed_config: any<HeaderMutation>(
+                'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
+                {
+                  mutations: {
+                    request_mutations: [
+                      {
+                        append: {
+                          header: { key: nodeHeader, value: node },
+                          append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+                        },
+                      },
+                    ],
+                  },
+                },
+              ),
+            },
+            {
+              name: 'envoy.filters.http.upstream_codec',
+              typed_config: any<UpstreamCodec>(
+                'envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec',
+                {},
+              ),
+            },
+          ],
+        },
+      ),
+    },
+  };
+}
+
+function address({ host, port }: HostPort): Address {
+  return { socket_address: { address: host, port_value: port } };
+}

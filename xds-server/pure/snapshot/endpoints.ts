@@ -1,0 +1,16 @@
+import type { ClusterLoadAssignment } from '#envoy-api/envoy/config/endpoint/v3/ClusterLoadAssignment.js';
+import type { ServicePlan, TargetPlan } from '../plan/plan.js';
+
+/** Where a service's connections go: the servers of its target, all alike. */
+export function loadAssignment(service: ServicePlan, target: TargetPlan): ClusterLoadAssignment {
+  return {
+    cluster_name: service.cluster,
+    endpoints: [
+      {
+        lb_endpoints: target.endpoints.map(({ host, port }) => ({
+          endpoint: { address: { socket_address: { address: host, port_value: port } } },
+        })),
+      },
+    ],
+  };
+}

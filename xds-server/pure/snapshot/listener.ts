@@ -1,0 +1,191 @@
+import type { Filter } from '#envoy-api/envoy/config/listener/v3/Filter.js';
+import type { FilterChain } from '#envoy-api/envoy/config/listener/v3/FilterChain.js';
+import type { Listener } from '#envoy-api/envoy/config/listener/v3/Listener.js';
+import type { ListenerFilter } from '#envoy-api/envoy/config/listener/v3/ListenerFilter.js';
+import type { TcpGrpcAccessLogConfig } from '#envoy-api/envoy/extensions/access_loggers/grpc/v3/TcpGrpcAccessLogConfig.js';
+import type { DynamicModuleListenerFilter } from '#envoy-api/envoy/extensions/filters/listener/dynamic_modules/v3/DynamicModuleListenerFilter.js';
+import type { TlsInspector } from '#envoy-api/envoy/extensions/filters/listener/tls_inspector/v3/TlsInspector.js';
+import type { DynamicModuleNetworkFilter } from '#envoy-api/envoy/extensions/filters/network/dynamic_modules/v3/DynamicModuleNetworkFilter.js';
+import type { ExtAuthz } from '#envoy-api/envoy/extensions/filters/network/ext_authz/v3/ExtAuthz.js';
+import type { TcpProxy } from '#envoy-api/envoy/extensions/filters/network/tcp_proxy/v3/TcpProxy.js';
+import type { RawBuffer } from '#envoy-api/envoy/extensions/transport_sockets/raw_buffer/v3/RawBuffer.js';
+import type { Struct } from '#envoy-api/google/protobuf/Struct.js';
+import type { ListenerPlan } from '../plan/plan.js';
+import { downstreamTls } from './downstream-tls.js';
+import type { Greeting } from './greeting.js';
+import { any, brain, durationMs, struct } from './messages.js';
+import type { JsonObject } from './proto-json.js';
+
+/**
+ * One listener: the chain of filters that a connection passes. Its bytes depend on nothing but the listener's own
+ * entry in the spec (and, for MySQL, on the servers' version): a change of them drains every connection of the
+ * listener, so services, databases and tenants must not show here.
+ *
+ *   handshake → tls_inspector ─┬─ TLS ───────▶ startup → ext_authz → session → tcp_proxy
+ *                              └─ plaintext ─▶ the same, where the listener allows it
+ *
+ * @param greeting required for MySQL
+ */
+export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Listener {
+  const filters = networkFilters(plan);
+  const overTls: FilterChain = {
+    name: 'tls',
+    // Without plaintext this chain catches all: what is not TLS fails its handshake.
+    ...(plan.allowPlaintext && { filter_chain_match: { transport_protocol: 'tls' } }),
+    filters,
+    transport_socket: downstreamTls(plan),
+    transport_socket_connect_timeout: durationMs(handshakeTimeoutMs),
+  };
+  const plaintext: FilterChain = {
+    name: 'plaintext',
+    filters,
+    transport_socket: {
+      name: 'envoy.transport_sockets.raw_buffer',
+      typed_config: any<RawBuffer>('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', {}),
+    },
+  };
+  return {
+    name: plan.name,
+    address: { socket_address: { address: plan.address.host, port_value: plan.address.port } },
+    stat_prefix: `sluice_${plan.name}`,
+    listener_filters: [handshake(plan, greeting), tlsInspector],
+    listener_filters_timeout: durationMs(handshakeTimeoutMs),
+    filter_chains: [overTls],
+    ...(plan.allowPlaintext && { default_filter_chain: plaintext }),
+    per_connection_buffer_limit_bytes: { value: bufferBytes },
+    // A client that vanished while its check is held is noticed after 10 + 3 × 5 seconds.
+    tcp_keepalive: {
+      keepalive_time: { value: 10 },
+      keepalive_interval: { value: 5 },
+      keepalive_probes: { value: 3 },
+    },
+  };
+}
+
+/** What is kept of one direction of one connection when the other side is slow. */
+export const bufferBytes = 256 * 1024;
+
+/** For the protocol's TLS request, for the TLS handshake and for the startup message, each. */
+const handshakeTimeoutMs = 10_000;
+
+/** More than any startup message is allowed to have (10,000 bytes in Postgres, less than 16 KiB in MySQL). */
+const earlyDataBytes = 64 * 1024;
+
+/** Longer than the longest wait that a spec may ask for (600 s). */
+const checkTimeoutMs = 660_000;
+
+/** The longest pause between a session's reports. */
+const reportIntervalMs = 2000;
+
+/** Past this much unsent, entries are dropped while the brain is away: some ten thousand of them. */
+const unsentReportBytes = 16 * 1024 * 1024;
+
+/** Entries of so short a time travel together. */
+const reportBatchMs = 5;
+
+/** No cluster has it: a connection that no verdict has given a cluster goes nowhere. */
+const noVerdict = 'sluice/no-verdict';
+
+const moduleConfig = { name: 'sluice' };
+
+function handshake(plan: ListenerPlan, greeting: Greeting | undefined): ListenerFilter {
+  if (plan.protocol === 'mysql' && !greeting)
+    throw new Error(`listener ${plan.name}: expected a greeting for a MySQL listener, found none`);
+  const config: JsonObject = {
+    protocol: plan.protocol,
+    plaintext: plan.allowPlaintext ? 'allow' : 'refuse',
+    ...(plan.protocol === 'mysql' && { greeting: { ...greeting! } }),
+  };
+  return {
+    name: 'sluice.handshake',
+    typed_config: any<DynamicModuleListenerFilter>(
+      'envoy.extensions.filters.listener.dynamic_modules.v3.DynamicModuleListenerFilter',
+      { dynamic_module_config: moduleConfig, filter_name: 'handshake', filter_config: json(config) },
+    ),
+  };
+}
+
+const tlsInspector: ListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typed_config: any<TlsInspector>('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {}),
+};
+
+function networkFilters(plan: ListenerPlan): Filter[] {
+  const { name, protocol } = plan;
+  return [
+    moduleFilter('startup', { protocol, listener: name, deadline_ms: handshakeTimeoutMs }),
+    { name: 'envoy.filters.network.ext_authz', typed_config: extAuthz(plan) },
+    moduleFilter('session', { protocol }),
+    { name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy(plan) },
+  ];
+}
+
+function moduleFilter(filter: string, config: JsonObject): Filter {
+  return {
+    name: `sluice.${filter}`,
+    typed_config: any<DynamicModuleNetworkFilter>(
+      'envoy.extensions.filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter',
+      { dynamic_module_config: moduleConfig, filter_name: filter, filter_config: json(config) },
+    ),
+  };
+}
+
+function extAuthz(plan: ListenerPlan) {
+  return any<ExtAuthz>('envoy.extensions.filters.network.ext_authz.v3.ExtAuthz', {
+    stat_prefix: `sluice_${plan.name}`,
+    transport_api_version: 'V3',
+    // The session filter lets nothing pass without a grant, and so can refuse in the client's own protocol.
+    failure_mode_allow: true,
+    include_tls_session: true,
+    include_peer_certificate: true,
+    metadata_context_namespaces: ['sluice'],
+    grpc_service: {
+      ...brain(),
+      timeout: durationMs(checkTimeoutMs),
+      // A held check moves on when its brain dies.
+      retry_policy: {
+        retry_on: 'unavailable,cancelled,connect-failure,refused-stream,reset',
+        num_retries: { value: 6 },
+        // Envoy takes max_interval for the time-out of each try as well: shorter than a wait, it would cut it.
+        retry_back_off: { base_interval: durationMs(250), max_interval: durationMs(checkTimeoutMs) },
+      },
+    },
+  });
+}
+
+function tcpProxy(plan: ListenerPlan) {
+  return any<TcpProxy>('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
+    stat_prefix: `sluice_${plan.name}`,
+    cluster: noVerdict,
+    // No connection to a database before the session filter lets the first bytes pass.
+    upstream_connect_mode: 'ON_DOWNSTREAM_DATA',
+    max_early_data_bytes: { value: earlyDataBytes },
+    // How long a session may rest is not the network's to decide.
+    idle_timeout: durationMs(0),
+    access_log_options: {
+      flush_access_log_on_connected: true,
+      access_log_flush_interval: durationMs(reportIntervalMs),
+    },
+    access_log: [
+      {
+        name: 'envoy.access_loggers.tcp_grpc',
+        typed_config: any<TcpGrpcAccessLogConfig>(
+          'envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig',
+          {
+            common_config: {
+              log_name: 'sluice',
+              transport_api_version: 'V3',
+              grpc_service: brain(),
+              buffer_flush_interval: durationMs(reportBatchMs),
+              buffer_size_bytes: { value: unsentReportBytes },
+            },
+          },
+        ),
+      },
+    ],
+  });
+}
+
+function json(config: JsonObject) {
+  return any<Struct>('google.protobuf.Struct', struct(config));
+}

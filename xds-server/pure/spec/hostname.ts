@@ -1,0 +1,13 @@
+/** Host names as DNS and TLS have them: RFC 1123 section 2.1, RFC 6066 section 3. Compared without regard to case. */
+
+const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
+
+/**
+ * At most 253 characters in labels of at most 63, no dot at the end, no wildcard. A last label of digits alone is
+ * refused: it would read as an IP address, and a server name never is one.
+ */
+export function isHostname(text: string): boolean {
+  if (text.length > 253) return false;
+  const labels = text.split('.');
+  return labels.every((each) => label.test(each)) && !/^\d+$/.test(labels.at(-1)!);
+}
