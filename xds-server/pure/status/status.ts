@@ -1,0 +1,144 @@
+/**
+ * What the admin API says and the command line reads: plain JSON, in the spec's own words (snake_case), with
+ * units in the names. Nothing is computed here; whoever joins the parts fills it in.
+ */
+
+/** How many connections stand in which state; `total` is what counts against the limit. */
+export interface Usage {
+  /** granted + active + closing: slots that are taken. */
+  readonly total: number;
+  /** Leave is given, the node has not reported the connection yet. */
+  readonly granted: number;
+  /** Open, as a node reports it. */
+  readonly active: number;
+  /** Ended for the client, not yet shown free by the database. */
+  readonly closing: number;
+  /** Clients whose check is held. */
+  readonly waiting: number;
+}
+
+export interface ServiceStatus extends Usage {
+  readonly service: string;
+  readonly hostname: string;
+  readonly tenant: string;
+  /** `orders/primary` */
+  readonly target: string;
+  readonly max_connections: number;
+  readonly guaranteed: number;
+  readonly max_queue: number;
+  readonly timeout_ms: number;
+  readonly priority: number;
+}
+
+export interface TargetStatus extends Usage {
+  readonly target: string;
+  readonly engine: string;
+  readonly endpoints: readonly string[];
+  readonly budget: number;
+  readonly reserve: number;
+  /** Sessions that the database shows and no node has reported; they count against the budget. */
+  readonly unclaimed: number;
+  readonly observer: ObserverStatus;
+}
+
+export interface ObserverStatus {
+  /** `unknown`: not asked yet. While it is not `ok`, closing sessions stay counted. */
+  readonly state: 'ok' | 'unknown' | 'failing';
+  /** Since the last answer of the database; null before the first. */
+  readonly age_ms: number | null;
+  readonly problem: string | null;
+  /** Sessions that the server gives to ordinary accounts, by its own settings; null before it was asked. */
+  readonly server_capacity: number | null;
+}
+
+export interface TenantStatus {
+  readonly tenant: string;
+  /** null: the tenant has no limit of its own. */
+  readonly max_connections: number | null;
+  readonly total: number;
+  readonly waiting: number;
+}
+
+/**
+ * `converged`: holds all it wants at the newest version. `behind`: something is on its way. `rejected`: it refused a
+ * newest version and stays on its last good one.
+ */
+export type ConvergenceStatus = 'converged' | 'behind' | 'rejected';
+
+export interface NodeStatus {
+  readonly node: string;
+  /** Variant of the xDS protocol: `delta` or `sotw`. */
+  readonly stream: string;
+  readonly connected_at: string;
+  readonly convergence: ConvergenceStatus;
+  /** One for each resource type that the node subscribes to. */
+  readonly types: readonly { readonly type: string; readonly convergence: ConvergenceStatus }[];
+}
+
+export interface RejectionStatus {
+  readonly node: string;
+  readonly type: string;
+  readonly at: string;
+  /** The operator's own object, as a path into the spec: `services.checkout`; null when it cannot be told. */
+  readonly owner: string | null;
+  /** Envoy's own words. */
+  readonly message: string;
+}
+
+export interface ProblemStatus {
+  readonly path: string;
+  readonly message: string;
+  readonly line: number | null;
+}
+
+export interface SpecStatus {
+  readonly file: string;
+  /** Snapshot version of the spec that is in force; null before the first good one. */
+  readonly version: string | null;
+  readonly loaded_at: string | null;
+  /** What keeps the file as it is now from being taken; empty when the file is in force. */
+  readonly problems: readonly ProblemStatus[];
+  /** Of the spec in force: certificates that expire soon, and the like. */
+  readonly warnings: readonly ProblemStatus[];
+}
+
+export interface Status {
+  readonly sluice: string;
+  readonly started_at: string;
+  readonly now: string;
+  readonly spec: SpecStatus;
+  readonly targets: readonly TargetStatus[];
+  readonly services: readonly ServiceStatus[];
+  readonly tenants: readonly TenantStatus[];
+  readonly nodes: readonly NodeStatus[];
+  /** The latest, newest first; bounded by who fills this in. */
+  readonly rejections: readonly RejectionStatus[];
+}
+
+export interface SessionStatus {
+  readonly connection: string;
+  readonly service: string;
+  readonly target: string;
+  readonly node: string;
+  readonly state: 'granted' | 'active' | 'closing';
+  readonly age_ms: number;
+  /** Postgres backend pid or MySQL connection id; null before login. */
+  readonly server_id: number | null;
+}
+
+export interface WaiterStatus {
+  readonly connection: string;
+  readonly service: string;
+  readonly target: string;
+  readonly node: string;
+  readonly priority: number;
+  readonly waited_ms: number;
+  readonly timeout_ms: number;
+}
+
+/** A part of a list; `total` is the length of the whole. */
+export interface Page<Row> {
+  readonly total: number;
+  readonly offset: number;
+  readonly rows: readonly Row[];
+}

@@ -1,0 +1,44 @@
+/** `sluice sessions`: who holds a slot. */
+import { Command } from 'commander';
+import type { Page, SessionStatus } from '../../pure/status/status.js';
+import type { Address } from './address.js';
+import { askBrain } from './admin-client.js';
+import { adminOption, jsonOption, limitOption, offsetOption } from './options.js';
+import { type Column, renderAge, renderTable } from './table.js';
+
+const columns: readonly Column<SessionStatus>[] = [
+  { title: 'SERVICE', text: (row) => row.service },
+  { title: 'DATABASE', text: (row) => row.target },
+  { title: 'STATE', text: (row) => row.state },
+  { title: 'AGE', text: (row) => renderAge(row.age_ms), align: 'right' },
+  { title: 'SERVER ID', text: (row) => row.server_id ?? '-', align: 'right' },
+  { title: 'NODE', text: (row) => row.node },
+  { title: 'CONNECTION', text: (row) => row.connection },
+];
+
+export interface ListOptions {
+  readonly admin: Address;
+  readonly limit: number;
+  readonly offset: number;
+  readonly json?: true;
+}
+
+export function sessionsCommand(): Command {
+  return new Command('sessions')
+    .description('list connections that hold a slot')
+    .addOption(adminOption())
+    .addOption(limitOption())
+    .addOption(offsetOption())
+    .addOption(jsonOption())
+    .action(async ({ admin, limit, offset, json }: ListOptions) => {
+      const page = await askBrain<Page<SessionStatus>>(admin, `/sessions?limit=${limit}&offset=${offset}`);
+      process.stdout.write(json ? `${JSON.stringify(page, null, 2)}\n` : renderPage(columns, page));
+    });
+}
+
+export function renderPage<Row>(columns: readonly Column<Row>[], page: Page<Row>): string {
+  const last = page.offset + page.rows.length;
+  const part =
+    page.rows.length < page.total ? `${page.rows.length ? `${page.offset + 1} to ${last}` : 'none'} of ` : '';
+  return `${renderTable(columns, page.rows)}${part}${page.total} in all\n`;
+}

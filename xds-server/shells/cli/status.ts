@@ -1,0 +1,105 @@
+/** `sluice status`: one look at budgets, services, nodes and what is wrong. */
+import { Command } from 'commander';
+import type { NodeStatus, ServiceStatus, Status, TargetStatus } from '../../pure/status/status.js';
+import type { Address } from './address.js';
+import { askBrain } from './admin-client.js';
+import { adminOption, jsonOption } from './options.js';
+import { type Column, printable, renderAge, renderTable } from './table.js';
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('show budgets, services, nodes and what is wrong')
+    .addOption(adminOption())
+    .addOption(jsonOption())
+    .action(async ({ admin, json }: { admin: Address; json?: true }) => {
+      const status = await askBrain<Status>(admin, '/status');
+      process.stdout.write(json ? `${JSON.stringify(status, null, 2)}\n` : renderStatus(status));
+    });
+}
+
+const right = { align: 'right' } as const;
+
+const usage: readonly Column<ServiceStatus | TargetStatus>[] = [
+  { title: 'TOTAL', text: (row) => row.total, ...right },
+  { title: 'ACTIVE', text: (row) => row.active, ...right },
+  { title: 'GRANTED', text: (row) => row.granted, ...right },
+  { title: 'CLOSING', text: (row) => row.closing, ...right },
+  { title: 'WAITING', text: (row) => row.waiting, ...right },
+];
+
+const targets: readonly Column<TargetStatus>[] = [
+  { title: 'DATABASE', text: (row) => row.target },
+  { title: 'USE', text: (row) => bar(row.total, row.budget) },
+  { title: 'BUDGET', text: (row) => row.budget, ...right },
+  ...usage,
+  { title: 'UNCLAIMED', text: (row) => row.unclaimed, ...right },
+  { title: 'OBSERVER', text: ({ observer }) => observer.problem ?? observer.state },
+];
+
+const services: readonly Column<ServiceStatus>[] = [
+  { title: 'SERVICE', text: (row) => row.service },
+  { title: 'USE', text: (row) => bar(row.total, row.max_connections) },
+  { title: 'LIMIT', text: (row) => row.max_connections, ...right },
+  ...usage,
+  { title: 'PRIORITY', text: (row) => row.priority, ...right },
+  { title: 'TENANT', text: (row) => row.tenant },
+  { title: 'HOSTNAME', text: (row) => row.hostname },
+];
+
+function nodes(now: number): readonly Column<NodeStatus>[] {
+  const configuration = ({ convergence, types }: NodeStatus): string => {
+    const unlike = types.filter((type) => type.convergence === convergence).map(({ type }) => type);
+    return convergence === 'converged' ? convergence : `${convergence}: ${unlike.join(', ')}`;
+  };
+  return [
+    { title: 'NODE', text: (node) => node.node },
+    {
+      title: 'CONNECTED',
+      text: (node) => `${renderAge(Math.max(0, now - Date.parse(node.connected_at)))} ago`,
+    },
+    { title: 'XDS', text: (node) => node.stream },
+    { title: 'CONFIGURATION', text: configuration },
+  ];
+}
+
+const barWidth = 12;
+
+function bar(used: number, limit: number): string {
+  const share = limit > 0 ? Math.min(1, used / limit) : 0;
+  const full = used > 0 ? Math.max(1, Math.floor(share * barWidth)) : 0;
+  return `${'█'.repeat(full)}${'░'.repeat(barWidth - full)}`;
+}
+
+export function renderStatus(status: Status): string {
+  const { spec } = status;
+  const parts = [
+    spec.version === null
+      ? `${spec.file}: no good spec yet\n`
+      : `${spec.file}: version ${spec.version.slice(0, 12)}, in force since ${spec.loaded_at}\n`,
+  ];
+  const say = (heading: string, lines: readonly string[]): void => {
+    if (lines.length > 0) parts.push(`${heading}\n${lines.map((line) => `  ${printable(line)}\n`).join('')}`);
+  };
+  const at = (line: number | null): string => (line === null ? '' : ` (line ${line})`);
+  say(
+    spec.version === null ? 'It is not taken:' : 'The file as it is now is not taken:',
+    spec.problems.map(({ path, line, message }) => `${path || 'spec'}${at(line)}: ${message}`),
+  );
+  say(
+    'Warnings:',
+    spec.warnings.map(({ path, line, message }) => `${path || 'spec'}${at(line)}: ${message}`),
+  );
+  parts.push(renderTable(targets, status.targets), renderTable(services, status.services));
+  parts.push(
+    status.nodes.length === 0
+      ? 'No node is connected.\n'
+      : renderTable(nodes(Date.parse(status.now)), status.nodes),
+  );
+  say(
+    'Rejected by nodes, newest first:',
+    status.rejections.map(
+      ({ at, node, type, owner, message }) => `${at} ${node} ${type} ${owner ?? '?'}: ${message}`,
+    ),
+  );
+  return parts.join('\n');
+}

@@ -1,0 +1,191 @@
+/**
+ * One reading of a spec file and of every file that it names. Decides whether all of it together may be taken;
+ * when to read is SpecFile's business.
+ */
+import { dirname, resolve } from 'node:path';
+import { parseSpec } from '../../pure/spec/parse-spec.js';
+import type { Problem } from '../../pure/spec/problem.js';
+import { type ReferencedFile, referencedFiles } from '../../pure/spec/referenced-files.js';
+import type { Spec } from '../../pure/spec/spec.js';
+import { checkCa, checkPair, covers, type Findings } from './certificates.js';
+import { readBounded } from './read-bounded.js';
+import { Secret } from './secret.js';
+
+/** A spec that may be taken, with what its files held at that moment. */
+export interface LoadedSpec {
+  readonly spec: Spec;
+  /** Certificates, keys and CAs by path as written in the spec. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Observers' passwords by database. */
+  readonly passwords: ReadonlyMap<string, Secret>;
+  /** Certificates that expire soon and the like: to be told, not to be refused. */
+  readonly warnings: readonly Problem[];
+}
+
+export type Reading = {
+  /** Absolute paths that this reading depends on: the spec and, as far as it could be parsed, what it names. */
+  readonly dependsOn: readonly string[];
+} & (
+  | { readonly kind: 'loaded'; readonly loaded: LoadedSpec; readonly text: string }
+  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+);
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly now: Date;
+}
+
+const maxSpecBytes = 8 * 1024 * 1024;
+const maxFileBytes = 256 * 1024;
+const maxPasswordBytes = 1024;
+/** Files open at once. */
+const readers = 32;
+
+/** @param file path of the spec. Never throws for what the operator may have done wrong. */
+export async function loadSpec(file: string, around: Surroundings): Promise<Reading> {
+  const path = resolve(file);
+  const read = await readBounded(path, maxSpecBytes);
+  if (read.kind === 'unreadable')
+    return {
+      kind: 'problems',
+      dependsOn: [path],
+      problems: [{ path: '', expected: read.expected, found: read.found }],
+    };
+  const text = decode(read.bytes);
+  if (text === undefined)
+    return {
+      kind: 'problems',
+      dependsOn: [path],
+      problems: [{ path: '', expected: 'UTF-8 text', found: 'other bytes' }],
+    };
+  const parsed = parseSpec(text);
+  if (!parsed.ok) return { kind: 'problems', dependsOn: [path], problems: parsed.problems };
+
+  const named = referencedFiles(parsed.spec);
+  const absolute = new Map(named.map((one) => [one.path, resolve(dirname(path), one.path)]));
+  const problems: Problem[] = [];
+  const contents = await readAll(named, absolute, problems);
+  const passwords = readPasswords(parsed.spec, contents, around.env, problems);
+  const warnings: Problem[] = [];
+  checkCertificates(parsed.spec, contents, around.now, problems, warnings);
+  const dependsOn = [path, ...absolute.values()];
+  if (problems.length > 0) return { kind: 'problems', dependsOn, problems };
+
+  const secretPaths = new Set(passwordFiles(parsed.spec));
+  const files = new Map([...contents].filter(([name]) => !secretPaths.has(name)));
+  return { kind: 'loaded', dependsOn, text, loaded: { spec: parsed.spec, files, passwords, warnings } };
+}
+
+async function readAll(
+  named: readonly ReferencedFile[],
+  absolute: ReadonlyMap<string, string>,
+  problems: Problem[],
+): Promise<Map<string, Uint8Array>> {
+  const contents = new Map<string, Uint8Array>();
+  const failed = new Map<string, { expected: string; found: string }>();
+  const paths = [...absolute];
+  const reader = async (): Promise<void> => {
+    for (let next = paths.pop(); next; next = paths.pop()) {
+      const [name, path] = next;
+      const read = await readBounded(path, maxFileBytes);
+      if (read.kind === 'read') contents.set(name, read.bytes);
+      else failed.set(name, read);
+    }
+  };
+  await Promise.all(Array.from({ length: readers }, reader));
+  for (const { path, why } of named) {
+    const failure = failed.get(path);
+    if (failure)
+      problems.push({
+        path: why,
+        expected: failure.expected,
+        found: failure.found,
+        hint: `the file is ${absolute.get(path)}`,
+      });
+  }
+  return contents;
+}
+
+function readPasswords(
+  spec: Spec,
+  contents: ReadonlyMap<string, Uint8Array>,
+  env: Surroundings['env'],
+  problems: Problem[],
+): Map<string, Secret> {
+  const passwords = new Map<string, Secret>();
+  for (const [database, { observer }] of Object.entries(spec.databases)) {
+    const source = observer.password;
+    const path = `databases.${database}.observer.password`;
+    let value: string | undefined;
+    if ('env' in source) {
+      value = env[source.env];
+      if (value === undefined)
+        problems.push({
+          path: `${path}.env`,
+          expected: `the environment variable ${source.env}`,
+          found: 'none',
+        });
+    } else {
+      const bytes = contents.get(source.file);
+      if (!bytes) continue; // already a problem
+      value = decode(bytes)?.replace(/\r?\n$/, '') ?? '';
+    }
+    if (value === undefined) continue;
+    if (/^[^\0\r\n]+$/.test(value) && Buffer.byteLength(value) <= maxPasswordBytes)
+      passwords.set(database, new Secret(value));
+    else
+      problems.push({
+        path,
+        expected: `one line of 1 to ${maxPasswordBytes} bytes, UTF-8`,
+        found: 'something else',
+      });
+  }
+  return passwords;
+}
+
+function passwordFiles(spec: Spec): string[] {
+  return Object.values(spec.databases).flatMap(({ observer: { password } }) =>
+    'file' in password ? [password.file] : [],
+  );
+}
+
+function checkCertificates(
+  spec: Spec,
+  contents: ReadonlyMap<string, Uint8Array>,
+  now: Date,
+  problems: Problem[],
+  warnings: Problem[],
+): void {
+  const add = (path: string, findings: Findings): void => {
+    problems.push(...findings.problems.map((finding) => ({ path, ...finding })));
+    warnings.push(...findings.warnings.map((finding) => ({ path, ...finding })));
+  };
+  const pair = (path: string, { chain, key }: { chain: string; key: string }): void => {
+    const bytes = [contents.get(chain), contents.get(key)] as const;
+    if (bytes[0] && bytes[1]) add(path, checkPair(bytes[0], bytes[1], now));
+  };
+  for (const [name, { tls }] of Object.entries(spec.listeners)) {
+    pair(`listeners.${name}.tls.certificate`, tls.certificate);
+    const ca = tls.client_ca === undefined ? undefined : contents.get(tls.client_ca);
+    if (ca) add(`listeners.${name}.tls.client_ca`, checkCa(ca, now));
+  }
+  for (const [name, { certificate, hostname }] of Object.entries(spec.services)) {
+    if (!certificate) continue;
+    pair(`services.${name}.certificate`, certificate);
+    const chain = contents.get(certificate.chain);
+    if (chain && !covers(chain, hostname))
+      warnings.push({
+        path: `services.${name}.certificate`,
+        expected: `a certificate for ${hostname}`,
+        found: 'one for other names: clients that verify will refuse it',
+      });
+  }
+}
+
+function decode(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,42 @@
+/** Reads a file that an operator named: regular, of bounded size, and whole as it was at one moment. */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+
+export type Reading =
+  | { readonly kind: 'read'; readonly bytes: Uint8Array }
+  | { readonly kind: 'unreadable'; readonly expected: string; readonly found: string };
+
+const unreadable = (expected: string, found: string): Reading => ({ kind: 'unreadable', expected, found });
+
+export async function readBounded(path: string, maxBytes: number): Promise<Reading> {
+  let file: FileHandle;
+  try {
+    // Not blocking: a named pipe must not hold the reader until somebody writes to it.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    return unreadable('a readable file', whyNot(error));
+  }
+  try {
+    const before = await file.stat({ bigint: true });
+    if (!before.isFile())
+      return unreadable('a regular file', before.isDirectory() ? 'a folder' : 'something else');
+    if (before.size > maxBytes) return unreadable(`at most ${maxBytes} bytes`, `${before.size} bytes`);
+    const room = Buffer.alloc(Number(before.size) + 1);
+    const { bytesRead } = await file.read(room, 0, room.length, 0);
+    const after = await file.stat({ bigint: true });
+    if (bytesRead !== Number(before.size) || before.mtimeNs !== after.mtimeNs || before.size !== after.size)
+      return unreadable('a file that holds still', 'one that was written to while it was read');
+    return { kind: 'read', bytes: room.subarray(0, bytesRead) };
+  } catch (error) {
+    return unreadable('a readable file', whyNot(error));
+  } finally {
+    await file.close();
+  }
+}
+
+function whyNot(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT') return 'none';
+  if (code === 'EACCES' || code === 'EPERM') return 'one that may not be read by this user';
+  return `error ${code ?? 'unknown'}`;
+}

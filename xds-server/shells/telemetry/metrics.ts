@@ -1,0 +1,220 @@
+/**
+ * The metrics: names, labels, units and buckets. What they mean to an operator is in docs/operations.md, which a
+ * test holds against this file. Label values come only from the plan and from the table of refusals, never from a
+ * client, so a scanner cannot grow them; series of a removed service go with it.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Plan } from '../../pure/plan/plan.js';
+import { TypeUrl } from '../../pure/snapshot/snapshot.js';
+import type { ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+
+/** Read at each scrape, so that a gauge is never older than the scrape. */
+export interface GaugeSource {
+  services(): Iterable<ServiceStatus>;
+  targets(): Iterable<TargetStatus>;
+  /** Nodes with an open ADS stream. */
+  nodes(): number;
+}
+
+interface ServiceLabels {
+  readonly tenant: string;
+  readonly service: string;
+  readonly database: string;
+  readonly db_role: string;
+}
+
+/** Refusals that name no service of ours: all of them in one series for each reason. */
+const nobody: ServiceLabels = { tenant: '', service: '', database: '', db_role: '' };
+
+const byService = ['tenant', 'service', 'database', 'db_role'] as const;
+const byTarget = ['database', 'db_role'] as const;
+
+/** From a free slot (under a millisecond) to the longest queue (spec: timeout_ms ≤ 600,000). */
+const waitBuckets = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600,
+];
+const sessionBuckets = [0.01, 0.1, 1, 10, 60, 300, 1800, 3600, 21_600, 86_400];
+const convergenceBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+const typeNames = new Map<string, string>(Object.entries(TypeUrl).map(([name, url]) => [url, name]));
+
+export class Metrics {
+  readonly #registry = new Registry();
+  /** Rows of the refusal table: what a `reason` may be. */
+  readonly #reasons: ReadonlySet<string>;
+  #services: ReadonlyMap<string, ServiceLabels> = new Map();
+
+  readonly #waits = new Histogram({
+    name: 'sluice_wait_time_seconds',
+    help: 'From a client’s connecting to its verdict, by outcome (grant, refuse).',
+    labelNames: [...byService, 'outcome'],
+    buckets: waitBuckets,
+    registers: [this.#registry],
+  });
+  readonly #refusals = new Counter({
+    name: 'sluice_refusals_total',
+    help: 'Clients refused, by reason (docs/errors.md).',
+    labelNames: [...byService, 'reason'],
+    registers: [this.#registry],
+  });
+  readonly #sessions = new Histogram({
+    name: 'sluice_session_duration_seconds',
+    help: 'From a grant to the end of its session.',
+    labelNames: [...byService],
+    buckets: sessionBuckets,
+    registers: [this.#registry],
+  });
+  readonly #nacks = new Counter({
+    name: 'sluice_xds_nacks_total',
+    help: 'Configurations that a node rejected, by resource type.',
+    labelNames: ['type'],
+    registers: [this.#registry],
+  });
+  readonly #convergence = new Histogram({
+    name: 'sluice_xds_convergence_seconds',
+    help: 'From a published change to a node’s holding all of it, one observation a node and change.',
+    buckets: convergenceBuckets,
+    registers: [this.#registry],
+  });
+  readonly #specs = new Counter({
+    name: 'sluice_spec_loads_total',
+    help: 'Readings of the spec, by outcome (accepted, rejected).',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  });
+
+  /** @param reasons every `reason` of the refusal table; any other is counted as `other`. */
+  constructor(gauges: GaugeSource, reasons: Iterable<string>) {
+    this.#reasons = new Set(reasons);
+    collectDefaultMetrics({ register: this.#registry });
+    this.#serviceGauges(gauges);
+    this.#targetGauges(gauges);
+    this.#gauge('sluice_xds_nodes', 'Nodes with an open xDS stream.', [], (set) => set({}, gauges.nodes()));
+  }
+
+  /** From now on these services may be counted, and only these. */
+  planned(plan: Plan): void {
+    const services = new Map<string, ServiceLabels>();
+    for (const { name, tenant, target } of plan.services.values()) {
+      const of = plan.targets.get(target);
+      services.set(name, { tenant, service: name, database: of?.database ?? '', db_role: of?.role ?? '' });
+    }
+    for (const [name, before] of this.#services) {
+      const now = services.get(name);
+      if (!now || byService.some((label) => now[label] !== before[label])) this.#forget(before);
+    }
+    this.#services = services;
+  }
+
+  granted(service: string, waitedMs: number): void {
+    const labels = this.#services.get(service);
+    if (labels) this.#waits.observe({ ...labels, outcome: 'grant' }, waitedMs / 1000);
+  }
+
+  /** @param service undefined where the client named none of ours. */
+  refused(service: string | undefined, reason: string, waitedMs: number): void {
+    const known = service === undefined ? undefined : this.#services.get(service);
+    this.#refusals.inc({ ...(known ?? nobody), reason: this.#reasons.has(reason) ? reason : 'other' });
+    if (known) this.#waits.observe({ ...known, outcome: 'refuse' }, waitedMs / 1000);
+  }
+
+  sessionEnded(service: string, durationMs: number): void {
+    const labels = this.#services.get(service);
+    if (labels) this.#sessions.observe({ ...labels }, durationMs / 1000);
+  }
+
+  nacked(typeUrl: string): void {
+    this.#nacks.inc({ type: typeNames.get(typeUrl) ?? 'other' });
+  }
+
+  converged(seconds: number): void {
+    this.#convergence.observe(seconds);
+  }
+
+  specRead(outcome: 'accepted' | 'rejected'): void {
+    this.#specs.inc({ outcome });
+  }
+
+  /** What a scrape reads, in the Prometheus text format. */
+  async scrape(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #gauge(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: (set: (labels: Record<string, string>, value: number) => void) => void,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        read((labels, value) => this.set(labels, value));
+      },
+    });
+  }
+
+  #serviceGauges(gauges: GaugeSource): void {
+    const each = (name: string, help: string, value: (service: ServiceStatus) => number): void =>
+      this.#gauge(name, help, byService, (set) => {
+        for (const service of gauges.services()) {
+          const labels = this.#services.get(service.service);
+          if (labels) set({ ...labels }, value(service));
+        }
+      });
+    each('sluice_pool_utilization', 'Slots taken by a service / its max_connections, 0 to 1.', (service) =>
+      service.max_connections === 0 ? 0 : service.total / service.max_connections,
+    );
+    each('sluice_pool_limit', 'max_connections of a service.', (service) => service.max_connections);
+    each(
+      'sluice_grants',
+      'Slots taken by a service: what counts against its limit.',
+      (service) => service.total,
+    );
+    each('sluice_waiters', 'Clients of a service that wait for a slot.', (service) => service.waiting);
+    this.#gauge(
+      'sluice_sessions',
+      'Slots of a service by state (granted, active, closing); they add up to sluice_grants.',
+      [...byService, 'state'],
+      (set) => {
+        for (const service of gauges.services()) {
+          const labels = this.#services.get(service.service);
+          if (!labels) continue;
+          for (const state of ['granted', 'active', 'closing'] as const)
+            set({ ...labels, state }, service[state]);
+        }
+      },
+    );
+  }
+
+  #targetGauges(gauges: GaugeSource): void {
+    const each = (name: string, help: string, value: (target: TargetStatus) => number | undefined): void =>
+      this.#gauge(name, help, byTarget, (set) => {
+        for (const target of gauges.targets()) {
+          const [database = '', db_role = ''] = target.target.split('/');
+          const now = value(target);
+          if (now !== undefined) set({ database, db_role }, now);
+        }
+      });
+    each('sluice_budget_limit', 'Server connections that a database can give.', (target) => target.budget);
+    each('sluice_budget_used', 'Of these, taken.', (target) => target.total);
+    each(
+      'sluice_budget_unclaimed',
+      'Of the taken ones, sessions that the database shows and no node reports.',
+      (target) => target.unclaimed,
+    );
+    each('sluice_observer_up', '1 while the database answers the observer.', (target) =>
+      target.observer.state === 'ok' ? 1 : 0,
+    );
+  }
+
+  #forget(labels: ServiceLabels): void {
+    for (const outcome of ['grant', 'refuse']) this.#waits.remove({ ...labels, outcome });
+    for (const reason of [...this.#reasons, 'other']) this.#refusals.remove({ ...labels, reason });
+    this.#sessions.remove({ ...labels });
+  }
+}
