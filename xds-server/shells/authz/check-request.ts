@@ -1,0 +1,101 @@
+/**
+ * envoy.service.auth.v3.CheckRequest as this brain reads it: only what decides. Whether the facts are believed and
+ * what follows from them is not decided here.
+ */
+import { eachField, eachNested, type FlatStruct, readAddress, readerOf, readMetadata } from '../envoy-api/fields.js';
+
+export interface Check {
+  /** Minted by the node; 32 hex digits. */
+  readonly connection: string;
+  readonly listener: string;
+  /** From the startup message; absent where the client named none. */
+  readonly user?: string;
+  readonly database?: string;
+  readonly bornUnixMs: number;
+  readonly ageMs: number;
+  readonly monotonicMs: number;
+  /** Server name of the client's TLS; absent: no TLS, or none sent. */
+  readonly sni?: string;
+  /** `10.1.2.3:46418` */
+  readonly clientAddress?: string;
+  /** Envoy's choice of URI SAN, DNS SAN or, failing those, the certificate's subject. */
+  readonly principal?: string;
+  /** The client's certificate, URL-encoded PEM. */
+  readonly certificate?: string;
+}
+
+const namespace = 'sluice';
+const wanted: ReadonlySet<string> = new Set([namespace]);
+const connectionPattern = /^[0-9a-f]{32}$/;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** @returns undefined when a node sends what the filters of this project never send. */
+export function readCheck(bytes: Uint8Array): Check | undefined {
+  const reader = readerOf(bytes);
+  const check: Partial<Writable<Check>> = {};
+  const metadata = new Map<string, FlatStruct>();
+  eachField(reader, reader.len, (field) => {
+    if (field !== 1) return false;
+    eachNested(reader, (attribute) => {
+      if (attribute === 1) readPeer();
+      else if (attribute === 11) readMetadata(reader, wanted, metadata);
+      else if (attribute === 12) readTlsSession();
+      else return false;
+      return true;
+    });
+    return true;
+  });
+  return withMetadata(check, metadata.get(namespace));
+
+  function readPeer(): void {
+    eachNested(reader, (field) => {
+      if (field === 1) {
+        const address = readAddress(reader);
+        if (address !== undefined) check.clientAddress = address;
+      } else if (field === 4) check.principal = reader.string();
+      else if (field === 5) check.certificate = reader.string();
+      else return false;
+      return true;
+    });
+  }
+
+  function readTlsSession(): void {
+    eachNested(reader, (field) => {
+      if (field !== 1) return false;
+      const sni = reader.string();
+      if (sni !== '') check.sni = sni;
+      return true;
+    });
+  }
+}
+
+function withMetadata(check: Partial<Writable<Check>>, facts: FlatStruct | undefined): Check | undefined {
+  const text = (name: string): string | undefined => {
+    const value = facts?.get(name);
+    return typeof value === 'string' ? value : undefined;
+  };
+  const milliseconds = (name: string): number | undefined => {
+    const value = facts?.get(name);
+    return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+  };
+  const connection = text('connection');
+  const listener = text('listener');
+  const bornUnixMs = milliseconds('born_unix_ms');
+  const ageMs = milliseconds('age_ms');
+  const monotonicMs = milliseconds('monotonic_ms');
+  if (connection === undefined || !connectionPattern.test(connection) || listener === undefined) return undefined;
+  if (bornUnixMs === undefined || ageMs === undefined || monotonicMs === undefined) return undefined;
+  const user = text('user');
+  const database = text('database');
+  return {
+    ...check,
+    connection,
+    listener,
+    bornUnixMs,
+    ageMs,
+    monotonicMs,
+    ...(user !== undefined && { user }),
+    ...(database !== undefined && { database }),
+  };
+}

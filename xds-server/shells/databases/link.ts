@@ -1,0 +1,57 @@
+/**
+ * One observing connection to one database server, whatever its engine. It says what the server says; what a list
+ * of sessions means is the ledger's business.
+ */
+import type { ObservedSession, ServerId } from '../../pure/ledger/events.js';
+import type { Endpoint } from '../../pure/plan/plan.js';
+
+/** How the observer logs in. `password` is asked for at each login and kept by nobody. */
+export interface Login {
+  readonly user: string;
+  readonly password: () => string;
+}
+
+/** What a server says of itself; read once a connection. */
+export interface ServerFacts {
+  readonly version: string;
+  /** Whether its session list shows backends that are still logging in. */
+  readonly listsLogins: boolean;
+  /** The longest a login may take before the server gives it up. */
+  readonly loginTimeoutMs: number;
+  /** Sessions that it gives to ordinary accounts. */
+  readonly capacity: number;
+}
+
+export interface Link {
+  readonly facts: ServerFacts;
+  /** The server's number for this very connection. */
+  readonly ownId: ServerId;
+  /** The server that was reached: `10.0.0.5:5432`. */
+  readonly server: string;
+  /** All sessions of clients that the server has, this connection's own among them. Rejects when the link is of no more use. */
+  list(): Promise<ObservedSession[]>;
+  close(): void;
+}
+
+export type Connect = (endpoint: Endpoint, login: Login) => Promise<Link>;
+
+/** Longer than a server in trouble needs for so small a question; then the link is given up. */
+export const patience = { connectMs: 3_000, answerMs: 2_000 } as const;
+
+/** Errors of a connect that mean: nobody listens there. Anything else may be a server that is only slow or full. */
+const unreachable = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+export function isUnreachable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isUnreachable);
+  return unreachable.has(String((error as { code?: unknown } | undefined)?.code));
+}
+
+/** Said by a driver in its own words; these never hold a password. */
+export function problemOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(problemOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** An address and port as both sides of a connection write it here: IPv6 in brackets. */
+export const addressOf = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -1,0 +1,93 @@
+/**
+ * Observing a MariaDB or MySQL server. The least that an account needs, because without it the server shows an
+ * account only its own threads and says nothing of the others:
+ *
+ *   CREATE USER sluice_observer IDENTIFIED BY '…' WITH MAX_USER_CONNECTIONS 2;
+ *   GRANT PROCESS ON *.* TO sluice_observer;
+ *
+ * Granted to the account itself: a role's privileges are not looked at.
+ * https://mariadb.com/kb/en/information-schema-processlist-table/
+ */
+import { isIP } from 'node:net';
+import mysql from 'mysql2/promise';
+import type { ObservedSession } from '../../pure/ledger/events.js';
+import type { Endpoint } from '../../pure/plan/plan.js';
+import { addressOf, type Link, type Login, patience } from './link.js';
+
+const factsQuery = `
+  SELECT VERSION() AS version, CONNECTION_ID() AS own, @@connect_timeout AS login_seconds,
+         @@max_connections AS capacity,
+         EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'PROCESS') AS may_observe`;
+
+/** Threads of the server itself take no connection: daemons, and the appliers of a replica (`system user`). */
+const sessionsQuery = `
+  SELECT ID AS id, HOST AS host FROM information_schema.PROCESSLIST
+   WHERE COMMAND <> 'Daemon' AND USER <> 'system user'`;
+
+interface Facts {
+  readonly version: string;
+  readonly own: number;
+  readonly login_seconds: number;
+  readonly capacity: number;
+  readonly may_observe: number;
+}
+
+interface SessionRow {
+  readonly id: number;
+  readonly host: string;
+}
+
+export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Link> {
+  const connection = await mysql.createConnection({
+    host: endpoint.host,
+    port: endpoint.port,
+    user: login.user,
+    password: login.password(),
+    connectTimeout: patience.connectMs,
+    connectAttributes: { program_name: 'sluice-observer' },
+    enableKeepAlive: true,
+  });
+  let broken: Error | undefined;
+  connection.on('error', (error: Error) => {
+    broken = error;
+  });
+  const ask = async <Row>(sql: string): Promise<Row[]> => {
+    const [rows] = await connection.query({ sql, timeout: patience.answerMs });
+    return rows as Row[];
+  };
+  try {
+    const facts = (await ask<Facts>(factsQuery))[0]!;
+    if (!facts.may_observe)
+      throw new Error(`${login.user} may not see other sessions: expected it to be granted PROCESS`);
+    const { stream } = (connection as unknown as { connection: { stream: { remoteAddress?: string } } }).connection;
+    return {
+      facts: {
+        version: facts.version,
+        listsLogins: true,
+        loginTimeoutMs: Number(facts.login_seconds) * 1000,
+        capacity: Number(facts.capacity),
+      },
+      ownId: Number(facts.own),
+      server: addressOf(stream.remoteAddress ?? endpoint.host, endpoint.port),
+      async list() {
+        if (broken) throw broken;
+        return (await ask<SessionRow>(sessionsQuery)).map(sessionOf);
+      },
+      close: () => connection.destroy(),
+    };
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  }
+}
+
+/** @see https://mariadb.com/kb/en/information-schema-processlist-table/ — HOST is `address:port`, or a name where the server looks names up. */
+function sessionOf({ id, host }: SessionRow): ObservedSession {
+  const colon = host.lastIndexOf(':');
+  const port = Number(host.slice(colon + 1));
+  const name = host.slice(0, colon);
+  // The server calls its own loopback peers by this name, whatever it was told about looking up names.
+  const address = name === 'localhost' ? '127.0.0.1' : name;
+  if (colon < 0 || isIP(address) === 0 || !Number.isInteger(port)) return { serverId: Number(id) };
+  return { serverId: Number(id), peer: addressOf(address, port) };
+}

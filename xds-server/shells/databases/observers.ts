@@ -1,0 +1,106 @@
+/**
+ * The observers of all targets of the plan: started with a target, stopped with it, and started anew only when what
+ * they ask or how they log in has changed.
+ */
+import type { Logger } from 'pino';
+import type { LedgerEvent } from '../../pure/ledger/events.js';
+import type { Plan, TargetName, TargetPlan } from '../../pure/plan/plan.js';
+import type { Login } from './link.js';
+import { connectMysql } from './mysql-link.js';
+import { connectPostgres } from './postgres-link.js';
+import { TargetObserver } from './target-observer.js';
+
+export interface ObserversOptions {
+  readonly now: () => number;
+  readonly tell: (event: LedgerEvent) => void;
+  readonly log: Logger;
+}
+
+interface Observed {
+  readonly observer: TargetObserver;
+  /** Equal as long as the same servers are asked by the same account. */
+  readonly servers: string;
+  readonly password: string;
+}
+
+export class Observers {
+  readonly #options: ObserversOptions;
+  readonly #observed = new Map<TargetName, Observed>();
+
+  constructor(options: ObserversOptions) {
+    this.#options = options;
+  }
+
+  /** @param passwords by database; called at each login */
+  follow(plan: Plan, passwords: ReadonlyMap<string, { reveal(): string }>): void {
+    for (const [name, { observer }] of this.#observed) {
+      if (plan.targets.has(name)) continue;
+      observer.stop();
+      this.#observed.delete(name);
+    }
+    for (const target of plan.targets.values()) {
+      const account = plan.observers.get(target.database);
+      const password = passwords.get(target.database);
+      if (!account || !password) throw new Error(`target ${target.name}: expected an observer, found none`);
+      this.#observe(target, { user: account.user, password: () => password.reveal() });
+    }
+  }
+
+  /** A slot of this target waits for the database's word. */
+  soon(target: TargetName): void {
+    this.#observed.get(target)?.observer.soon();
+  }
+
+  isDown(target: TargetName): boolean {
+    return this.#observed.get(target)?.observer.isDown ?? false;
+  }
+
+  /** How the observer of a target is doing; undefined for a target that is not in the plan. */
+  of(target: TargetName): Pick<TargetObserver, 'problem' | 'answeredMs'> | undefined {
+    return this.#observed.get(target)?.observer;
+  }
+
+  stop(): void {
+    for (const { observer } of this.#observed.values()) observer.stop();
+    this.#observed.clear();
+  }
+
+  #observe(target: TargetPlan, login: Login): void {
+    const servers = JSON.stringify([target.engine, target.endpoints, login.user]);
+    const password = login.password();
+    const before = this.#observed.get(target.name);
+    if (before?.servers === servers && before.password === password) return;
+    before?.observer.stop();
+    this.#observed.set(target.name, { observer: this.#start(target, login), servers, password });
+  }
+
+  #start(target: TargetPlan, login: Login): TargetObserver {
+    const { now, log } = this.#options;
+    const of = { target: target.name };
+    let problem: string | undefined;
+    return new TargetObserver({
+      target,
+      login,
+      now,
+      connect: target.engine === 'postgres' ? connectPostgres : connectMysql,
+      tell: (event) => {
+        const found = event.kind === 'unobserved' ? event.problem : undefined;
+        // Said once, not once a second.
+        if (found !== problem && found !== undefined)
+          log.warn({ ...of, problem: found }, 'the observer cannot see the sessions of a target');
+        else if (found !== problem) log.info(of, 'the observer sees the sessions of a target again');
+        problem = found;
+        this.#options.tell(event);
+      },
+      connected: ({ host, port }, { version, capacity }) => {
+        log.info({ ...of, server: `${host}:${port}`, version, capacity }, 'the observer is connected');
+        const wanted = target.budget + target.reserve;
+        if (capacity < wanted)
+          log.warn(
+            { ...of, server: `${host}:${port}`, capacity, wanted },
+            'the spec gives a database more capacity than its server has for ordinary accounts',
+          );
+      },
+    });
+  }
+}

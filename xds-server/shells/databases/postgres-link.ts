@@ -1,0 +1,118 @@
+/**
+ * Observing a Postgres server. The least that an account needs, because without it the server hides who a session
+ * belongs to and whether it is one at all:
+ *
+ *   CREATE ROLE sluice_observer LOGIN CONNECTION LIMIT 2 PASSWORD '…' IN ROLE pg_read_all_stats;
+ *
+ * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
+ */
+import pg from 'pg';
+import type { ObservedSession } from '../../pure/ledger/events.js';
+import type { Endpoint } from '../../pure/plan/plan.js';
+import { addressOf, type Link, type Login, patience } from './link.js';
+
+/** Every installation has it, and every account may connect to it unless that was taken away. */
+const database = 'postgres';
+
+/** From this version on pg_stat_activity shows backends before they have logged in. */
+const firstThatListsLogins = 180_000;
+
+const factsQuery = `
+  SELECT current_setting('server_version_num')::int AS version,
+         pg_backend_pid() AS own,
+         pg_has_role('pg_read_all_stats', 'USAGE') AS may_observe,
+         extract(epoch FROM current_setting('authentication_timeout')::interval)::int AS login_seconds,
+         current_setting('max_connections')::int
+           - current_setting('superuser_reserved_connections')::int
+           - coalesce(current_setting('reserved_connections', true)::int, 0) AS capacity`;
+
+/** A backend_type that is hidden could be a client's: it is asked for too, and then refused as an answer. */
+const sessionsQuery = {
+  name: 'sluice_sessions',
+  text: `SELECT pid, host(client_addr) AS address, client_port AS port, backend_type IS NULL AS hidden
+           FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL`,
+};
+
+interface Facts {
+  readonly version: number;
+  readonly own: number;
+  readonly may_observe: boolean;
+  readonly login_seconds: number;
+  readonly capacity: number;
+}
+
+interface SessionRow {
+  readonly pid: number;
+  readonly address: string | null;
+  readonly port: number | null;
+  readonly hidden: boolean;
+}
+
+export async function connectPostgres(endpoint: Endpoint, login: Login): Promise<Link> {
+  const client = new pg.Client({
+    host: endpoint.host,
+    port: endpoint.port,
+    user: login.user,
+    password: login.password,
+    database,
+    application_name: 'sluice-observer',
+    connectionTimeoutMillis: patience.connectMs,
+    query_timeout: patience.answerMs,
+    statement_timeout: patience.answerMs,
+    keepAlive: true,
+  });
+  let broken: Error | undefined;
+  client.on('error', (error) => {
+    broken = error;
+  });
+  try {
+    await client.connect();
+    const { rows } = await client.query<Facts>(factsQuery);
+    const facts = rows[0]!;
+    if (!facts.may_observe)
+      throw new Error(`${login.user} may not see other sessions: expected it to be granted pg_read_all_stats`);
+    return link(client, facts, endpoint);
+  } catch (error) {
+    close(client);
+    throw error;
+  }
+
+  function link(client: pg.Client, facts: Facts, endpoint: Endpoint): Link {
+    return {
+      facts: {
+        version: String(facts.version),
+        listsLogins: facts.version >= firstThatListsLogins,
+        loginTimeoutMs: facts.login_seconds * 1000,
+        capacity: facts.capacity,
+      },
+      ownId: facts.own,
+      server: serverOf(client, endpoint),
+      async list() {
+        if (broken) throw broken;
+        const { rows } = await client.query<SessionRow>(sessionsQuery);
+        if (rows.some((row) => row.hidden))
+          throw new Error(`${login.user} no longer sees other sessions: expected pg_read_all_stats`);
+        return rows.map(sessionOf);
+      },
+      close: () => close(client),
+    };
+  }
+}
+
+function sessionOf({ pid, address, port }: SessionRow): ObservedSession {
+  // No address: a Unix socket. Port -1 likewise.
+  return address === null || port === null || port < 0
+    ? { serverId: pid }
+    : { serverId: pid, peer: addressOf(address, port) };
+}
+
+function serverOf(client: pg.Client, endpoint: Endpoint): string {
+  const { stream } = (client as unknown as { connection: { stream: { remoteAddress?: string } } }).connection;
+  return addressOf(stream.remoteAddress ?? endpoint.host, endpoint.port);
+}
+
+/** An error that comes of closing concerns nobody any more. */
+function close(client: pg.Client): void {
+  client.on('error', () => undefined);
+  client.end().catch(() => undefined);
+}

@@ -1,0 +1,109 @@
+/**
+ * envoy.data.accesslog.v3.TCPAccessLogEntry as this brain reads it, out of a StreamAccessLogsMessage: which
+ * connection, how far it has come, and whose it was. What follows for the ledger is not decided here.
+ */
+import {
+  eachField,
+  eachNested,
+  type FieldReader,
+  type FlatStruct,
+  readAddress,
+  readerOf,
+  readMetadata,
+  readMilliseconds,
+} from '../envoy-api/fields.js';
+
+export interface LogEntry {
+  readonly type: 'connected' | 'periodic' | 'end' | 'other';
+  /** Envoy cluster of the upstream connection; absent when none was chosen. */
+  readonly cluster?: string;
+  /** Node's side of the upstream connection; absent when none was ever established. */
+  readonly upstreamLocal?: string;
+  /** The server that was dialled, in vain perhaps. */
+  readonly upstreamRemote?: string;
+  /** What the node's own filters said (namespace `sluice`). */
+  readonly facts: FlatStruct;
+  /** What this brain, or one before it, answered (namespace of ext_authz). */
+  readonly verdict: FlatStruct;
+  readonly durationMs: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+const factsNamespace = 'sluice';
+const verdictNamespace = 'envoy.filters.network.ext_authz';
+const wanted: ReadonlySet<string> = new Set([factsNamespace, verdictNamespace]);
+const nothing: FlatStruct = new Map();
+
+/** envoy.data.accesslog.v3.AccessLogType */
+const types = new Map<number, LogEntry['type']>([
+  [1, 'connected'],
+  [2, 'periodic'],
+  [3, 'end'],
+]);
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** All TCP entries of one message of the stream, in their order. @throws when the bytes are no such message. */
+export function readLogEntries(bytes: Uint8Array): LogEntry[] {
+  const reader = readerOf(bytes);
+  const entries: LogEntry[] = [];
+  eachField(reader, reader.len, (field) => {
+    if (field !== 3) return false;
+    eachNested(reader, (inner) => {
+      if (inner !== 1) return false;
+      entries.push(readEntry(reader));
+      return true;
+    });
+    return true;
+  });
+  return entries;
+}
+
+function readEntry(reader: FieldReader): LogEntry {
+  const entry: Writable<LogEntry> = {
+    type: 'other',
+    facts: nothing,
+    verdict: nothing,
+    durationMs: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+  };
+  eachNested(reader, (field) => {
+    if (field === 1) readCommon(reader, entry);
+    else if (field === 2) readBytes(reader, entry);
+    else return false;
+    return true;
+  });
+  return entry;
+}
+
+function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
+  const metadata = new Map<string, FlatStruct>();
+  eachNested(reader, (field) => {
+    if (field === 13) setAddress('upstreamRemote');
+    else if (field === 14) setAddress('upstreamLocal');
+    else if (field === 15) entry.cluster = reader.string();
+    else if (field === 17) readMetadata(reader, wanted, metadata);
+    else if (field === 23) entry.durationMs = readMilliseconds(reader);
+    else if (field === 33) entry.type = types.get(reader.uint32()) ?? 'other';
+    else return false;
+    return true;
+  });
+  entry.facts = metadata.get(factsNamespace) ?? nothing;
+  entry.verdict = metadata.get(verdictNamespace) ?? nothing;
+
+  function setAddress(name: 'upstreamLocal' | 'upstreamRemote'): void {
+    const address = readAddress(reader);
+    if (address !== undefined) entry[name] = address;
+  }
+}
+
+function readBytes(reader: FieldReader, entry: Writable<LogEntry>): void {
+  eachNested(reader, (field) => {
+    if (field === 1) entry.receivedBytes = Number(reader.uint64());
+    else if (field === 2) entry.sentBytes = Number(reader.uint64());
+    else return false;
+    return true;
+  });
+}

@@ -1,0 +1,48 @@
+/** From a log entry to what the ledger is told. Pure. Which connections exist is not known here. */
+import type { EndEvidence, LedgerEvent, NodeId, UpstreamFacts } from '../../pure/ledger/events.js';
+import type { LogEntry } from './log-entry.js';
+
+const clusterPrefix = 'service/';
+const connectionPattern = /^[0-9a-f]{32}$/;
+
+/** @returns undefined when the entry is of no concern to the ledger: never checked, refused, or another kind of entry. */
+export function ledgerEventOf(
+  entry: LogEntry,
+  node: NodeId,
+): Extract<LedgerEvent, { kind: 'report' | 'end' }> | undefined {
+  const connection = entry.facts.get('connection');
+  if (typeof connection !== 'string' || !connectionPattern.test(connection)) return undefined;
+  // The session filter opens nothing for a refused client, and the ledger holds nothing for it.
+  if (entry.verdict.get('verdict') === 'refuse') return undefined;
+  const service = serviceOf(entry);
+  const upstream = upstreamOf(entry);
+  if (entry.type === 'end') return { kind: 'end', connection, node, service, upstream, evidence: evidenceOf(entry) };
+  if (entry.type === 'other' || service === undefined || entry.upstreamLocal === undefined) return undefined;
+  return { kind: 'report', connection, node, service, upstream };
+}
+
+/** The service whose cluster the connection was given. */
+export function serviceOf(entry: LogEntry): string | undefined {
+  const granted = entry.verdict.get('cluster');
+  const cluster = typeof granted === 'string' ? granted : entry.cluster;
+  return cluster?.startsWith(clusterPrefix) ? cluster.slice(clusterPrefix.length) : undefined;
+}
+
+function upstreamOf(entry: LogEntry): UpstreamFacts {
+  const serverId = entry.facts.get('server_id');
+  return {
+    ...(entry.upstreamLocal !== undefined && { localAddress: entry.upstreamLocal }),
+    ...(entry.upstreamRemote !== undefined && { remoteAddress: entry.upstreamRemote }),
+    ...(typeof serverId === 'number' && Number.isSafeInteger(serverId) && { serverId }),
+  };
+}
+
+/**
+ * A server that was dialled but never reached may still have accepted and forked: that is no proof that nothing was
+ * opened, so only the database can say.
+ */
+function evidenceOf(entry: LogEntry): EndEvidence {
+  const closed = entry.facts.get('server_closed');
+  if (closed === true || closed === 1) return 'server-closed';
+  return entry.upstreamLocal === undefined && entry.upstreamRemote === undefined ? 'never-opened' : 'proxy-closed';
+}
