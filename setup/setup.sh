@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes a checkout ready to run, build and test; every make target begins with it. What is there already is left
+# alone, so a second run costs a second. Each step is a script of its own beside this one; what it says is kept in
+# build/setup/ and shown only when it fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source setup/step.sh
+
+mkdir -p build/setup build/bin
+# Two runs at once would install into the same folders.
+exec 9>build/setup/lock
+flock 9
+
+setup/toolchains.sh
+setup/system-packages.sh
+
+javascript() {
+  step 'npm packages' node_modules/.package-lock.json setup/npm-packages.sh package-lock.json .npmrc
+  step 'Envoy API' build/envoy-api/api.json setup/envoy-api.sh package-lock.json \
+    protos/build.ts protos/roots.json protos/envoy-api/Cargo.lock
+  step 'brain' build/js/xds-server/main.js setup/brain.sh package-lock.json setup/brain.json tsconfig.json \
+    protos/roots.json protos/envoy-api/Cargo.lock xds-server
+}
+
+python() {
+  step 'Envoy' build/bin/envoy setup/envoy.sh setup/envoy.txt envoy/VERSION
+  step 'Python drivers' build/venv/bin/python setup/python-drivers.sh test/e2e/requirements.txt
+}
+
+rust() {
+  always 'filters' setup/filters.sh
+}
+
+all_of javascript python rust

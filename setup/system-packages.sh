@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Debian packages: database servers and clients for the tests and the demo, and a linker for the filters. Tests
+# start servers of their own; a server that Debian would start while installing is kept from starting.
+set -euo pipefail
+
+packages=()
+
+# needs PACKAGE TEST...: the package is wanted when the test fails.
+needs() {
+  local package=$1
+  shift
+  if ! "$@" >/dev/null 2>&1; then packages+=("$package"); fi
+}
+
+needs postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
+needs postgresql-client command -v psql
+needs mariadb-server test -x /usr/sbin/mariadbd
+needs mariadb-client command -v mariadb
+needs libnss-wrapper compgen -G '/usr/lib/*/libnss_wrapper.so'
+needs openssl command -v openssl
+needs python3-venv python3 -c 'import ensurepip, venv'
+needs gcc command -v cc
+needs libc6-dev test -e /usr/include/stdlib.h
+
+if ((${#packages[@]} == 0)); then exit 0; fi
+
+if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+  echo "setup: missing Debian packages, as root: apt-get install ${packages[*]}" >&2
+  exit 1
+fi
+
+log=build/setup/system-packages.log
+echo "setup: apt-get install ${packages[*]}"
+
+# Asked by every package before it starts a service (Debian policy 9.3.3); 101 is "no".
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get update && apt-get install --yes --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  echo "setup: could not install Debian packages; as root: apt-get update && apt-get install ${packages[*]}" >&2
+  exit 1
+fi
+
+# Nor shall they start with the machine from now on.
+if command -v systemctl >/dev/null; then
+  for package in "${packages[@]}"; do
+    case $package in
+      postgresql) systemctl disable --quiet postgresql >>"$log" 2>&1 || true ;;
+      mariadb-server) systemctl disable --quiet mariadb >>"$log" 2>&1 || true ;;
+    esac
+  done
+fi

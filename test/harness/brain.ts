@@ -1,0 +1,117 @@
+/** The real `sluice serve`, as a process of its own. */
+import path from 'node:path';
+import type { Page, SessionStatus, Status, WaiterStatus } from '../../xds-server/pure/status/status.js';
+import { Child } from './child.js';
+import { getJson, getText } from './http.js';
+import { ownAddress, ownPort } from './own-address.js';
+import { scratchFolder } from './scratch.js';
+import { waitUntil } from './wait-until.js';
+
+const main = path.resolve(import.meta.dirname, '../../xds-server/main.ts');
+
+export class Brain {
+  readonly #spec: string;
+  readonly #logFile: string;
+  readonly xds: { readonly host: string; readonly port: number };
+  readonly admin: { readonly host: string; readonly port: number };
+  #child: Child;
+
+  private constructor(spec: string, logFile: string, xds: Brain['xds'], admin: Brain['admin'], child: Child) {
+    this.#spec = spec;
+    this.#logFile = logFile;
+    this.xds = xds;
+    this.admin = admin;
+    this.#child = child;
+  }
+
+  /** Resolves when it answers on its admin address. @param spec path of the spec file that it follows */
+  static async start(spec: string): Promise<Brain> {
+    const xds = { host: ownAddress, port: await ownPort() };
+    const admin = { host: ownAddress, port: await ownPort() };
+    const logFile = path.join(scratchFolder('brain'), 'log');
+    const brain = new Brain(spec, logFile, xds, admin, await run(spec, logFile, xds, admin));
+    await brain.#waitUntilAlive();
+    return brain;
+  }
+
+  /** Starts it again at the same addresses, after it was killed or stopped. */
+  async startAgain(): Promise<void> {
+    this.#child = await run(this.#spec, this.#logFile, this.xds, this.admin);
+    await this.#waitUntilAlive();
+  }
+
+  async #waitUntilAlive(): Promise<void> {
+    await waitUntil('the brain answers on its admin address', async () => {
+      this.#child.assertRunning();
+      return await getText(this.#url('/healthz'));
+    });
+  }
+
+  async status(): Promise<Status> {
+    return getJson(this.#url('/status'));
+  }
+
+  /** The first 1000 connections that hold a slot. */
+  async sessions(): Promise<Page<SessionStatus>> {
+    return getJson(this.#url('/sessions?limit=1000'));
+  }
+
+  /** The first 1000 clients that wait, first in line first. */
+  async waiting(): Promise<Page<WaiterStatus>> {
+    return getJson(this.#url('/waiting?limit=1000'));
+  }
+
+  /** Prometheus text. */
+  async metrics(): Promise<string> {
+    return getText(this.#url('/metrics'));
+  }
+
+  #url(resource: string): string {
+    return `http://${this.admin.host}:${this.admin.port}${resource}`;
+  }
+
+  /** Until this many clients of a service wait. */
+  async waitForWaiters(service: string, count: number): Promise<void> {
+    await waitUntil(`${count} clients of ${service} wait`, async () => {
+      const { rows } = await this.waiting();
+      return rows.filter((row) => row.service === service).length === count;
+    });
+  }
+
+  /** Until this many slots of a service are taken, in whatever state. */
+  async waitForTaken(service: string, count: number): Promise<void> {
+    await waitUntil(`${count} slots of ${service} are taken`, async () => {
+      const { services } = await this.status();
+      return services.find((row) => row.service === service)?.total === count;
+    });
+  }
+
+  get log(): string {
+    return this.#child.log;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** SIGKILL: what a crash leaves behind. */
+  async kill(): Promise<void> {
+    await this.#child.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.#child.stop();
+  }
+}
+
+function run(spec: string, logFile: string, xds: Brain['xds'], admin: Brain['admin']): Promise<Child> {
+  return Child.start({
+    title: 'brain',
+    command: process.execPath,
+    args: [
+      ...['--import', import.meta.resolve('tsx'), main, 'serve', '--spec', spec],
+      ...['--xds', `${xds.host}:${xds.port}`, '--admin', `${admin.host}:${admin.port}`],
+    ],
+    logFile,
+  });
+}

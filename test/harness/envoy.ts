@@ -1,0 +1,122 @@
+/** A real Envoy with the filters of this project, started with the bootstrap that the project itself makes. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { bootstrap, type HostPort } from '../../xds-server/pure/snapshot/bootstrap.js';
+import { Encoder } from '../../xds-server/pure/snapshot/encoder.js';
+import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
+import { Child } from './child.js';
+import { getJson } from './http.js';
+import { ownAddress, ownPort } from './own-address.js';
+import { scratchFolder } from './scratch.js';
+import { waitUntil } from './wait-until.js';
+
+const top = path.resolve(import.meta.dirname, '../..');
+
+export interface EnvoyOptions {
+  readonly node: string;
+  /** Where the brain serves. */
+  readonly xds: HostPort;
+  /** Worker threads; 2 unless said otherwise, so that limits are shared between some. */
+  readonly workers?: number;
+}
+
+export class Envoy {
+  readonly #child: Child;
+  readonly #admin: string;
+
+  private constructor(child: Child, admin: string) {
+    this.#child = child;
+    this.#admin = admin;
+  }
+
+  /** Resolves when it runs; what it has been told by then is for `waitForListener`. */
+  static async start({ node, xds, workers = 2 }: EnvoyOptions): Promise<Envoy> {
+    const folder = scratchFolder(`envoy-${node}`);
+    const admin = { host: ownAddress, port: await ownPort() };
+    const file = path.join(folder, 'bootstrap.json');
+    writeFileSync(file, JSON.stringify(bootstrap({ node, xds, admin }, new Encoder(EnvoyApi.load().root))));
+    const child = await Child.start({
+      title: `Envoy ${node}`,
+      command: path.join(top, 'build/bin/envoy'),
+      args: [
+        ...['--config-path', file, '--concurrency', String(workers), '--disable-hot-restart'],
+        ...['--log-level', 'info'],
+      ],
+      logFile: path.join(folder, 'log'),
+      env: { ENVOY_DYNAMIC_MODULES_SEARCH_PATH: path.join(top, 'filters/target/release') },
+    });
+    const envoy = new Envoy(child, `http://${admin.host}:${admin.port}`);
+    await waitUntil(`Envoy ${node} answers on its admin interface`, async () => {
+      child.assertRunning();
+      return await envoy.stats('^server.live$');
+    });
+    return envoy;
+  }
+
+  /** Until a client could connect to this listener. */
+  async waitForListener(name: string): Promise<void> {
+    await waitUntil(`Envoy listens on ${name}`, async () => {
+      this.#child.assertRunning();
+      const { listener_statuses = [] } = await this.#get<{ listener_statuses?: { name: string }[] }>(
+        '/listeners?format=json',
+      );
+      return listener_statuses.some((status) => status.name === name);
+    });
+  }
+
+  /** Counters and gauges whose name matches a regular expression (Envoy's own syntax), by name. */
+  async stats(pattern: string): Promise<Readonly<Record<string, number>>> {
+    const { stats } = await this.#get<{ stats: { name?: string; value?: number }[] }>(
+      `/stats?format=json&filter=${encodeURIComponent(pattern)}`,
+    );
+    // Histograms come without a name.
+    const entries = stats.flatMap(({ name, value }) =>
+      name === undefined ? [] : [[name, value ?? 0] as const],
+    );
+    return Object.fromEntries(entries);
+  }
+
+  /** One counter or gauge; 0 when Envoy has not made it yet. */
+  async stat(name: string): Promise<number> {
+    const stats = await this.stats(`^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`);
+    return stats[name] ?? 0;
+  }
+
+  /** Names of the clusters it knows. */
+  async clusters(): Promise<readonly string[]> {
+    const { cluster_statuses = [] } = await this.#get<{ cluster_statuses?: { name: string }[] }>(
+      '/clusters?format=json',
+    );
+    return cluster_statuses.map(({ name }) => name);
+  }
+
+  /** A value of the runtime as all layers together have it; undefined: nobody sets it. */
+  async runtime(key: string): Promise<string | undefined> {
+    const { entries } = await this.#get<{ entries: Record<string, { final_value: string }> }>('/runtime');
+    return entries[key]?.final_value;
+  }
+
+  async #get<T>(resource: string): Promise<T> {
+    return getJson<T>(`${this.#admin}${resource}`);
+  }
+
+  get log(): string {
+    return this.#child.log;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.isRunning;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.signal(signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.#child.stop();
+  }
+}

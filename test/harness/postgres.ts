@@ -1,0 +1,199 @@
+/**
+ * A real Postgres server of its own: SCRAM accounts over TCP, and one superuser session over its Unix socket by
+ * which a test asks the database itself what is true.
+ */
+import { execFile } from 'node:child_process';
+import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { Child } from './child.js';
+import { copyDataFolder, runAs } from './data-folder.js';
+import { ownAddress, ownPort } from './own-address.js';
+import { scratchFolder } from './scratch.js';
+import { waitUntil } from './wait-until.js';
+
+const run = promisify(execFile);
+const systemUser = 'postgres';
+
+export interface PostgresAccount {
+  readonly name: string;
+  readonly password: string;
+  /** Roles it is a member of, e.g. `pg_monitor` for an observer. */
+  readonly memberOf?: readonly string[];
+}
+
+export interface PostgresOptions {
+  /** Shown with its log. */
+  readonly name?: string;
+  /** Of all sessions, the harness's own one included; none is set aside for superusers. Default 100. */
+  readonly maxConnections?: number;
+  readonly accounts?: readonly PostgresAccount[];
+  /** Databases to create; `postgres` is always there. Every account may connect to each. */
+  readonly databases?: readonly string[];
+  /** Further server settings. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
+/** Sessions the harness holds for itself: to be added to a budget to get `maxConnections`. */
+export const postgresHarnessSessions = 1;
+
+const sessionsSql = `SELECT count(*)::int AS n FROM pg_stat_activity
+  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+    AND ($1::text IS NULL OR usename = $1) AND NOT (usename = ANY($2::text[]))`;
+
+export class Postgres {
+  readonly host = ownAddress;
+  readonly #options: PostgresOptions;
+  readonly #folder: string;
+  readonly port: number;
+  readonly #child: Child;
+  readonly #superuser: pg.Client;
+
+  private constructor(
+    options: PostgresOptions,
+    folder: string,
+    port: number,
+    child: Child,
+    superuser: pg.Client,
+  ) {
+    this.#options = options;
+    this.#folder = folder;
+    this.port = port;
+    this.#child = child;
+    this.#superuser = superuser;
+  }
+
+  static async start(options: PostgresOptions = {}): Promise<Postgres> {
+    const title = options.name ?? 'postgres';
+    const folder = scratchFolder(title);
+    const data = path.join(folder, 'data');
+    const port = await ownPort();
+    await copyDataFolder(`postgres-${installedMajor()}`, systemUser, data, (empty) =>
+      runAs(systemUser, program('initdb'), [
+        ...['--pgdata', empty, '--username=postgres', '--auth=trust'],
+        ...['--encoding=UTF8', '--locale=C', '--no-sync'],
+      ]),
+    );
+    configure(data, port, options);
+    const child = await Child.start({
+      title: `${title}: ${data}`,
+      command: program('postgres'),
+      args: ['-D', data],
+      logFile: path.join(folder, 'log'),
+      asUser: systemUser,
+      // Fast shutdown: it does not wait for its clients to leave.
+      stopSignal: 'SIGINT',
+      orphanSignal: 'SIGQUIT',
+    });
+    try {
+      const superuser = await waitUntil('Postgres answers its superuser', async () => {
+        child.assertRunning();
+        const client = new pg.Client({ host: data, port, user: 'postgres', database: 'postgres' });
+        // Broken by the test on purpose (a restart), or seen by the next query.
+        client.on('error', () => {});
+        await client.connect();
+        return client;
+      });
+      const server = new Postgres(options, folder, port, child, superuser);
+      await server.#fill();
+      return server;
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { accounts = [], databases = [] } = this.#options;
+    for (const account of accounts) {
+      const name = pg.escapeIdentifier(account.name);
+      await this.query(`CREATE ROLE ${name} LOGIN PASSWORD ${pg.escapeLiteral(account.password)}`);
+      for (const role of account.memberOf ?? []) {
+        await this.query(`GRANT ${pg.escapeIdentifier(role)} TO ${name}`);
+      }
+    }
+    for (const database of databases) await this.query(`CREATE DATABASE ${pg.escapeIdentifier(database)}`);
+  }
+
+  /** As the superuser, in the database `postgres`. */
+  async query<Row extends pg.QueryResultRow = Record<string, unknown>>(
+    sql: string,
+    values: readonly unknown[] = [],
+  ): Promise<Row[]> {
+    return (await this.#superuser.query<Row>(sql, [...values])).rows;
+  }
+
+  /**
+   * Sessions as the database counts them, without the harness's own: all, or those of one account.
+   *
+   * @param except accounts that are not counted (an observer's)
+   */
+  async count(account?: string, except: readonly string[] = []): Promise<number> {
+    const [row] = await this.query<{ n: number }>(sessionsSql, [account ?? null, except]);
+    return row!.n;
+  }
+
+  /** Whether it has ever turned a client away for want of a slot. */
+  get hasSaidTooMany(): boolean {
+    return /too many|remaining connection slots/i.test(this.#child.log);
+  }
+
+  get log(): string {
+    return this.#child.log;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  async stop(): Promise<void> {
+    await this.#superuser.end().catch(() => {});
+    await this.#child.stop();
+    await run('rm', ['-rf', path.join(this.#folder, 'data')]);
+  }
+}
+
+function configure(data: string, port: number, options: PostgresOptions): void {
+  const settings: Record<string, string | number> = {
+    listen_addresses: ownAddress,
+    port,
+    unix_socket_directories: data,
+    max_connections: options.maxConnections ?? 100,
+    superuser_reserved_connections: 0,
+    password_encryption: 'scram-sha-256',
+    log_connections: 'on',
+    log_disconnections: 'on',
+    log_line_prefix: '%m [%p] %u@%d ',
+    // Durability is not what is tested.
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    shared_buffers: '32MB',
+    max_wal_senders: 0,
+    wal_level: 'minimal',
+    autovacuum: 'off',
+    ...options.settings,
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`);
+  appendFileSync(path.join(data, 'postgresql.conf'), lines.join(''));
+  writeFileSync(
+    path.join(data, 'pg_hba.conf'),
+    'local all postgres trust\nhost all all 127.0.0.0/8 scram-sha-256\n',
+  );
+}
+
+const installs = '/usr/lib/postgresql';
+
+function installedMajor(): string {
+  const majors = readdirSync(installs).filter((name) => /^\d+$/.test(name));
+  const newest = majors.sort((a, b) => Number(b) - Number(a))[0];
+  if (newest === undefined)
+    throw new Error(`expected Postgres below ${installs}, found none: run \`make setup\``);
+  return newest;
+}
+
+/** Debian keeps server programs out of PATH. */
+function program(name: string): string {
+  return path.join(installs, installedMajor(), 'bin', name);
+}

@@ -1,0 +1,73 @@
+/**
+ * A real database together with what a spec says of it. The server's own max_connections leaves room for the budget,
+ * the reserve that the observer lives in, and the harness itself, for not one session more: if Sluice overshot, the
+ * database would say so.
+ */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { MariaDb, type MariaDbAccount, mariaDbHarnessSessions } from './mariadb.js';
+import { Postgres, type PostgresAccount, postgresHarnessSessions } from './postgres.js';
+import { scratchFolder } from './scratch.js';
+import type { SpecInput } from './spec-file.js';
+
+type DatabaseInput = SpecInput['databases'][string];
+
+/** Account of the observer in every database of the harness; not counted among a service's sessions. */
+export const observer = 'sluice_observer';
+const observerPassword = 'watches only';
+
+/** The observer's two connections. */
+const reserve = 2;
+
+export interface ProtectedOptions<Account> {
+  /** Sessions that clients may have, all together. */
+  readonly budget: number;
+  readonly accounts: readonly Account[];
+  /** Databases in the server. */
+  readonly databases: readonly string[];
+}
+
+export interface Protected<Server> {
+  readonly server: Server;
+  /** Its entry below `databases:`. */
+  readonly input: DatabaseInput;
+  readonly budget: number;
+}
+
+export async function protectedPostgres(
+  name: string,
+  { budget, accounts, databases }: ProtectedOptions<PostgresAccount>,
+): Promise<Protected<Postgres>> {
+  const server = await Postgres.start({
+    name,
+    maxConnections: budget + reserve + postgresHarnessSessions,
+    accounts: [...accounts, { name: observer, password: observerPassword, memberOf: ['pg_monitor'] }],
+    databases,
+  });
+  return { server, budget, input: { engine: 'postgres', ...rest(name, server, budget) } };
+}
+
+/** @param options.budget at least 7: MariaDB allows no fewer than 10 sessions. */
+export async function protectedMariaDb(
+  name: string,
+  { budget, accounts, databases }: ProtectedOptions<MariaDbAccount>,
+): Promise<Protected<MariaDb>> {
+  const server = await MariaDb.start({
+    name,
+    maxConnections: budget + reserve + mariaDbHarnessSessions,
+    accounts: [...accounts, { name: observer, password: observerPassword, globalPrivileges: ['PROCESS'] }],
+    databases,
+  });
+  return { server, budget, input: { engine: 'mariadb', version: '10.11', ...rest(name, server, budget) } };
+}
+
+function rest(name: string, server: { readonly host: string; readonly port: number }, budget: number) {
+  const password = path.join(scratchFolder(`${name}-observer`), 'password');
+  writeFileSync(password, observerPassword, { mode: 0o600 });
+  return {
+    endpoints: [{ host: server.host, port: server.port }],
+    capacity: budget + reserve,
+    reserve,
+    observer: { user: observer, password: { file: password } },
+  };
+}

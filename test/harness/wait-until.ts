@@ -1,0 +1,33 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+const betweenLooksMs = 10;
+
+/**
+ * Looks until `look` returns something other than undefined or false, and returns that. A look that throws counts
+ * as not yet: what is looked at may not be there yet.
+ *
+ * @throws after `withinMs`, with what was waited for and why the last look failed.
+ */
+export async function waitUntil<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  withinMs = 20_000,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    let problem: unknown;
+    try {
+      const seen = await look();
+      if (seen !== undefined && seen !== false) return seen;
+    } catch (error) {
+      problem = error;
+    }
+    if (performance.now() > deadline) {
+      throw new Error(
+        `expected within ${withinMs} ms: ${what}`,
+        problem === undefined ? {} : { cause: problem },
+      );
+    }
+    await pause(betweenLooksMs);
+  }
+}
