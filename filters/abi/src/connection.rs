@@ -1,10 +1,9 @@
 //! A downstream connection, as a network filter may use it during a callback.
 
 use std::cell::Cell;
-use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 
+use crate::scheduler::Scheduler;
 use crate::sys::{self, Bytes, EnvoyPtr, KeyValue};
 
 /// The connection whose callback is running. Cannot outlive it.
@@ -31,6 +30,17 @@ pub enum Event {
     LocalClose,
     /// It is ready: after the TLS handshake where there is one.
     Connected,
+}
+
+/// The way to the server, as tcp_proxy has got it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// Not there, and no try has failed.
+    Pending,
+    /// It stands.
+    Connected,
+    /// The last try failed, for this reason; tcp_proxy may be trying again.
+    Failed(String),
 }
 
 impl Event {
@@ -110,8 +120,13 @@ impl Connection<'_> {
         let (namespace, key, mut value) = (Bytes::of(namespace.as_bytes()), Bytes::of(key.as_bytes()), Bytes::EMPTY);
         // SAFETY: as in `write`; what Envoy points to is copied before anything can change the metadata.
         unsafe {
-            sys::envoy_dynamic_module_callback_network_get_dynamic_metadata_string(self.filter, namespace, key, &mut value)
-                .then(|| String::from_utf8_lossy(value.as_slice()).into_owned())
+            sys::envoy_dynamic_module_callback_network_get_dynamic_metadata_string(
+                self.filter,
+                namespace,
+                key,
+                &mut value,
+            )
+            .then(|| String::from_utf8_lossy(value.as_slice()).into_owned())
         }
     }
 
@@ -120,8 +135,13 @@ impl Connection<'_> {
         let (namespace, key, mut value) = (Bytes::of(namespace.as_bytes()), Bytes::of(key.as_bytes()), 0.0);
         // SAFETY: as in `write`.
         unsafe {
-            sys::envoy_dynamic_module_callback_network_get_dynamic_metadata_number(self.filter, namespace, key, &mut value)
-                .then_some(value)
+            sys::envoy_dynamic_module_callback_network_get_dynamic_metadata_number(
+                self.filter,
+                namespace,
+                key,
+                &mut value,
+            )
+            .then_some(value)
         }
     }
 
@@ -130,8 +150,12 @@ impl Connection<'_> {
         let mut value = Bytes::EMPTY;
         // SAFETY: as in `text`.
         unsafe {
-            sys::envoy_dynamic_module_callback_network_get_filter_state_bytes(self.filter, Bytes::of(key.as_bytes()), &mut value)
-                .then(|| value.as_slice().to_vec())
+            sys::envoy_dynamic_module_callback_network_get_filter_state_bytes(
+                self.filter,
+                Bytes::of(key.as_bytes()),
+                &mut value,
+            )
+            .then(|| value.as_slice().to_vec())
         }
     }
 
@@ -142,129 +166,48 @@ impl Connection<'_> {
         unsafe { sys::envoy_dynamic_module_callback_network_set_filter_state_typed(self.filter, key, value) }
     }
 
+    /// How far the way to the server is.
+    pub fn upstream(&self) -> Upstream {
+        // Set only once the connection stands; the failure's text stays from an earlier try.
+        if self.attribute(sys::ATTRIBUTE_UPSTREAM_LOCAL_ADDRESS).is_some_and(|address| !address.is_empty()) {
+            return Upstream::Connected;
+        }
+        match self.attribute(sys::ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON) {
+            Some(reason) if !reason.is_empty() => Upstream::Failed(reason),
+            _ => Upstream::Pending,
+        }
+    }
+
+    fn attribute(&self, attribute: u32) -> Option<String> {
+        let mut value = Bytes::EMPTY;
+        // SAFETY: as in `text`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_filter_get_attribute_string(self.filter, attribute, &mut value)
+                .then(|| String::from_utf8_lossy(value.as_slice()).into_owned())
+        }
+    }
+
+    /// How many hosts `cluster` has on this worker, healthy or not; `None` where the cluster is unknown.
+    pub fn cluster_hosts(&self, cluster: &str) -> Option<usize> {
+        let [mut total, mut healthy, mut degraded] = [0; 3];
+        // SAFETY: as in `write`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_filter_get_cluster_host_count(
+                self.filter,
+                Bytes::of(cluster.as_bytes()),
+                0,
+                &mut total,
+                &mut healthy,
+                &mut degraded,
+            )
+            .then_some(total)
+        }
+    }
+
     /// A handle that wakes this filter from any thread; `None` where the connection is already going away.
     pub fn scheduler(&self) -> Option<Scheduler> {
         // SAFETY: as in `write`.
         let scheduler = unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_new(self.filter) };
-        (!scheduler.is_null()).then_some(Scheduler(scheduler))
-    }
-}
-
-/// Wakes one filter on its own thread. It holds Envoy's filter weakly: committing for a filter that is gone does nothing.
-/// It must not be used after Envoy's workers have ended, so drop it with the filter.
-pub struct Scheduler(*mut c_void);
-
-// SAFETY: Envoy made it to be committed from other threads; it is deleted once, by its owner.
-unsafe impl Send for Scheduler {}
-
-impl Scheduler {
-    /// Has `on_scheduled(event)` called soon, never within this call.
-    pub fn commit(&self, event: u64) {
-        // SAFETY: the pointer is Envoy's and alive until `drop`.
-        unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_commit(self.0, event) }
-    }
-}
-
-impl Drop for Scheduler {
-    fn drop(&mut self) {
-        // SAFETY: owned, deleted once.
-        unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_delete(self.0) }
-    }
-}
-
-/// The bytes of one direction during `on_read` or `on_write`, in Envoy's own chunks.
-pub struct Buffer<'call> {
-    filter: EnvoyPtr,
-    side: Side,
-    call: PhantomData<&'call Cell<()>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Read,
-    Write,
-}
-
-/// More chunks than this at once are rare enough to pay for an allocation.
-const CHUNKS_ON_STACK: usize = 32;
-
-impl Buffer<'_> {
-    pub(crate) fn new(filter: EnvoyPtr, side: Side) -> Self {
-        Self { filter, side, call: PhantomData }
-    }
-
-    /// How many bytes there are.
-    pub fn len(&self) -> usize {
-        // SAFETY: `filter` is alive during the callback, and its current buffer is the one of this callback.
-        unsafe {
-            match self.side {
-                Side::Read => sys::envoy_dynamic_module_callback_network_filter_get_read_buffer_size(self.filter),
-                Side::Write => sys::envoy_dynamic_module_callback_network_filter_get_write_buffer_size(self.filter),
-            }
-        }
-    }
-
-    /// True where there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Shows the bytes without copying them; `look` returns false when it has seen enough.
-    pub fn chunks(&self, mut look: impl FnMut(&[u8]) -> bool) {
-        // SAFETY: as in `len`. Envoy fills exactly as many entries as it announced; `look` cannot reach the buffer to
-        // change it, as it is borrowed.
-        unsafe {
-            let count = match self.side {
-                Side::Read => sys::envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks_size(self.filter),
-                Side::Write => sys::envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks_size(self.filter),
-            };
-            let mut few = [const { MaybeUninit::<Bytes>::uninit() }; CHUNKS_ON_STACK];
-            let mut many = Vec::new();
-            let chunks: *mut Bytes = if count <= CHUNKS_ON_STACK {
-                few.as_mut_ptr().cast()
-            } else {
-                many.resize(count, Bytes::EMPTY);
-                many.as_mut_ptr()
-            };
-            let filled = match self.side {
-                Side::Read => sys::envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks(self.filter, chunks),
-                Side::Write => sys::envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks(self.filter, chunks),
-            };
-            if filled {
-                for chunk in std::slice::from_raw_parts(chunks, count) {
-                    if !look(chunk.as_slice()) {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// A copy of at most the first `limit` bytes.
-    pub fn copy(&self, limit: usize) -> Vec<u8> {
-        let mut copy = Vec::with_capacity(self.len().min(limit));
-        self.chunks(|chunk| {
-            copy.extend(chunk.iter().take(limit - copy.len()));
-            copy.len() < limit
-        });
-        copy
-    }
-
-    /// Replaces all bytes by `bytes`.
-    pub fn replace(&mut self, bytes: &[u8]) {
-        let length = self.len();
-        // SAFETY: as in `len`; Envoy copies the bytes.
-        unsafe {
-            match self.side {
-                Side::Read => {
-                    sys::envoy_dynamic_module_callback_network_filter_drain_read_buffer(self.filter, length);
-                    sys::envoy_dynamic_module_callback_network_filter_append_read_buffer(self.filter, Bytes::of(bytes));
-                }
-                Side::Write => {
-                    sys::envoy_dynamic_module_callback_network_filter_drain_write_buffer(self.filter, length);
-                    sys::envoy_dynamic_module_callback_network_filter_append_write_buffer(self.filter, Bytes::of(bytes));
-                }
-            }
-        }
+        Scheduler::owning(scheduler)
     }
 }

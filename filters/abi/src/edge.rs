@@ -37,7 +37,10 @@ pub fn log(level: Level, message: impl FnOnce() -> String) {
     // SAFETY: both calls take plain values, the bytes are copied.
     unsafe {
         if sys::envoy_dynamic_module_callback_log_enabled(level as u32) {
-            sys::envoy_dynamic_module_callback_log(level as u32, Bytes::of(format!("sluice: {}", message()).as_bytes()));
+            sys::envoy_dynamic_module_callback_log(
+                level as u32,
+                Bytes::of(format!("sluice: {}", message()).as_bytes()),
+            );
         }
     }
 }

@@ -12,15 +12,19 @@
 //! `on_write`, its own close raising an event) goes by without it.
 //! <https://github.com/envoyproxy/envoy/blob/v1.40.0/source/extensions/dynamic_modules/abi/abi.h>
 
+mod buffer;
 mod connection;
 mod edge;
 mod export;
+mod scheduler;
 mod socket;
 mod sys;
 mod system;
 
-pub use connection::{Buffer, Close, Connection, Event, Scheduler};
+pub use buffer::Buffer;
+pub use connection::{Close, Connection, Event, Upstream};
 pub use edge::{Level, log, start};
+pub use scheduler::Scheduler;
 pub use socket::Socket;
 pub use system::{monotonic_ms, random, unix_ms};
 

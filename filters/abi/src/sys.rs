@@ -46,6 +46,10 @@ pub struct KeyValue {
 pub const CONTINUE: u32 = 0;
 pub const STOP_ITERATION: u32 = 1;
 
+/// Attributes, numbered as in the ABI's enum.
+pub const ATTRIBUTE_UPSTREAM_LOCAL_ADDRESS: u32 = 51;
+pub const ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON: u32 = 52;
+
 unsafe extern "C" {
     pub fn envoy_dynamic_module_callback_log(level: u32, message: Bytes);
     pub fn envoy_dynamic_module_callback_log_enabled(level: u32) -> bool;
@@ -54,25 +58,62 @@ unsafe extern "C" {
     pub fn envoy_dynamic_module_callback_listener_filter_drain_buffer(filter: EnvoyPtr, length: usize) -> bool;
     pub fn envoy_dynamic_module_callback_listener_filter_write_to_socket(filter: EnvoyPtr, data: Bytes) -> i64;
     pub fn envoy_dynamic_module_callback_listener_filter_close_socket(filter: EnvoyPtr, details: Bytes);
-    pub fn envoy_dynamic_module_callback_listener_filter_set_filter_state(filter: EnvoyPtr, key: Bytes, value: Bytes) -> bool;
+    pub fn envoy_dynamic_module_callback_listener_filter_set_filter_state(
+        filter: EnvoyPtr,
+        key: Bytes,
+        value: Bytes,
+    ) -> bool;
 
     pub fn envoy_dynamic_module_callback_network_filter_get_read_buffer_size(filter: EnvoyPtr) -> usize;
     pub fn envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks_size(filter: EnvoyPtr) -> usize;
-    pub fn envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks(filter: EnvoyPtr, chunks: *mut Bytes) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_get_read_buffer_chunks(
+        filter: EnvoyPtr,
+        chunks: *mut Bytes,
+    ) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_drain_read_buffer(filter: EnvoyPtr, length: usize) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_append_read_buffer(filter: EnvoyPtr, data: Bytes) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_prepend_read_buffer(filter: EnvoyPtr, data: Bytes) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_prepend_write_buffer(filter: EnvoyPtr, data: Bytes) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_get_write_buffer_size(filter: EnvoyPtr) -> usize;
     pub fn envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks_size(filter: EnvoyPtr) -> usize;
-    pub fn envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks(filter: EnvoyPtr, chunks: *mut Bytes) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_get_write_buffer_chunks(
+        filter: EnvoyPtr,
+        chunks: *mut Bytes,
+    ) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_drain_write_buffer(filter: EnvoyPtr, length: usize) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_append_write_buffer(filter: EnvoyPtr, data: Bytes) -> bool;
 
     pub fn envoy_dynamic_module_callback_network_filter_write(filter: EnvoyPtr, data: Bytes, end_stream: bool);
-    pub fn envoy_dynamic_module_callback_network_filter_close_with_details(filter: EnvoyPtr, close: u32, details: Bytes);
+    pub fn envoy_dynamic_module_callback_network_filter_close_with_details(
+        filter: EnvoyPtr,
+        close: u32,
+        details: Bytes,
+    );
     pub fn envoy_dynamic_module_callback_network_filter_is_ssl(filter: EnvoyPtr) -> bool;
 
-    pub fn envoy_dynamic_module_callback_network_get_filter_state_bytes(filter: EnvoyPtr, key: Bytes, value: *mut Bytes) -> bool;
-    pub fn envoy_dynamic_module_callback_network_set_filter_state_typed(filter: EnvoyPtr, key: Bytes, value: Bytes) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_get_attribute_string(
+        filter: EnvoyPtr,
+        attribute: u32,
+        value: *mut Bytes,
+    ) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_get_cluster_host_count(
+        filter: EnvoyPtr,
+        cluster: Bytes,
+        priority: u32,
+        total: *mut usize,
+        healthy: *mut usize,
+        degraded: *mut usize,
+    ) -> bool;
+    pub fn envoy_dynamic_module_callback_network_get_filter_state_bytes(
+        filter: EnvoyPtr,
+        key: Bytes,
+        value: *mut Bytes,
+    ) -> bool;
+    pub fn envoy_dynamic_module_callback_network_set_filter_state_typed(
+        filter: EnvoyPtr,
+        key: Bytes,
+        value: Bytes,
+    ) -> bool;
     pub fn envoy_dynamic_module_callback_network_set_dynamic_metadata_string_batch(
         filter: EnvoyPtr,
         namespace: Bytes,

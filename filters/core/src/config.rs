@@ -3,8 +3,9 @@
 //! A field that is not known, missing or out of range fails the whole configuration, so that a listener with a mistake in
 //! it is rejected by Envoy instead of serving something else than was meant.
 
-use serde_json::{Map, Value};
+mod fields;
 
+use self::fields::Fields;
 use crate::mysql::capability;
 use crate::negotiation::{Opening, Plaintext};
 
@@ -101,99 +102,52 @@ fn greeting(mut fields: Fields) -> Result<Greeting, String> {
     };
     let missing = capability::REQUIRED & !greeting.capabilities;
     if missing != 0 {
-        let path = &fields.path;
-        return Err(format!("{path}.capabilities: expected at least {:#x}, {missing:#x} is missing", capability::REQUIRED));
+        let path = fields.path();
+        return Err(format!(
+            "{path}.capabilities: expected at least {:#x}, {missing:#x} is missing",
+            capability::REQUIRED
+        ));
     }
     fields.end()?;
     Ok(greeting)
-}
-
-struct Fields {
-    path: String,
-    left: Map<String, Value>,
-}
-
-impl Fields {
-    fn read(filter: &str, json: &[u8]) -> Result<Self, String> {
-        match serde_json::from_slice(json) {
-            Ok(Value::Object(left)) => Ok(Self { path: filter.to_owned(), left }),
-            Ok(other) => Err(format!("{filter}: expected an object, found {other}")),
-            Err(error) => Err(format!("{filter}: expected a google.protobuf.Struct as JSON: {error}")),
-        }
-    }
-
-    fn required(&mut self, name: &str) -> Result<Value, String> {
-        self.left.remove(name).ok_or_else(|| format!("{}.{name}: required, but missing", self.path))
-    }
-
-    fn object(&mut self, name: &str) -> Result<Fields, String> {
-        match self.required(name)? {
-            Value::Object(left) => Ok(Fields { path: format!("{}.{name}", self.path), left }),
-            other => Err(format!("{}.{name}: expected an object, found {other}", self.path)),
-        }
-    }
-
-    fn text(&mut self, name: &str, max_bytes: usize) -> Result<String, String> {
-        match self.required(name)? {
-            Value::String(text) if (1..=max_bytes).contains(&text.len()) && !text.contains('\0') => Ok(text),
-            other => Err(format!("{}.{name}: expected a text of 1 to {max_bytes} bytes without NUL, found {other}", self.path)),
-        }
-    }
-
-    fn protocol(&mut self) -> Result<Protocol, String> {
-        match self.text("protocol", 16)?.as_str() {
-            "postgres" => Ok(Protocol::Postgres),
-            "mysql" => Ok(Protocol::Mysql),
-            other => Err(format!("{}.protocol: expected \"postgres\" or \"mysql\", found {other:?}", self.path)),
-        }
-    }
-
-    /// Numbers of a Struct are doubles: 10000 may arrive as 10000.0.
-    fn whole(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
-        let found = self.required(name)?;
-        found
-            .as_f64()
-            .filter(|number| number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(number))
-            .map(|number| number as u64)
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                let (low, high) = (range.start(), range.end());
-                format!("{}.{name}: expected a whole number from {low} to {high}, found {found}", self.path)
-            })
-    }
-
-    fn end(self) -> Result<(), String> {
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(format!("{}.{name}: unknown field", self.path)),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GREETING: &str = r#"{"version":"5.5.5-10.11.0-MariaDB","capabilities":2148530702.0,"mariadb_capabilities":29,"collation":45}"#;
+    const GREETING: &str =
+        r#"{"version":"5.5.5-10.11.0-MariaDB","capabilities":2148530702.0,"mariadb_capabilities":29,"collation":45}"#;
 
     #[test]
     fn whole_numbers_may_come_as_doubles() {
         let config = startup(br#"{"protocol":"postgres","listener":"pg","deadline_ms":1e4}"#).unwrap();
         assert_eq!(config.deadline_ms, 10_000);
         let json = format!(r#"{{"protocol":"mysql","plaintext":"refuse","greeting":{GREETING}}}"#);
-        let Opening::Mysql(Plaintext::Refuse, greeting) = handshake(json.as_bytes()).unwrap() else { panic!("not MySQL") };
+        let Opening::Mysql(Plaintext::Refuse, greeting) = handshake(json.as_bytes()).unwrap() else {
+            panic!("not MySQL")
+        };
         assert_eq!((greeting.capabilities, greeting.collation), (2_148_530_702, 45));
     }
 
     #[test]
     fn every_mistake_is_named_with_its_path() {
         let cases: [(&[u8], &str); 8] = [
-            (br#"{"protocol":"postgres","listener":"pg","deadline_ms":0}"#, "startup.deadline_ms: expected a whole number from 1 to 600000, found 0"),
+            (
+                br#"{"protocol":"postgres","listener":"pg","deadline_ms":0}"#,
+                "startup.deadline_ms: expected a whole number from 1 to 600000, found 0",
+            ),
             (br#"{"protocol":"postgres","listener":"pg","deadline_ms":1.5}"#, "found 1.5"),
             (br#"{"protocol":"postgres","listener":"pg"}"#, "startup.deadline_ms: required, but missing"),
-            (br#"{"protocol":"oracle","listener":"pg","deadline_ms":1}"#, "startup.protocol: expected \"postgres\" or \"mysql\", found \"oracle\""),
+            (
+                br#"{"protocol":"oracle","listener":"pg","deadline_ms":1}"#,
+                "startup.protocol: expected \"postgres\" or \"mysql\", found \"oracle\"",
+            ),
             (br#"{"protocol":"mysql","listener":"","deadline_ms":1}"#, "startup.listener: expected a text"),
-            (br#"{"protocol":"mysql","listener":"l","deadline_ms":1,"deadlin_ms":2}"#, "startup.deadlin_ms: unknown field"),
+            (
+                br#"{"protocol":"mysql","listener":"l","deadline_ms":1,"deadlin_ms":2}"#,
+                "startup.deadlin_ms: unknown field",
+            ),
             (b"[]", "startup: expected an object"),
             (b"", "startup: expected a google.protobuf.Struct"),
         ];
@@ -212,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_greeting_too_narrow_for_the_relay_is_rejected() {
-        let json = format!(r#"{{"protocol":"mysql","plaintext":"allow","greeting":{}}}"#, GREETING.replace("2148530702", "1"));
+        let json =
+            format!(r#"{{"protocol":"mysql","plaintext":"allow","greeting":{}}}"#, GREETING.replace("2148530702", "1"));
         assert!(handshake(json.as_bytes()).unwrap_err().contains("greeting.capabilities: expected at least"));
     }
 }

@@ -14,6 +14,7 @@
 pub mod birth;
 pub mod config;
 pub mod cursor;
+pub mod first_message;
 pub mod identity;
 pub mod mysql;
 pub mod negotiation;

@@ -63,9 +63,9 @@ impl Refusal {
     /// MySQL's ERR packet, numbered `sequence`, as clients with CLIENT_PROTOCOL_41 read it.
     /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_err_packet.html>
     pub fn as_mysql(&self, sequence: u8) -> Vec<u8> {
-        // Postgres' own words for a broken protocol and for "try again"; MySQL says 08S01 to both.
+        // Postgres' own words for a broken protocol, "try again", a timeout and a lost server; MySQL says 08S01 to all.
         let sqlstate = match &self.sqlstate {
-            b"08P01" | b"57P03" => b"08S01",
+            b"08P01" | b"57P03" | b"57014" | b"08006" => b"08S01",
             shared => shared,
         };
         let text = bounded(&self.message, MAX_TEXT_BYTES);

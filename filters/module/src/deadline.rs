@@ -87,7 +87,9 @@ fn clock() -> &'static Clock {
         let clock: &'static Clock = Box::leak(Box::default());
         let spawned = std::thread::Builder::new().name("sluice-clock".to_owned()).spawn(|| clock.run());
         if let Err(error) = spawned {
-            sluice_abi::log(sluice_abi::Level::Error, || format!("no thread for deadlines, none will be kept: {error}"));
+            sluice_abi::log(sluice_abi::Level::Error, || {
+                format!("no thread for deadlines, none will be kept: {error}")
+            });
         }
         clock
     })

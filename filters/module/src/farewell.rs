@@ -18,7 +18,13 @@ pub struct Farewell {
 
 impl Farewell {
     /// Speaks `refusal` and closes. `sequence` numbers MySQL's packet; `details` are for the access log.
-    pub fn refuse(connection: &Connection<'_>, protocol: Protocol, refusal: &Refusal, sequence: u8, details: &str) -> Self {
+    pub fn refuse(
+        connection: &Connection<'_>,
+        protocol: Protocol,
+        refusal: &Refusal,
+        sequence: u8,
+        details: &str,
+    ) -> Self {
         connection.write(&spoken(protocol, refusal, sequence));
         Self::flush(connection, details)
     }

@@ -9,19 +9,19 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use sluice_abi::{Buffer, Connection, Event, NetworkFactory, NetworkFilter, Status, monotonic_ms, random, unix_ms};
 use sluice_core::birth::{self, Birth};
-use sluice_core::config::{self, Protocol, StartupConfig};
+use sluice_core::config::{self, StartupConfig};
+use sluice_core::first_message::{self, FirstMessage};
 use sluice_core::identity::Identity;
-use sluice_core::postgres::startup::{MAX_BODY_BYTES, Startup, read};
 use sluice_core::refusal::Refusal;
 use sluice_core::verdict;
 
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
 use crate::farewell::{Farewell, LINGER_OVER};
-use std::sync::Arc;
 
 /// What a client may send behind its startup message while its check is held. Drivers send nothing there.
 const MAX_EARLY_BYTES: usize = 16_384;
@@ -89,7 +89,9 @@ impl NetworkFilter for StartupFilter {
         match (event, &self.stage) {
             (DEADLINE, Stage::Reading) if self.connected || !connection.is_tls() => {
                 let why = format!("no startup message within {} ms", self.config.deadline_ms);
-                self.refuse(connection, &Refusal::new(b"57014", 1159, why), "sluice_startup_deadline");
+                // MySQL's number: behind the greeting, and behind SSLRequest where there was one.
+                let sequence = if connection.is_tls() { 2 } else { 1 };
+                self.refuse(connection, &Refusal::new(b"57014", 1159, why), sequence, "sluice_startup_deadline");
             }
             (DEADLINE, Stage::Reading) => {
                 self.stage = Stage::Ended(Farewell::silent(connection, "sluice_tls_deadline"));
@@ -104,22 +106,30 @@ impl NetworkFilter for StartupFilter {
 
 impl StartupFilter {
     fn read(&mut self, connection: &Connection<'_>, buffer: &Buffer<'_>, end_stream: bool) -> Status {
-        match read(&buffer.copy(MAX_BODY_BYTES + 4)) {
+        match first_message::read(self.config.protocol, &buffer.copy(first_message::MAX_BYTES)) {
             _ if end_stream => self.leave(connection, "sluice_client_left_before_check"),
-            Startup::NeedMore => Status::Stop,
-            Startup::Message { identity, bytes } => {
+            FirstMessage::NeedMore => Status::Stop,
+            FirstMessage::Whole { identity, bytes: message_bytes } => {
                 self.deadline = None;
                 self.report(connection, &identity);
-                self.stage = Stage::Held { message_bytes: bytes };
-                self.watch(connection, buffer, false, bytes)
+                self.stage = Stage::Held { message_bytes };
+                self.watch(connection, buffer, false, message_bytes)
             }
-            Startup::Cancel => self.leave(connection, "sluice_cancel_request"),
-            Startup::Refused(refusal) => self.refuse(connection, &refusal, "sluice_startup_refused"),
+            FirstMessage::Cancel => self.leave(connection, "sluice_cancel_request"),
+            FirstMessage::Refused { refusal, sequence } => {
+                self.refuse(connection, &refusal, sequence, "sluice_startup_refused")
+            }
         }
     }
 
     /// The check is held, as long as no verdict is seen. Half-close is on, so a client that leaves shows only here.
-    fn watch(&mut self, connection: &Connection<'_>, buffer: &Buffer<'_>, end_stream: bool, message_bytes: usize) -> Status {
+    fn watch(
+        &mut self,
+        connection: &Connection<'_>,
+        buffer: &Buffer<'_>,
+        end_stream: bool,
+        message_bytes: usize,
+    ) -> Status {
         if connection.text(verdict::NAMESPACE, "verdict").is_some() {
             self.stage = Stage::Passed;
             return Status::Continue;
@@ -129,7 +139,9 @@ impl StartupFilter {
         }
         if buffer.len() > message_bytes + MAX_EARLY_BYTES {
             let why = format!("more than {MAX_EARLY_BYTES} bytes sent before the server answered");
-            return self.refuse(connection, &Refusal::protocol(why), "sluice_early_bytes");
+            // The response was packet 2, or 1 without TLS.
+            let sequence = if connection.is_tls() { 3 } else { 2 };
+            return self.refuse(connection, &Refusal::protocol(why), sequence, "sluice_early_bytes");
         }
         Status::Continue
     }
@@ -155,8 +167,8 @@ impl StartupFilter {
         connection.set_number(NAMESPACE, "monotonic_ms", now_ms as f64);
     }
 
-    fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, details: &str) -> Status {
-        self.stage = Stage::Ended(Farewell::refuse(connection, self.config.protocol, refusal, 0, details));
+    fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) -> Status {
+        self.stage = Stage::Ended(Farewell::refuse(connection, self.config.protocol, refusal, sequence, details));
         Status::Stop
     }
 
@@ -165,5 +177,3 @@ impl StartupFilter {
         Status::Stop
     }
 }
-#[allow(unused)]
-fn unused(_: Protocol) {}

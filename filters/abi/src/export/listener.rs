@@ -41,7 +41,8 @@ unsafe extern "C" fn envoy_dynamic_module_on_listener_filter_config_new(
 ) -> ModulePtr {
     // SAFETY: Envoy's buffers live until this call returns.
     let (name, config) = unsafe { (String::from_utf8_lossy(name.as_slice()), config.as_slice()) };
-    let made = guarded("listener config", || module().map_or_else(not_started, |module| module.listener(&name, config)));
+    let made =
+        guarded("listener config", || module().map_or_else(not_started, |module| module.listener(&name, config)));
     configured(&name, made)
 }
 

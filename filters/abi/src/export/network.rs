@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::{configured, not_started, status};
-use crate::connection::Side;
+use crate::buffer::Side;
 use crate::edge::{guarded, module};
 use crate::sys::{Bytes, EnvoyPtr, ModulePtr};
 use crate::{Buffer, Close, Connection, Event, NetworkFactory, NetworkFilter, Status};
@@ -88,7 +88,9 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_write(
 ) -> u32 {
     let mut buffer = Buffer::new(envoy, Side::Write);
     // SAFETY: as above.
-    unsafe { enter("on_write", envoy, filter, |filter, connection| filter.on_write(connection, &mut buffer, end_stream)) }
+    unsafe {
+        enter("on_write", envoy, filter, |filter, connection| filter.on_write(connection, &mut buffer, end_stream))
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -1,6 +1,28 @@
-//! The start of a MySQL or MariaDB connection, protocol 10.
+//! The start of a MySQL or MariaDB connection, protocol 10, and the two things that are followed afterwards.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>,
 //! <https://mariadb.com/kb/en/clientserver-protocol/>
+//!
+//! ```text
+//!  client            front                                server
+//!    │◀── greeting ────┤  own salt, own capabilities          │
+//!    ├── SSLRequest ──▶│  [TLS]                               │
+//!    ├── response ────▶│── response, no password, no TLS ────▶│
+//!    │                 │◀───────────────────────── greeting ──┤  dropped, checked, its connection id kept
+//!    │◀── AuthSwitch ──┼◀── AuthSwitch, the server's salt ────┤
+//!    ├── scramble ────▶┼────────────────────────── scramble ─▶│  the password is never seen here
+//!    │◀── OK / ERR ────┼◀───────────────────────── OK / ERR ──┤
+//! ```
 
 pub mod capability;
+pub mod change_user;
+pub mod commands;
+pub mod greeting;
+pub mod login;
+pub mod negotiation;
 pub mod packet;
+pub mod promise;
+pub mod response;
+
+/// Names a plugin that no account uses, so that every server answers with AuthSwitchRequest: the client then proves itself
+/// against the server's salt instead of the front's.
+const RELAY_PLUGIN: &[u8] = b"sluice_relay";

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn the_backends_id_and_readiness_are_seen_wherever_chunks_break() {
-        let login = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x09a\0b\0\0K\0\0\0\x0c\0\0\x30\x39\xaa\xbb\xcc\xddZ\0\0\0\x05IT\0\0\0\x04";
+        let login =
+            b"R\0\0\0\x08\0\0\0\0S\0\0\0\x09a\0b\0\0K\0\0\0\x0c\0\0\x30\x39\xaa\xbb\xcc\xddZ\0\0\0\x05IT\0\0\0\x04";
         assert_eq!(everywhere(login), (vec![Event::ServerId(12345), Event::Ready], true));
     }
 

@@ -36,18 +36,25 @@ pub fn read(bytes: &[u8]) -> Startup {
     let mut cursor = Cursor::new(bytes);
     let Some(length) = cursor.u32_be().map(|length| length as usize) else { return Startup::NeedMore };
     if !(LENGTH_BYTES + 4..=LENGTH_BYTES + MAX_BODY_BYTES).contains(&length) {
-        return refused(format!("expected a startup packet of 8 to {} bytes, found {length}", LENGTH_BYTES + MAX_BODY_BYTES));
+        return refused(format!(
+            "expected a startup packet of 8 to {} bytes, found {length}",
+            LENGTH_BYTES + MAX_BODY_BYTES
+        ));
     }
     let Some(version) = cursor.u32_be() else { return Startup::NeedMore };
     match version {
         code::CANCEL_REQUEST => return Startup::Cancel,
-        code::SSL_REQUEST | code::GSSENC_REQUEST => return refused("expected a StartupMessage, found another request for encryption"),
+        code::SSL_REQUEST | code::GSSENC_REQUEST => {
+            return refused("expected a StartupMessage, found another request for encryption");
+        }
         version if version >> 16 != MAJOR_VERSION => {
             return refused(format!("expected protocol {MAJOR_VERSION}, found {}.{}", version >> 16, version & 0xffff));
         }
         _ => {}
     }
-    let Some(mut parameters) = cursor.take(length - 2 * LENGTH_BYTES).map(Cursor::new) else { return Startup::NeedMore };
+    let Some(mut parameters) = cursor.take(length - 2 * LENGTH_BYTES).map(Cursor::new) else {
+        return Startup::NeedMore;
+    };
     match identity(&mut parameters) {
         Ok(identity) => Startup::Message { identity, bytes: length },
         Err(why) => refused(why),
@@ -66,7 +73,9 @@ fn identity(parameters: &mut Cursor<'_>) -> Result<Identity, String> {
             if !parameters.rest().is_empty() {
                 return Err(format!("{} bytes follow the last startup parameter", parameters.rest().len()));
             }
-            let user = required_text("user", user)?.filter(|user| !user.is_empty()).ok_or("no user name in the startup packet")?;
+            let user = required_text("user", user)?
+                .filter(|user| !user.is_empty())
+                .ok_or("no user name in the startup packet")?;
             let database = required_text("database", database)?.filter(|name| !name.is_empty()).unwrap_or(user);
             return Ok(Identity {
                 user: user.to_owned(),
@@ -93,7 +102,9 @@ fn identity(parameters: &mut Cursor<'_>) -> Result<Identity, String> {
 
 /// A name that is compared with the operator's: it must be text, or two different names could look the same.
 fn required_text<'a>(name: &str, value: Option<&'a [u8]>) -> Result<Option<&'a str>, String> {
-    value.map(|value| std::str::from_utf8(value).map_err(|_| format!("startup parameter {name} is not UTF-8"))).transpose()
+    value
+        .map(|value| std::str::from_utf8(value).map_err(|_| format!("startup parameter {name} is not UTF-8")))
+        .transpose()
 }
 
 fn reported_text(value: Option<&[u8]>, limit: usize) -> Option<String> {
@@ -101,102 +112,5 @@ fn reported_text(value: Option<&[u8]>, limit: usize) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn packet(parameters: &[u8]) -> Vec<u8> {
-        let mut bytes = u32::try_from(8 + parameters.len()).unwrap().to_be_bytes().to_vec();
-        bytes.extend_from_slice(&[0, 3, 0, 0]);
-        bytes.extend_from_slice(parameters);
-        bytes
-    }
-
-    fn accepted(parameters: &[u8]) -> Identity {
-        let bytes = packet(parameters);
-        for end in 0..bytes.len() {
-            assert_eq!(read(&bytes[..end]), Startup::NeedMore, "after {end} bytes");
-        }
-        match read(&[&bytes[..], b"behind"].concat()) {
-            Startup::Message { identity, bytes: length } if length == bytes.len() => identity,
-            other => panic!("expected a message, found {other:?}"),
-        }
-    }
-
-    fn refusal(bytes: &[u8]) -> String {
-        match read(bytes) {
-            Startup::Refused(refusal) => {
-                assert_eq!(&refusal.sqlstate, b"08P01");
-                refusal.message.into_owned()
-            }
-            other => panic!("expected a refusal, found {other:?}"),
-        }
-    }
-
-    #[test]
-    fn user_database_application_name_and_options_are_read() {
-        let identity = accepted(b"user\0checkout\0database\0orders\0application_name\0web\0options\0-c geqo=off\0TimeZone\0UTC\0\0");
-        let expected = Identity {
-            user: "checkout".into(),
-            database: "orders".into(),
-            application_name: "web".into(),
-            options: Some("-c geqo=off".into()),
-        };
-        assert_eq!(identity, expected);
-    }
-
-    #[test]
-    fn the_database_is_the_users_where_none_is_named() {
-        assert_eq!(accepted(b"user\0a\0\0").database, "a");
-        assert_eq!(accepted(b"user\0a\0database\0\0\0").database, "a");
-    }
-
-    #[test]
-    fn replication_connections_are_not_special() {
-        assert_eq!(accepted(b"user\0a\0replication\0database\0\0").user, "a");
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        let identity = accepted(&[b"user\0a\0application_name\0".as_slice(), "ü".repeat(40).as_bytes(), b"\0\0"].concat());
-        assert_eq!(identity.application_name, "ü".repeat(32));
-        let identity = accepted(&[b"user\0a\0options\0".as_slice(), &[b'o'; 2000], b"\0\0"].concat());
-        assert_eq!(identity.options.unwrap().len(), MAX_OPTIONS_BYTES);
-    }
-
-    #[test]
-    fn names_that_are_no_text_are_refused() {
-        assert!(refusal(&packet(b"user\0\xff\0\0")).contains("UTF-8"));
-        assert!(refusal(&packet(b"user\0a\0database\0\xc3\x28\0\0")).contains("UTF-8"));
-        assert_eq!(accepted(b"user\0a\0application_name\0\xff\0\0").application_name, "\u{fffd}");
-    }
-
-    #[test]
-    fn a_user_must_be_named_once() {
-        assert!(refusal(&packet(b"database\0a\0\0")).contains("no user"));
-        assert!(refusal(&packet(b"user\0\0\0")).contains("no user"));
-        assert!(refusal(&packet(b"user\0a\0user\0b\0\0")).contains("twice"));
-    }
-
-    #[test]
-    fn lengths_that_lie_are_refused_without_waiting() {
-        assert!(refusal(&[0, 0, 0, 7]).contains("found 7"));
-        assert!(refusal(&10_005_u32.to_be_bytes()).contains("found 10005"));
-        assert!(refusal(&u32::MAX.to_be_bytes()).contains("found 4294967295"));
-    }
-
-    #[test]
-    fn unterminated_and_surplus_parameters_are_refused() {
-        assert!(refusal(&packet(b"")).contains("not terminated"));
-        assert!(refusal(&packet(b"user\0a\0")).contains("not terminated"));
-        assert!(refusal(&packet(b"user\0a")).contains("no value"));
-        assert!(refusal(&packet(b"user\0a\0\0\0")).contains("1 bytes follow"));
-        assert!(refusal(&packet(&[b"x\0y\0".repeat(65), b"user\0a\0\0".to_vec()].concat())).contains("more than 64"));
-    }
-
-    #[test]
-    fn requests_that_are_no_startup_get_what_the_protocol_says() {
-        assert_eq!(read(&[0, 0, 0, 16, 4, 210, 22, 46]), Startup::Cancel);
-        assert!(refusal(&[0, 0, 0, 8, 4, 210, 22, 47]).contains("encryption"));
-        assert!(refusal(&[0, 0, 0, 8, 0, 2, 0, 0]).contains("found 2.0"));
-    }
-}
+#[path = "startup_tests.rs"]
+mod tests;

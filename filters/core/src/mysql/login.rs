@@ -1,0 +1,232 @@
+//! The login relay: the client proves itself to the server, the front only renumbers.
+//!
+//! ```text
+//!  Greeted? ── server's greeting, wide enough ──▶ Proving ── OK ──▶ Over
+//!     │                                             │ └── ERR ──▶ Over (the server's own error reaches the client)
+//!     ├─ ERR (too many connections) ──▶ Over        ├─ AuthSwitch, AuthMoreData: one packet of the client may follow
+//!     └─ narrower than promised ──▶ refuse          └─ password in clear wanted ──▶ refuse
+//! ```
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>
+//!
+//! The client's numbers run ahead of the server's by one, for the SSLRequest that the server never saw.
+
+use super::greeting;
+use super::packet::{self, HEADER_BYTES};
+use super::promise::Promise;
+use super::response::Response;
+use crate::birth::Birth;
+use crate::cursor::Cursor;
+use crate::refusal::Refusal;
+
+/// The longest packet of a login that is relayed.
+pub const MAX_PACKET_BYTES: usize = 65_536;
+
+/// Plugins that prove a password without showing it. Any other would send it in clear to a server without TLS, though the
+/// client was promised TLS, or is unknown.
+const PROVING_PLUGINS: [&[u8]; 3] = [b"mysql_native_password", b"client_ed25519", CACHING_SHA2];
+const CACHING_SHA2: &[u8] = b"caching_sha2_password";
+
+const OK: u8 = 0x00;
+const MORE_DATA: u8 = 0x01;
+const SWITCH: u8 = 0xfe;
+const ERR: u8 = 0xff;
+/// caching_sha2_password: "the scramble was right" and "send the password itself".
+const FAST_OK: u8 = 3;
+const FULL_AUTHENTICATION: u8 = 4;
+
+/// What the server said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The connection id of its greeting.
+    ServerId(u32),
+    /// OK.
+    Ready,
+    /// ERR.
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Greeted,
+    Proving,
+    Over,
+}
+
+/// One login.
+#[derive(Debug)]
+pub struct Login {
+    phase: Phase,
+    promise: Promise,
+    /// How far the client's numbers run ahead.
+    ahead: u8,
+    /// The number of our own answer, should one be needed.
+    answer: u8,
+    unfinished: Vec<u8>,
+    plugin_is_caching_sha2: bool,
+    client_may_send: bool,
+    client_header: Vec<u8>,
+    client_payload_left: usize,
+}
+
+impl Login {
+    /// A login whose `response` was just sent on, of a client that was offered what `birth` says.
+    pub fn new(response: &Response, birth: &Birth) -> Self {
+        Self {
+            promise: Promise::taken(response, birth),
+            answer: response.sequence.wrapping_add(1),
+            ..Self::in_phase(Phase::Greeted, response.sequence.saturating_sub(1))
+        }
+    }
+
+    /// The exchange behind a COM_CHANGE_USER: no greeting, and the numbers agree.
+    pub fn again() -> Self {
+        Self { answer: 1, ..Self::in_phase(Phase::Proving, 0) }
+    }
+
+    fn in_phase(phase: Phase, ahead: u8) -> Self {
+        Self {
+            phase,
+            promise: Promise::default(),
+            ahead,
+            answer: 0,
+            unfinished: Vec::new(),
+            plugin_is_caching_sha2: false,
+            client_may_send: false,
+            client_header: Vec::new(),
+            client_payload_left: 0,
+        }
+    }
+
+    /// True once the server has said OK or ERR.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// The number that an answer of ours to the client must bear now.
+    pub fn answer_sequence(&self) -> u8 {
+        self.answer
+    }
+
+    /// Takes `bytes` from the server; what the client shall read of them goes to `out`. After an `Err` the caller says so to
+    /// the client, numbered [`Login::answer_sequence`], and closes.
+    pub fn server_sent(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        mut report: impl FnMut(Event),
+    ) -> Result<(), Refusal> {
+        self.unfinished.extend_from_slice(bytes);
+        while let Some((length, sequence)) = packet::header(&self.unfinished).filter(|_| !self.is_over()) {
+            if length > MAX_PACKET_BYTES {
+                return Err(unexpected(format!("a packet of {length} bytes from the server during login")));
+            }
+            let Some(payload) = self.unfinished.get(HEADER_BYTES..HEADER_BYTES + length).map(<[u8]>::to_vec) else {
+                break;
+            };
+            self.unfinished.drain(..HEADER_BYTES + length);
+            match self.phase {
+                Phase::Greeted => self.greeted(&payload, out, &mut report)?,
+                Phase::Proving => self.proving(&payload, sequence, out, &mut report)?,
+                Phase::Over => {}
+            }
+        }
+        if self.is_over() {
+            out.append(&mut self.unfinished);
+        }
+        Ok(())
+    }
+
+    fn greeted(&mut self, payload: &[u8], out: &mut Vec<u8>, report: &mut impl FnMut(Event)) -> Result<(), Refusal> {
+        if payload.first() == Some(&ERR) {
+            self.phase = Phase::Over;
+            report(Event::Failed);
+            let refusal =
+                greeting::early_error(payload).ok_or_else(|| unexpected("a malformed error from the server"))?;
+            out.extend(refusal.as_mysql(self.answer));
+            return Ok(());
+        }
+        let greeting = greeting::read(payload).ok_or_else(|| unexpected("no MySQL greeting from the server"))?;
+        report(Event::ServerId(greeting.connection_id));
+        self.phase = Phase::Proving;
+        self.promise.kept_by(greeting)
+    }
+
+    fn proving(
+        &mut self,
+        payload: &[u8],
+        sequence: u8,
+        out: &mut Vec<u8>,
+        report: &mut impl FnMut(Event),
+    ) -> Result<(), Refusal> {
+        self.answer = sequence.wrapping_add(self.ahead);
+        match *payload.first().unwrap_or(&ERR) {
+            OK => {
+                self.phase = Phase::Over;
+                report(Event::Ready);
+            }
+            ERR => {
+                self.phase = Phase::Over;
+                report(Event::Failed);
+            }
+            SWITCH => {
+                let plugin =
+                    payload.get(1..).and_then(|rest| Cursor::new(rest).until_nul()).unwrap_or(b"mysql_old_password");
+                if !PROVING_PLUGINS.contains(&plugin) {
+                    return Err(shows_password(&String::from_utf8_lossy(plugin)));
+                }
+                self.plugin_is_caching_sha2 = plugin == CACHING_SHA2;
+                self.client_may_send = true;
+            }
+            MORE_DATA if self.plugin_is_caching_sha2 => match payload.get(1) {
+                Some(&FAST_OK) => {}
+                Some(&FULL_AUTHENTICATION) => return Err(shows_password("caching_sha2_password, full authentication")),
+                _ => return Err(unexpected("an unknown step of caching_sha2_password")),
+            },
+            other => return Err(unexpected(format!("packet {other:#04x} from the server during login"))),
+        }
+        out.extend(packet::framed(self.answer, payload));
+        Ok(())
+    }
+
+    /// Takes `bytes` from the client; what the server shall read of them goes to `out`. Errors as in
+    /// [`Login::server_sent`].
+    pub fn client_sent(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        while !bytes.is_empty() {
+            let (payload, rest) = bytes.split_at(self.client_payload_left.min(bytes.len()));
+            self.client_payload_left -= payload.len();
+            out.extend_from_slice(payload);
+            let (header, rest) = rest.split_at((HEADER_BYTES - self.client_header.len()).min(rest.len()));
+            self.client_header.extend_from_slice(header);
+            bytes = rest;
+            let Some((length, sequence)) = packet::header(&self.client_header) else { continue };
+            // A command behind the proof would be carried out by the server after its OK, unseen here.
+            if !std::mem::take(&mut self.client_may_send) {
+                return Err(Refusal::new(b"08S01", 1156, "Got packets out of order: sent before the server answered"));
+            }
+            if length > MAX_PACKET_BYTES {
+                return Err(Refusal::protocol(format!("a packet of {length} bytes during login")));
+            }
+            let [a, b, c, ..] = (length as u32).to_le_bytes();
+            out.extend_from_slice(&[a, b, c, sequence.wrapping_sub(self.ahead)]);
+            self.answer = sequence.wrapping_add(1);
+            self.client_payload_left = length;
+            self.client_header.clear();
+        }
+        Ok(())
+    }
+}
+
+fn unexpected(what: impl std::fmt::Display) -> Refusal {
+    Refusal::new(b"08S01", 1105, format!("unexpected: {what}"))
+}
+
+fn shows_password(how: &str) -> Refusal {
+    let text = format!(
+        "this account authenticates by {how}, which sends the password in clear; the way to the server has no TLS"
+    );
+    Refusal::new(b"08004", 1251, text)
+}
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+use super::*;
+use crate::config::Greeting;
+use crate::mysql::capability;
+use crate::mysql::greeting::make;
+use crate::mysql::packet::framed;
+use crate::mysql::response::{self, Reading};
+
+const BIRTH: Birth = Birth { monotonic_ms: 0, unix_ms: 0, offered: u32::MAX, offered_mariadb: u32::MAX };
+
+fn response() -> Response {
+    let bytes = framed(2, &response::tests::payload(response::tests::CAPABILITIES, b"m\0\0r\0p\0\0"));
+    match response::read(&bytes) {
+        Reading::Whole(response) => *response,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn server_greeting(capabilities: u32) -> Vec<u8> {
+    make(&Greeting { version: "10.11".into(), capabilities, mariadb_capabilities: 29, collation: 45 }, [1; 20])
+}
+
+fn switch(plugin: &[u8]) -> Vec<u8> {
+    framed(2, &[&[SWITCH], plugin, b"\0salt\0"].concat())
+}
+
+/// Feeds the server's bytes in pieces; what the client reads, what was reported, how it ended.
+fn serve(login: &mut Login, bytes: &[u8], piece: usize) -> (Vec<u8>, Vec<Event>, Result<(), Refusal>) {
+    let (mut out, mut events) = (Vec::new(), Vec::new());
+    for chunk in bytes.chunks(piece) {
+        let result = login.server_sent(chunk, &mut out, |event| events.push(event));
+        if result.is_err() {
+            return (out, events, result);
+        }
+    }
+    (out, events, Ok(()))
+}
+
+#[test]
+fn a_login_is_relayed_with_the_numbers_shifted_wherever_it_is_cut() {
+    for piece in 1..120 {
+        let mut login = Login::new(&response(), &BIRTH);
+        let server = [server_greeting(u32::MAX), switch(b"client_ed25519")].concat();
+        let (out, events, result) = serve(&mut login, &server, piece);
+        result.unwrap();
+        assert_eq!((out, events), (framed(3, &switch(b"client_ed25519")[4..]), vec![Event::ServerId(0)]));
+        let mut upstream = Vec::new();
+        for chunk in framed(4, b"signature").chunks(piece) {
+            login.client_sent(chunk, &mut upstream).unwrap();
+        }
+        assert_eq!(upstream, framed(3, b"signature"));
+        let (out, events, _) = serve(&mut login, &framed(4, b"\0\0\0\x02\0\0\0"), piece);
+        assert_eq!((out, events), (framed(5, b"\0\0\0\x02\0\0\0"), vec![Event::Ready]));
+        assert!(login.is_over());
+    }
+}
+
+#[test]
+fn the_servers_own_refusal_reaches_the_client() {
+    let mut login = Login::new(&response(), &BIRTH);
+    let server = [server_greeting(u32::MAX), switch(b"mysql_native_password")].concat();
+    serve(&mut login, &server, 7).2.unwrap();
+    login.client_sent(&framed(4, b"scramble"), &mut Vec::new()).unwrap();
+    let (out, events, _) = serve(&mut login, &framed(4, b"\xff\x15\x04#28000Access denied"), 3);
+    assert_eq!((out, events), (framed(5, b"\xff\x15\x04#28000Access denied"), vec![Event::Failed]));
+}
+
+#[test]
+fn an_error_instead_of_a_greeting_gets_a_number_and_a_sqlstate() {
+    let mut login = Login::new(&response(), &BIRTH);
+    let (out, events, _) = serve(&mut login, &framed(0, b"\xff\x10\x04Too many connections"), 5);
+    assert_eq!((out, events), (framed(3, b"\xff\x10\x04#08004Too many connections"), vec![Event::Failed]));
+}
+
+#[test]
+fn a_server_narrower_than_the_greeting_is_refused() {
+    let mut login = Login::new(&response(), &BIRTH);
+    let narrow = server_greeting(u32::MAX & !capability::CONNECT_ATTRS);
+    let refusal = serve(&mut login, &narrow, 9).2.unwrap_err();
+    assert!(refusal.message.contains("0x100000"), "{}", refusal.message);
+    assert_eq!(login.answer_sequence(), 3);
+    // What the client took of its own accord, without being offered it, is its own affair.
+    let mut login = Login::new(&response(), &Birth { offered: u32::MAX & !capability::CONNECT_ATTRS, ..BIRTH });
+    serve(&mut login, &narrow, 9).2.unwrap();
+}
+
+#[test]
+fn the_password_is_never_asked_for_in_clear() {
+    for plugin in [&b"mysql_clear_password"[..], b"dialog", b"sha256_password", b"mysql_old_password"] {
+        let mut login = Login::new(&response(), &BIRTH);
+        serve(&mut login, &server_greeting(u32::MAX), 50).2.unwrap();
+        assert_eq!(serve(&mut login, &switch(plugin), 50).2.unwrap_err().errno, 1251);
+    }
+    let mut login = Login::new(&response(), &BIRTH);
+    let server = [server_greeting(u32::MAX), switch(CACHING_SHA2)].concat();
+    serve(&mut login, &server, 50).2.unwrap();
+    login.client_sent(&framed(4, &[7; 32]), &mut Vec::new()).unwrap();
+    assert_eq!(serve(&mut login, &framed(4, &[MORE_DATA, FULL_AUTHENTICATION]), 9).2.unwrap_err().errno, 1251);
+    assert_eq!(login.answer_sequence(), 5);
+}
+
+#[test]
+fn the_fast_path_of_caching_sha2_is_relayed() {
+    let mut login = Login::new(&response(), &BIRTH);
+    serve(&mut login, &[server_greeting(u32::MAX), switch(CACHING_SHA2)].concat(), 50).2.unwrap();
+    login.client_sent(&framed(4, &[7; 32]), &mut Vec::new()).unwrap();
+    let server = [framed(4, &[MORE_DATA, FAST_OK]), framed(5, &[OK, 0, 0, 2, 0, 0, 0])].concat();
+    let (out, events, _) = serve(&mut login, &server, 4);
+    assert_eq!(out, [framed(5, &[MORE_DATA, FAST_OK]), framed(6, &[OK, 0, 0, 2, 0, 0, 0])].concat());
+    assert_eq!(events, [Event::Ready]);
+}
+
+#[test]
+fn a_command_behind_the_proof_does_not_slip_through() {
+    let mut login = Login::new(&response(), &BIRTH);
+    serve(&mut login, &[server_greeting(u32::MAX), switch(CACHING_SHA2)].concat(), 50).2.unwrap();
+    let mut upstream = Vec::new();
+    let smuggled = [framed(4, b"proof"), framed(0, b"\x11root\0")].concat();
+    assert_eq!(login.client_sent(&smuggled, &mut upstream).unwrap_err().errno, 1156);
+    assert_eq!(upstream, framed(3, b"proof"));
+}
+
+#[test]
+fn nothing_may_be_sent_before_the_server_asks() {
+    let mut login = Login::new(&response(), &BIRTH);
+    assert_eq!(login.client_sent(&framed(3, b"x"), &mut Vec::new()).unwrap_err().errno, 1156);
+}
+
+#[test]
+fn a_server_that_is_no_mysql_is_told_apart() {
+    for bytes in [&b"SSH-2.0-x\r\n"[..], &framed(0, b"\x09old\0"), &framed(0, b""), &[0xff; 9]] {
+        let mut login = Login::new(&response(), &BIRTH);
+        let failed = serve(&mut login, bytes, 3).2.is_err() || !login.is_over();
+        assert!(failed);
+    }
+}
+
+#[test]
+fn bytes_behind_the_end_of_a_login_pass_as_they_are() {
+    let mut login = Login::again();
+    let (out, _, _) = serve(&mut login, &[framed(1, &[OK, 0, 0]), b"behind".to_vec()].concat(), 100);
+    assert_eq!(out, [framed(1, &[OK, 0, 0]), b"behind".to_vec()].concat());
+}

@@ -1,0 +1,141 @@
+//! A MySQL session: the login relay, then the watch for COM_CHANGE_USER.
+
+use sluice_abi::{Buffer, Connection, Status};
+use sluice_core::birth::{self, Birth};
+use sluice_core::mysql::change_user::{self, rewrite};
+use sluice_core::mysql::commands::{Commands, Found};
+use sluice_core::mysql::login::{Event, Login};
+use sluice_core::mysql::packet;
+use sluice_core::mysql::response::{self, Reading, Response};
+use sluice_core::refusal::Refusal;
+
+use super::{Refused, report_login, report_server};
+
+/// The longest COM_CHANGE_USER that is read: as much as a login may take.
+const MAX_CHANGE_USER_BYTES: usize = response::MAX_BYTES;
+
+pub struct Mysql {
+    user: String,
+    capabilities: u32,
+    /// A login that is under way: the first, or one behind COM_CHANGE_USER.
+    login: Option<Login>,
+    first_login: bool,
+    commands: Commands,
+    /// The beginning of a packet whose kind is not known yet, taken from behind packets that could pass.
+    held: Vec<u8>,
+}
+
+impl Mysql {
+    /// Rewrites the response in `buffer` for the server.
+    pub fn admitted(connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<Self, Refused> {
+        let bytes = buffer.copy(usize::MAX);
+        let response = match response::read(&bytes) {
+            Reading::Whole(response) => *response,
+            Reading::Refused(refusal, sequence) => return Err((refusal, sequence)),
+            Reading::NeedMore => return Err((Refusal::protocol("expected a whole handshake response"), 3)),
+        };
+        let birth = connection
+            .filter_state(birth::KEY)
+            .and_then(|bytes| Birth::from_text(std::str::from_utf8(&bytes).ok()?))
+            .unwrap_or_default();
+        let mut login = Login::new(&response, &birth);
+        let mut upstream = packet::framed(1, &response.for_server);
+        login
+            .client_sent(bytes.get(response.bytes..).unwrap_or_default(), &mut upstream)
+            .map_err(|refusal| (refusal, login.answer_sequence()))?;
+        buffer.replace(&upstream);
+        let Response { identity, capabilities, .. } = response;
+        Ok(Self {
+            user: identity.user,
+            capabilities,
+            login: Some(login),
+            first_login: true,
+            commands: Commands::default(),
+            held: Vec::new(),
+        })
+    }
+
+    /// The number that an answer of ours must bear while the server is not there.
+    pub fn answer_sequence(&self) -> u8 {
+        self.login.as_ref().map_or(change_user::ANSWER_SEQUENCE, Login::answer_sequence)
+    }
+
+    /// Lets the client's bytes pass, as far as they may.
+    pub fn client_sent(&mut self, buffer: &mut Buffer<'_>, end_stream: bool) -> Result<Status, Refused> {
+        if let Some(login) = &mut self.login {
+            let mut upstream = Vec::new();
+            let passed = login.client_sent(&buffer.copy(usize::MAX), &mut upstream);
+            passed.map_err(|refusal| (refusal, login.answer_sequence()))?;
+            buffer.replace(&upstream);
+            return Ok(Status::Continue);
+        }
+        if !self.held.is_empty() {
+            buffer.prepend(&std::mem::take(&mut self.held));
+        }
+        let mut walk = self.commands.walk();
+        buffer.chunks(|chunk| walk.chunk(chunk));
+        match walk.end() {
+            Found::Nothing => Ok(Status::Continue),
+            // Less than a packet: no server acts on it.
+            Found::Undecided(_) if end_stream => Ok(Status::Continue),
+            Found::Undecided(at) => Ok(self.hold(buffer, at)),
+            Found::ChangeUser { at, bytes } if bytes <= MAX_CHANGE_USER_BYTES => {
+                if buffer.len() < at + bytes {
+                    return Ok(self.hold(buffer, at));
+                }
+                self.change_user(buffer, at, bytes)
+            }
+            Found::ChangeUser { bytes, .. } => {
+                let why = format!("COM_CHANGE_USER of {bytes} bytes");
+                Err((Refusal::protocol(why), change_user::ANSWER_SEQUENCE))
+            }
+        }
+    }
+
+    /// Lets pass what is before `at`. Where nothing is, the bytes can stay with Envoy; behind others they can't, as the next
+    /// filter takes a buffer whole, and keeping all of it back could fill Envoy's buffer for ever.
+    fn hold(&mut self, buffer: &mut Buffer<'_>, at: usize) -> Status {
+        if at == 0 {
+            return Status::Stop;
+        }
+        let mut passing = buffer.copy(usize::MAX);
+        self.held = passing.split_off(at.min(passing.len()));
+        buffer.replace(&passing);
+        Status::Continue
+    }
+
+    fn change_user(&mut self, buffer: &mut Buffer<'_>, at: usize, bytes: usize) -> Result<Status, Refused> {
+        let all = buffer.copy(usize::MAX);
+        let (before, rest) = all.split_at(at.min(all.len()));
+        let (command, behind) = rest.split_at(bytes.min(rest.len()));
+        let answer = change_user::ANSWER_SEQUENCE;
+        let mut upstream = before.to_vec();
+        upstream.extend(rewrite(command, self.capabilities, &self.user).map_err(|refusal| (refusal, answer))?);
+        let login = self.login.insert(Login::again());
+        login.client_sent(behind, &mut upstream).map_err(|refusal| (refusal, answer))?;
+        buffer.replace(&upstream);
+        Ok(Status::Continue)
+    }
+
+    /// Lets the server's bytes pass; during a login, renumbered.
+    pub fn server_sent(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<(), Refused> {
+        let Some(login) = &mut self.login else { return Ok(()) };
+        let mut downstream = Vec::new();
+        let first_login = self.first_login;
+        let relayed = login.server_sent(&buffer.copy(usize::MAX), &mut downstream, |event| match event {
+            // What was reported of the connection stays true when its user logs in again.
+            _ if !first_login => {}
+            Event::ServerId(id) => report_server(connection, id),
+            Event::Ready => report_login(connection, "ok"),
+            Event::Failed => report_login(connection, "failed"),
+        });
+        buffer.replace(&downstream);
+        relayed.map_err(|refusal| (refusal, login.answer_sequence()))?;
+        if login.is_over() {
+            self.login = None;
+            self.first_login = false;
+            self.commands = Commands::default();
+        }
+        Ok(())
+    }
+}
