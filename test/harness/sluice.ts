@@ -112,9 +112,7 @@ export class Sluice {
   async waitUntilInSync(): Promise<void> {
     await waitUntil('the node has acknowledged everything', async () => {
       const { nodes } = await this.brain.status();
-      return (
-        nodes.length > 0 && nodes.every((node) => node.types.length > 0 && node.types.every((t) => t.in_sync))
-      );
+      return nodes.length > 0 && nodes.every((node) => node.convergence === 'converged');
     });
   }
 

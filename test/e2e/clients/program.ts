@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { Login, Told } from './conversation.js';
 
 /** Runs a client written for Node: one login in, what it was told out; a driver's error is an answer too. */
-export async function converse(ask: (login: Login & { readonly caText: string }) => Promise<Told>): Promise<void> {
+export async function converse(
+  ask: (login: Login & { readonly caText: string }) => Promise<Told>,
+): Promise<void> {
   const login = JSON.parse(readFileSync(0, 'utf8')) as Login;
   let told: Told;
   try {

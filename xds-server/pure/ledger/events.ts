@@ -25,13 +25,18 @@ export interface UpstreamFacts {
 /** One row of the database's own session list. */
 export interface ObservedSession {
   readonly serverId: ServerId;
-  /** `address:port` as the server sees its peer; absent for Unix sockets and background workers. */
+  /** `address:port` as the server sees its peer; absent for Unix sockets. */
   readonly peer?: string;
+  /**
+   * Account that it logged in as, where the list says so. Where every allow rule of a target's services names its
+   * user, a session of such an account that no node has reported is known to be Sluice's, and is counted as that.
+   */
+  readonly user?: string;
 }
 
 /** How a session's end was seen by the node. */
 export type EndEvidence =
-  /** The client went before any upstream connection was opened: there is nothing to wait for. */
+  /** The client went before any upstream connection was attempted: there is nothing to wait for. */
   | 'never-opened'
   /** The server's own FIN was read: the server has already given the slot back (envoy-facts: Telemetry). */
   | 'server-closed'
@@ -48,7 +53,10 @@ export type LedgerEvent =
       readonly service: string;
       readonly waitedMs: number;
     }
-  /** The held check was cancelled: the client or its node has gone. */
+  /**
+   * The held check was cancelled: the client or its node has gone. Only for the newest check of a connection: the
+   * death of a call whose place a retry has taken concerns nobody. A cancel after the answer changes nothing.
+   */
   | { readonly kind: 'cancel'; readonly connection: ConnectionId }
   /** A node reports an open upstream connection, at once when opened and then each interval. */
   | {
@@ -66,7 +74,10 @@ export type LedgerEvent =
       readonly upstream: UpstreamFacts;
       readonly evidence: EndEvidence;
     }
-  /** The target's whole session list, asked for at `askedAtMs` (before the query was sent). */
+  /**
+   * The target's whole session list, of all its servers together, asked for at `askedAtMs` (before the query was
+   * sent). One that was asked for before the last one that was applied is ignored.
+   */
   | {
       readonly kind: 'observed';
       readonly target: TargetName;
@@ -79,11 +90,13 @@ export type LedgerEvent =
       /** The longest a login may take on the server before it gives up (authentication_timeout, connect_timeout). */
       readonly loginTimeoutMs: number;
     }
+  /** The list could not be had. Whoever asks goes on trying without being told. */
   | { readonly kind: 'unobserved'; readonly target: TargetName; readonly problem: string }
   /** Time has passed; due at `Ledger.nextDeadlineMs()`. */
   | { readonly kind: 'tick' };
 
 export type LedgerEffect =
+  /** Also the answer to a repeated check: the same slot, with a fresh `ttlMs`. */
   | {
       readonly kind: 'grant';
       readonly connection: ConnectionId;
@@ -99,5 +112,8 @@ export type LedgerEffect =
       readonly refusal: Refusal;
       readonly waitedMs: number;
     }
-  /** A slot waits for the database's word: ask for the session list of this target soon. */
+  /**
+   * A slot waits for the database's word: ask for the session list of this target soon, and until a list has been
+   * had that was asked for from now on. At most one a target and event.
+   */
   | { readonly kind: 'observe'; readonly target: TargetName };

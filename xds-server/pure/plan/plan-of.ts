@@ -1,7 +1,87 @@
-import type { Spec } from '../spec/spec.js';
-import type { Plan } from './plan.js';
+import { parseAddress } from '../spec/ip.js';
+import { protocolOf } from '../spec/protocol.js';
+import type { DatabaseSpec, ListenerSpec, ServiceSpec, Spec } from '../spec/spec.js';
+import type { DbRole, ListenerPlan, Plan, ServicePlan, TargetName, TargetPlan, TenantPlan } from './plan.js';
 
 /** Resolves a spec, as `parseSpec` accepted it, into limits. Total: an accepted spec always has a plan. */
 export function planOf(spec: Spec): Plan {
-  throw new Error(`not yet: ${Object.keys(spec).length}`);
+  const databases = Object.entries(spec.databases);
+  const targets = databases.flatMap(([name, database]) =>
+    (['primary', 'replica'] as const).flatMap((role) => targetOf(name, database, role)),
+  );
+  const services = Object.entries(spec.services).map(([name, service]) => serviceOf(name, service, spec));
+  const tenants = Object.entries(spec.tenants).map(
+    ([name, { max_connections: limit }]): TenantPlan => ({
+      name,
+      ...(limit !== undefined && { maxConnections: limit }),
+    }),
+  );
+  return {
+    listeners: byName(Object.entries(spec.listeners).map(([name, each]) => listenerOf(name, each))),
+    targets: byName(targets),
+    observers: new Map(
+      databases.map(([database, { observer }]) => [database, { database, user: observer.user }]),
+    ),
+    tenants: byName(tenants),
+    services: byName(services),
+    hostnames: new Map(services.map(({ hostname, name }) => [hostname, name])),
+  };
+}
+
+export function targetName(database: string, role: DbRole): TargetName {
+  return `${database}/${role}`;
+}
+
+/** One target, or none in a role that no endpoint has. */
+function targetOf(database: string, spec: DatabaseSpec, role: DbRole): TargetPlan[] {
+  const endpoints = spec.endpoints.filter((each) => each.role === role);
+  if (endpoints.length === 0) return [];
+  return [
+    {
+      name: targetName(database, role),
+      database,
+      role,
+      engine: spec.engine,
+      ...(spec.version !== undefined && { version: spec.version }),
+      endpoints: endpoints.map(({ host, port }) => ({ host, port })),
+      budget: spec.capacity - spec.reserve,
+      reserve: spec.reserve,
+    },
+  ];
+}
+
+function serviceOf(name: string, spec: ServiceSpec, { databases }: Spec): ServicePlan {
+  return {
+    name,
+    hostname: spec.hostname.toLowerCase(),
+    tenant: spec.tenant,
+    target: targetName(spec.database, spec.db_role),
+    protocol: protocolOf(databases[spec.database]!.engine),
+    cluster: `service/${name}`,
+    maxConnections: spec.max_connections,
+    guaranteed: spec.guaranteed,
+    maxQueue: spec.max_queue,
+    timeoutMs: spec.timeout_ms,
+    priority: spec.priority,
+    allow: spec.allow,
+    ...(spec.certificate && { certificate: spec.certificate }),
+  };
+}
+
+function listenerOf(name: string, spec: ListenerSpec): ListenerPlan {
+  return {
+    name,
+    protocol: spec.protocol,
+    address: parseAddress(spec.address)!,
+    certificate: spec.tls.certificate,
+    ...(spec.tls.client_ca !== undefined && { clientCa: spec.tls.client_ca }),
+    ...(spec.default_service !== undefined && { defaultService: spec.default_service }),
+    allowPlaintext: spec.allow_plaintext,
+  };
+}
+
+/** In the order of names, so that the order of the text means nothing from here on. */
+function byName<T extends { readonly name: string }>(each: readonly T[]): ReadonlyMap<string, T> {
+  const ordered = [...each].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return new Map(ordered.map((one) => [one.name, one]));
 }

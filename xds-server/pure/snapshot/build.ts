@@ -56,7 +56,13 @@ export function buildSnapshot(
   );
   sets.set(TypeUrl.secret, secretSet(plan, files, make, hash));
   add(TypeUrl.runtime, [make(TypeUrl.runtime, runtimeLayer, runtime(plan), 'services')]);
-  return { version: hashText(hash, [...sets].map(([type, set]) => `${type} ${set.version}`)), sets };
+  return {
+    version: hashText(
+      hash,
+      [...sets].map(([type, set]) => `${type} ${set.version}`),
+    ),
+    sets,
+  };
 }
 
 type Make = (type: TypeUrl, name: string, message: object, owner: string) => Resource;
@@ -84,14 +90,12 @@ function setOf(resources: readonly Resource[], hash: Hash): ResourceSet {
  * answer in its own protocol: the first listener's that speaks the service's protocol, or the very first's.
  * (A node asks by server name alone, so which of several listeners was called is not known.)
  */
-function secretSet(
-  plan: Plan,
-  files: ReadonlyMap<string, Uint8Array>,
-  make: Make,
-  hash: Hash,
-): ResourceSet {
+function secretSet(plan: Plan, files: ReadonlyMap<string, Uint8Array>, make: Make, hash: Hash): ResourceSet {
   const file = (path: string) => files.get(path) ?? missing(`file ${path}`);
-  const pem = ({ chain, key }: { chain: string; key: string }): Pem => ({ chain: file(chain), key: file(key) });
+  const pem = ({ chain, key }: { chain: string; key: string }): Pem => ({
+    chain: file(chain),
+    key: file(key),
+  });
   const listeners = sorted(plan.listeners);
   const resources: Resource[] = [];
   for (const { name, certificate: own, clientCa: ca } of listeners) {
@@ -99,9 +103,7 @@ function secretSet(
     resources.push(make(TypeUrl.secret, defaultSecret(name), secret, `listeners.${name}.tls.certificate`));
     if (ca === undefined) continue;
     const validation = clientCa(clientCaSecret(name), file(ca));
-    resources.push(
-      make(TypeUrl.secret, clientCaSecret(name), validation, `listeners.${name}.tls.client_ca`),
-    );
+    resources.push(make(TypeUrl.secret, clientCaSecret(name), validation, `listeners.${name}.tls.client_ca`));
   }
   for (const { name, hostname, certificate: own } of sorted(plan.services)) {
     if (own === undefined) continue;

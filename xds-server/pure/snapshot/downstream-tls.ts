@@ -33,10 +33,9 @@ export function downstreamTls(plan: ListenerPlan): TransportSocket {
                 config_source: fromAds,
                 certificate_mapper: {
                   name: 'envoy.tls.certificate_mappers.sni',
-                  typed_config: any<SNI>(
-                    'envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI',
-                    { default_value: defaultSecret(plan.name) },
-                  ),
+                  typed_config: any<SNI>('envoy.extensions.transport_sockets.tls.cert_mappers.sni.v3.SNI', {
+                    default_value: defaultSecret(plan.name),
+                  }),
                 },
               },
             ),

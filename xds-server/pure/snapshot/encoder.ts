@@ -37,7 +37,8 @@ export class Encoder {
       if (!Object.hasOwn(value, field.name)) continue;
       if (field.partOf) {
         const other = chosen.get(field.partOf);
-        if (other) throw wrong(`${path}.${field.name}`, `one member of ${field.partOf.name}`, `${other} as well`);
+        if (other)
+          throw wrong(`${path}.${field.name}`, `one member of ${field.partOf.name}`, `${other} as well`);
         chosen.set(field.partOf, field.name);
       }
       this.#field(writer, field, value[field.name], `${path}.${field.name}`, depth);

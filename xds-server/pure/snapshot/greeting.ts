@@ -78,7 +78,9 @@ export function greetingOf(engine: Exclude<Engine, 'postgres'>, version: string)
   const collation = collations[engine];
   if (engine === 'mysql') {
     const capabilities = (common | mask([bit.longPassword, bit.optionalResultsetMetadata])) >>> 0;
-    return { version: `${version}.0`, capabilities, mariadb_capabilities: 0, collation };
+    // Drivers ask a server before 8.0.3 for variables that later ones do not have; 8.0.11 was the first for general use.
+    const text = version === '8.0' ? '8.0.11' : `${version}.0`;
+    return { version: text, capabilities, mariadb_capabilities: 0, collation };
   }
   const known = mariadbBits.filter(({ since }) => isAtLeast([major, minor], since));
   return {

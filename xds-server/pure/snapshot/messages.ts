@@ -4,7 +4,7 @@ import type { Any } from '#envoy-api/google/protobuf/Any.js';
 import type { Duration } from '#envoy-api/google/protobuf/Duration.js';
 import type { Struct } from '#envoy-api/google/protobuf/Struct.js';
 import type { Value } from '#envoy-api/google/protobuf/Value.js';
-import type { JsonObject, Json } from './proto-json.js';
+import type { Json, JsonObject } from './proto-json.js';
 
 /** The few message values that nearly every resource is made of. */
 

@@ -53,7 +53,9 @@ const wrapper = (unset: Json) => (_: Root, value: Decoded) =>
 const wellKnown: Readonly<Record<string, (root: Root, value: Decoded) => Json>> = {
   '.google.protobuf.Any': any,
   '.google.protobuf.Duration': (_, value) => {
-    const nanos = String(Number(value.nanos ?? 0)).padStart(9, '0').replace(/0+$/, '');
+    const nanos = String(Number(value.nanos ?? 0))
+      .padStart(9, '0')
+      .replace(/0+$/, '');
     return `${number(value.seconds ?? 0)}${nanos ? `.${nanos}` : ''}s`;
   },
   '.google.protobuf.Struct': struct,

@@ -41,7 +41,10 @@ const nameWords = 'a name of a-z, 0-9, - and _, at most 63 characters, first and
 export const objectName = z.string().regex(namePattern, { error: nameWords });
 
 /** Of an object that must exist; whether it does is checked with all the others. */
-export const reference = z.string({ error: 'a name' }).min(1, { error: 'a name' }).max(63, { error: 'a name' });
+export const reference = z
+  .string({ error: 'a name' })
+  .min(1, { error: 'a name' })
+  .max(63, { error: 'a name' });
 
 const fileWords = 'the path of a file, at most 4096 characters on one line';
 export const file = checkedText(

@@ -1,18 +1,39 @@
+import { type Finding, type Path, shown } from './problem.js';
+
 /** The known name that a misspelt one was probably meant to be, or undefined when none is close. */
 export function nearest(found: string, known: Iterable<string>): string | undefined {
   const text = found.slice(0, maxCompared).toLowerCase();
   // One slip in three letters, two at least: enough for a swapped pair, too little to turn one word into another.
+  const most = text.length < 3 ? 1 : Math.max(2, Math.floor(text.length / 3));
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(text.length / 3)) + 1;
+  let least = most + 1;
   for (const name of known) {
-    if (Math.abs(name.length - text.length) >= least) continue;
-    const distance = editDistance(text, name.slice(0, maxCompared).toLowerCase());
-    if (distance < least) {
-      best = name;
-      least = distance;
-    }
+    const distance = distanceOf(text, name.slice(0, maxCompared).toLowerCase(), most);
+    if (distance >= least) continue;
+    best = name;
+    least = distance;
   }
   return best;
+}
+
+/** A name of which only a part was written (`timeout` for `timeout_ms`) is as close as two slips. */
+function distanceOf(text: string, name: string, most: number): number {
+  const isPart = text.length >= 4 && (name.startsWith(`${text}_`) || name.endsWith(`_${text}`));
+  if (isPart) return Math.min(2, most);
+  return Math.abs(name.length - text.length) > most ? Number.POSITIVE_INFINITY : editDistance(text, name);
+}
+
+/** A name that should be among others. */
+export function unknownName(path: Path, kind: string, name: string, known: Iterable<string>): Finding {
+  const names = [...known];
+  const close = nearest(name, names);
+  const listed = names.slice(0, 10).join(', ') + (names.length > 10 ? ', …' : '');
+  return {
+    path,
+    expected: names.length > 0 ? `a ${kind}: one of ${listed}` : `a ${kind} that is in this spec`,
+    found: shown(name),
+    ...(close !== undefined && { hint: `did you mean "${close}"?` }),
+  };
 }
 
 const maxCompared = 64;

@@ -59,7 +59,7 @@ export function describe(value: unknown): string {
 /** What a value is, without the value. */
 export function kindOf(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a mapping';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object') return Object.keys(value).length === 0 ? 'an empty mapping' : 'a mapping';
   return typeof value === 'string' ? 'a text' : `a ${typeof value}`;
 }

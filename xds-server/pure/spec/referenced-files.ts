@@ -7,7 +7,25 @@ export interface ReferencedFile {
   readonly why: string;
 }
 
-/** Every file that the spec names: certificates, keys, CAs, observers' passwords. */
+/** Every file that the spec names, as often as it does: certificates, keys, CAs, observers' passwords. */
 export function referencedFiles(spec: Spec): readonly ReferencedFile[] {
-  throw new Error(`not yet: ${Object.keys(spec).length}`);
+  const files: ReferencedFile[] = [];
+  const add = (why: string, path: string | undefined) => {
+    if (path !== undefined) files.push({ path, why });
+  };
+  for (const [name, { tls }] of Object.entries(spec.listeners)) {
+    add(`listeners.${name}.tls.certificate.chain`, tls.certificate.chain);
+    add(`listeners.${name}.tls.certificate.key`, tls.certificate.key);
+    add(`listeners.${name}.tls.client_ca`, tls.client_ca);
+  }
+  for (const [name, { observer }] of Object.entries(spec.databases))
+    add(
+      `databases.${name}.observer.password.file`,
+      'file' in observer.password ? observer.password.file : undefined,
+    );
+  for (const [name, { certificate }] of Object.entries(spec.services)) {
+    add(`services.${name}.certificate.chain`, certificate?.chain);
+    add(`services.${name}.certificate.key`, certificate?.key);
+  }
+  return files;
 }

@@ -39,10 +39,10 @@ export const listenerSchema = z.strictObject({
   tls: z
     .strictObject({
       certificate: certificate.describe('Shown to clients whose server name has no certificate of its own'),
-      client_ca: file.optional().describe('PEM file: CA that client certificates must verify against'),
+      client_ca: file.exactOptional().describe('PEM file: CA that client certificates must verify against'),
     })
     .describe('TLS towards clients'),
-  default_service: reference.optional().describe('Service of clients that send no server name'),
+  default_service: reference.exactOptional().describe('Service of clients that send no server name'),
   allow_plaintext: flag.default(false).describe('Whether clients without TLS may reach the default service'),
 });
 
@@ -54,7 +54,7 @@ export const endpointSchema = z.strictObject({
 
 export const databaseSchema = z.strictObject({
   engine: oneOf(['postgres', 'mysql', 'mariadb']),
-  version: version.optional().describe('Series of a MySQL or MariaDB server, in quotation marks'),
+  version: version.exactOptional().describe('Series of a MySQL or MariaDB server, in quotation marks'),
   endpoints: z
     .array(endpointSchema, { error: 'a list of endpoints' })
     .min(1, { error: 'one endpoint or more' })
@@ -73,15 +73,15 @@ export const databaseSchema = z.strictObject({
 });
 
 export const tenantSchema = z.strictObject({
-  max_connections: connections.optional().describe('Limit over all its services'),
+  max_connections: connections.exactOptional().describe('Limit over all its services'),
 });
 
 export const allowSchema = z
   .strictObject({
-    principal: principal.optional().describe('URI or DNS name in the client certificate'),
-    cidr: cidr.optional().describe('Network of the client address'),
-    user: shortText.optional().describe('Database user'),
-    db: shortText.optional().describe('Database name inside the server'),
+    principal: principal.exactOptional().describe('URI or DNS name in the client certificate'),
+    cidr: cidr.exactOptional().describe('Network of the client address'),
+    user: shortText.exactOptional().describe('Database user'),
+    db: shortText.exactOptional().describe('Database name inside the server'),
   })
   .refine((entry) => Object.keys(entry).length > 0, { error: 'one or more of principal, cidr, user, db' });
 
@@ -102,7 +102,7 @@ export const serviceSchema = z.strictObject({
     .min(1, { error: 'one entry or more' })
     .max(64, { error: 'at most 64 entries' })
     .describe('Who may connect: any entry, all conditions within it'),
-  certificate: certificate.optional().describe('Shown for its hostname instead of the listener’s'),
+  certificate: certificate.exactOptional().describe('Shown for its hostname instead of the listener’s'),
 });
 
 export const specSchema = z.strictObject({

@@ -1,4 +1,5 @@
-import { Alias, type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import type { Document, Node } from 'yaml';
+import { Alias, Composer, isMap, isScalar, isSeq, Lexer, LineCounter, Parser, visit } from 'yaml';
 import { type Finding, type Path, type Problem, shown } from './problem.js';
 
 /**
@@ -24,16 +25,12 @@ export function readYaml(text: string): YamlSource {
   const bytes = text.length > maxSpecBytes ? text.length : new TextEncoder().encode(text).length;
   if (bytes > maxSpecBytes)
     return refused({ expected: `a spec of at most ${maxSpecBytes} bytes`, found: `${bytes} of them` });
-  if (isTooDeep(text)) return refused({ expected: `at most ${maxDepth} levels`, found: 'deeper nesting' });
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    // Found by duplicateKeys with their path, and so without giving up on the rest.
-    uniqueKeys: false,
-    stringKeys: true,
-    logLevel: 'silent',
-  });
+  const documents = compose(text, lines);
+  if (documents === 'too deep')
+    return refused({ expected: `at most ${maxDepth} levels of nesting`, found: 'more' });
+  if (documents.length > 1) return refused({ expected: 'one YAML document', found: 'several' });
+  const document = documents[0]!;
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) {
     return {
@@ -44,9 +41,19 @@ export function readYaml(text: string): YamlSource {
       }),
     };
   }
-  const aliases = countAliases(document);
-  if (aliases > maxAliases)
-    return refused({ expected: `at most ${maxAliases} YAML aliases`, found: `${aliases}` });
+  const aliases = aliasesOf(document);
+  if (aliases.length > maxAliases)
+    return refused({ expected: `at most ${maxAliases} YAML aliases`, found: `${aliases.length}` });
+  for (const alias of aliases) {
+    if (alias.resolve(document)) continue;
+    const { line, col } = lines.linePos(alias.range?.[0] ?? 0);
+    return refused({
+      expected: 'an alias of an anchor above it',
+      found: 'no such anchor',
+      line,
+      column: col,
+    });
+  }
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: maxAliases });
@@ -76,33 +83,45 @@ const syntax: Readonly<Record<string, { expected: string; found: string; hint?: 
   ALIAS_PROPS: { expected: 'an alias alone', found: 'an alias with an anchor or tag' },
   BAD_ALIAS: { expected: 'the name of an anchor', found: 'a malformed alias' },
   BAD_INDENT: { expected: 'YAML that is indented evenly', found: 'another indentation' },
-  DUPLICATE_KEY: { expected: 'each key once', found: 'the same key again' },
-  MISSING_CHAR: { expected: 'a closing or separating character', found: 'none', hint: 'look for a missing " ] } or ,' },
-  MULTILINE_IMPLICIT_KEY: { expected: 'a key on one line', found: 'a longer one', hint: 'look for a missing colon' },
-  MULTIPLE_DOCS: { expected: 'one YAML document', found: 'several' },
+  MISSING_CHAR: {
+    expected: 'a closing or separating character',
+    found: 'none',
+    hint: 'look for a missing " ] } or ,',
+  },
+  MULTILINE_IMPLICIT_KEY: {
+    expected: 'a key on one line',
+    found: 'a longer one',
+    hint: 'look for a missing colon',
+  },
   NON_STRING_KEY: { expected: 'a text as key', found: 'something else' },
+  RESOURCE_EXHAUSTION: { expected: 'less nesting', found: 'more than can be read' },
   TAB_AS_INDENT: { expected: 'spaces as indentation', found: 'a tab' },
   TAG_RESOLVE_FAILED: { expected: 'plain values', found: 'a YAML tag' },
-  UNRESOLVED_ALIAS: { expected: 'an alias of an anchor above', found: 'one of an unknown anchor' },
   other: { expected: 'well-formed YAML', found: 'something else' },
 };
 
-/** Nesting is bounded before the parser, which works by recursion, sees the text. */
-function isTooDeep(text: string): boolean {
-  let flow = 0;
-  for (const char of text) {
-    if (char === '[' || char === '{') flow++;
-    else if (char === ']' || char === '}') flow--;
-    if (flow > maxDepth) return true;
+/**
+ * Nesting is watched while the parser, which has a stack of its own, reads on: what comes after it works by recursion,
+ * and a text of brackets alone would end the process.
+ */
+function compose(text: string, lines: LineCounter): readonly Document[] | 'too deep' {
+  lines.addNewLine(0);
+  const parser = new Parser(lines.addNewLine);
+  const tokens = [];
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) tokens.push(token);
+    if (parser.stack.length > maxDepth) return 'too deep';
   }
-  // In block style each level is indented by one space at least, or by the two of "- ".
-  return /^[ ]{200}|^ *(- +){33}/m.test(text);
+  for (const token of parser.end()) tokens.push(token);
+  // Equal keys are found by badKeys with their path, and so without giving up on the rest.
+  const composer = new Composer({ uniqueKeys: false, stringKeys: true, logLevel: 'silent' });
+  return [...composer.compose(tokens, true, text.length)] as Document[];
 }
 
-function countAliases(document: Document): number {
-  let count = 0;
-  visit(document, { Alias: () => void count++ });
-  return count;
+function aliasesOf(document: Document): readonly Alias[] {
+  const aliases: Alias[] = [];
+  visit(document, { Alias: (_, alias) => void aliases.push(alias) });
+  return aliases;
 }
 
 function badKeys(document: Document): Finding[] {
@@ -114,7 +133,8 @@ function badKeys(document: Document): Finding[] {
     for (const { key, value } of node.items) {
       const name = keyText(key);
       const here = [...path, name];
-      if (seen.has(name)) findings.push({ path: here, expected: 'each key once', found: `${shown(name)} again` });
+      if (seen.has(name))
+        findings.push({ path: here, expected: 'each key once', found: `${shown(name)} again` });
       // To JavaScript this is no key like others; it must not get as far as the schema.
       if (name === '__proto__') findings.push({ path: here, expected: 'another name', found: shown(name) });
       seen.add(name);

@@ -112,22 +112,27 @@ export class Delivery {
     this.#inFlight.set(nonce, sent);
   }
 
-  /** #xds-ack-nack. False, and nothing changes, for a nonce that is not in flight. */
-  ack(nonce: string): boolean {
+  /**
+   * #xds-ack-nack.
+   * @returns the names that it was about; undefined, and nothing changes, for a nonce that is not in flight.
+   */
+  ack(nonce: string): string[] | undefined {
     const sent = this.#inFlight.get(nonce);
-    if (!sent) return false;
+    if (!sent) return undefined;
     this.#inFlight.delete(nonce);
     for (const [name, resource] of sent.upserts) this.hold(name, resource);
     for (const name of sent.removed) this.forget(name);
     if (sent.upserts.size > 0) this.#batch *= 2;
-    return true;
+    return [...sent.upserts.keys(), ...sent.removed];
   }
 
   /**
-   * #xds-ack-nack. Where the node says which resources it refuses, those are rejected and the others count as held if
-   * it says that it took them, or go out again. Where it does not say, the response is sent again in halves.
+   * #xds-ack-nack. Where the node says which resources it refuses, those are rejected and the others go out again. They
+   * do so even if it says that it took them, because when it reconnects it claims none of a response that it refused.
+   * Where it does not say which, the response is sent again in halves.
    *
-   * @param indivisible the response cannot be sent in parts: all that changed in it is rejected.
+   * @param indivisible the response cannot be sent again without the culprit: nothing goes out again, and if the node
+   *   names nobody, all that changed is rejected.
    */
   nack(nonce: string, message: string, indivisible: boolean): Nack | undefined {
     const sent = this.#inFlight.get(nonce);
@@ -149,14 +154,13 @@ export class Delivery {
       if (resource) rejected.push(resource);
       if (resource && this.isWanted(name)) this.#rejected.set(name, resource);
     }
-    // A removal alone cannot be refused in any way that would keep the resource wanted.
-    if (reading.othersApplied || changed.length === 0) {
+    if (reading.othersApplied)
       for (const [name, resource] of sent.upserts) if (!culprits.has(name)) this.hold(name, resource);
-      for (const name of sent.removed) this.forget(name);
-      return { rejected, again: [], isSearching: false };
-    }
-    const again = [...changed.filter((name) => !culprits.has(name)), ...sent.removed];
-    return { rejected, again, isSearching: false };
+    // A removal alone cannot be refused in any way that would keep the resource wanted.
+    const isDone = changed.length === 0 || (indivisible && reading.othersApplied);
+    if (isDone) for (const name of sent.removed) this.forget(name);
+    const innocent = [...changed.filter((name) => !culprits.has(name)), ...sent.removed];
+    return { rejected, again: isDone ? [] : innocent, isSearching: false };
   }
 
   /** Nothing is owed or under way any more: no culprit is left to be found. */

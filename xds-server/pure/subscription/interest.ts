@@ -113,6 +113,16 @@ export class Interest {
     return { asked, wildcardAsked, dropped, wildcardDropped };
   }
 
+  /**
+   * SotW, for a list that is not to be answered: names that it leaves out are dropped, so that they are sent again when
+   * they are asked for again; names that it adds are not taken up.
+   */
+  narrow(names: readonly string[]): InterestChange {
+    if (!this.#explicit && names.length === 0) return NO_CHANGE;
+    this.#explicit = true;
+    return this.replace(names.filter((name) => (name === WILDCARD ? this.#wildcard : this.#names.has(name))));
+  }
+
   /** Only the first request of a type can start it: the empty ones that follow are ACKs. */
   #startsLegacyWildcard(empty: boolean): boolean {
     const starts = this.#first && empty && this.hasLegacyWildcard;

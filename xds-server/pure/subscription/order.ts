@@ -9,7 +9,8 @@
  * https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#xds-protocol-eventual-consistency-considerations
  */
 import { TypeUrl } from '../snapshot/snapshot.js';
-import type { Phase, Subscription } from './subscription.js';
+import type { Phase } from './exchange.js';
+import type { Subscription } from './subscription.js';
 
 const MAKE: readonly TypeUrl[] = [TypeUrl.cluster, TypeUrl.endpoints, TypeUrl.listener];
 const BREAK: readonly TypeUrl[] = [TypeUrl.listener, TypeUrl.cluster, TypeUrl.endpoints];

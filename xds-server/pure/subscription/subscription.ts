@@ -15,52 +15,8 @@
  */
 import { type Resource, type ResourceSet, TypeUrl } from '../snapshot/snapshot.js';
 import { Delivery } from './delivery.js';
+import type { Answer, DeltaRequest, Phase, Reply, SotwRequest, Update, Variant } from './exchange.js';
 import { Interest, type InterestChange } from './interest.js';
-
-export type Variant = 'delta' | 'sotw';
-
-/** `removals` only takes away what has left the set; everything else, also "there is no such name", is an `upserts`. */
-export type Phase = 'upserts' | 'removals';
-
-interface Reply {
-  /** Empty when the request answers no response. */
-  readonly nonce: string;
-  /** The node's error text; its presence makes a NACK (#xds-ack-nack). */
-  readonly error?: string;
-}
-
-export interface DeltaRequest extends Reply {
-  readonly subscribe: readonly string[];
-  readonly unsubscribe: readonly string[];
-  /** Name → version that the client still has from an earlier stream; counts in the first request of a type. */
-  readonly initialVersions: Readonly<Record<string, string>>;
-}
-
-export interface SotwRequest extends Reply {
-  readonly names: readonly string[];
-  readonly version: string;
-}
-
-export interface Update {
-  readonly nonce: string;
-  /** `version_info` or `system_version_info`. */
-  readonly version: string;
-  readonly resources: readonly Resource[];
-  /** Delta only: `removed_resources`. */
-  readonly removed: readonly string[];
-}
-
-/** What became of a response; undefined where the request was a subscription change alone. */
-export type Answer =
-  | { readonly kind: 'ack' }
-  | {
-      readonly kind: 'nack';
-      readonly message: string;
-      /** The refused ones, as far as they are known. */
-      readonly rejected: readonly Resource[];
-      /** Smaller responses that follow will tell which they are. */
-      readonly isSearching: boolean;
-    };
 
 export interface Bounds {
   /** Names that may be answered with a fallback; those past it do not exist. */
@@ -76,14 +32,19 @@ export interface Bounds {
  */
 const WINDOW: Record<Variant, number> = { delta: 4, sotw: 1 };
 
+/**
+ * Why a name is owed. `news`: the client is expected to have something else. `again`: it stood in a response that was
+ * refused because of another one. `asked`: the client wants to be told, whatever it has.
+ */
+type Owed = 'news' | 'again' | 'asked';
+
 /** Bytes that a resource takes beside its own: names, versions, tags. */
 const FRAMING_BYTES = 256;
 
 export class Subscription {
   readonly #interest: Interest;
   readonly #delivery: Delivery;
-  /** Owed names; true: also if the client is expected to have this version. */
-  readonly #upserts = new Map<string, boolean>();
+  readonly #upserts = new Map<string, Owed>();
   readonly #removals = new Set<string>();
   /** Names that are served by `ResourceSet.fallback`. */
   readonly #fallbacks = new Set<string>();
@@ -92,8 +53,8 @@ export class Subscription {
   #set: ResourceSet | undefined;
   #begun = false;
   #nonces = 0;
-  /** SotW: version that the client says it has from an earlier stream. */
-  #claim = '';
+  /** SotW: the client came with a version from an earlier stream and has acknowledged nothing on this one. */
+  #isUncertain = false;
   #sentVersion: string | undefined;
   #ackedVersion: string | undefined;
 
@@ -118,11 +79,6 @@ export class Subscription {
   /** In SotW every response of a root type is the whole world: what is not in it is deleted by the client. */
   get #sendsWorld(): boolean {
     return this.variant === 'sotw' && this.#isRoot;
-  }
-
-  /** The client may hold things that this stream has not seen acknowledged: until its first ACK. */
-  get #isUncertain(): boolean {
-    return this.#sendsWorld && this.#claim !== '';
   }
 
   /** Names that this subscription remembers for the client. */
@@ -171,14 +127,19 @@ export class Subscription {
   }
 
   requestSotw(request: SotwRequest): Answer | undefined {
-    // Stale: the client will say the same, or something newer, when it answers the newest response (resource updates,
-    // #xds-protocol-resource-update). A request without any nonce left before it saw one and is as good as its list.
-    if (request.nonce !== '' && this.#begun && request.nonce !== String(this.#nonces)) return undefined;
+    // Stale: not answered. The client will say the same, or something newer, when it answers the newest response
+    // (resource updates, #xds-protocol-resource-update). A request without any nonce left before the client saw one.
+    if (request.nonce !== '' && this.#begun && request.nonce !== String(this.#nonces)) {
+      this.#changeInterest(this.#interest.narrow(request.names));
+      return undefined;
+    }
     const answer = this.#answer(request);
     const change = this.#interest.replace(request.names);
     if (this.#begun) this.#changeInterest(change);
     else {
-      this.#claim = request.version;
+      // Which version the client names does not tell what it has: after a response that it refused in part it is still
+      // the one before. So everything is sent, and what is unchanged costs the node a comparison.
+      this.#isUncertain = this.#sendsWorld && request.version !== '';
       this.#begin(change);
     }
     this.#rest();
@@ -192,15 +153,14 @@ export class Subscription {
     if (!before) this.#compareAll();
     else {
       for (const name of changed) this.#compare(name);
-      if (set.fallback || before.fallback)
-        for (const name of this.#interest.names) if (!set.resources.has(name)) this.#compare(name);
+      this.#compareFallbacks(set);
     }
     this.#rest();
   }
 
   /** Sends these again, as far as they are wanted and exist. */
   repeat(names: Iterable<string>): void {
-    for (const name of names) if (this.#wanted(name)) this.#compare(name, true);
+    for (const name of names) if (this.#wanted(name, false)) this.#compare(name, 'asked');
   }
 
   owes(phase: Phase): boolean {
@@ -230,23 +190,27 @@ export class Subscription {
     this.#sentVersion = this.#set!.version;
     const isWhole =
       this.#interest.wildcard && !this.owes('upserts') && !this.owes('removals') && !this.hasRejections;
-    // A part must not pass for the whole: a client that reconnects with the whole's version is sent nothing.
+    // A part must not pass for the whole.
     const version = this.#sendsWorld && !isWhole ? `${this.#sentVersion}~${nonce}` : this.#sentVersion;
-    return { nonce, version, resources, removed: this.variant === 'delta' ? [...removed] : [] };
+    const told = this.variant === 'delta' ? [...removed] : [];
+    return { nonce, version, resources, changed: [...upserts.keys()], removed: told };
   }
 
   #answer(reply: Reply): Answer | undefined {
     if (reply.nonce === '') return undefined;
     if (reply.error === undefined) {
-      if (!this.#delivery.ack(reply.nonce)) return undefined;
-      this.#claim = '';
+      const acked = this.#delivery.ack(reply.nonce);
+      if (!acked) return undefined;
+      // The interest may have moved on since it was sent.
+      for (const name of acked) this.#compare(name);
+      this.#isUncertain = false;
       return { kind: 'ack' };
     }
     const nack = this.#delivery.nack(reply.nonce, reply.error, this.#isUncertain);
     if (!nack) return undefined;
-    for (const name of nack.again) this.#compare(name, true);
+    for (const name of nack.again) this.#compare(name, 'again');
     // What is wanted may have moved on since it was sent.
-    for (const resource of nack.rejected) this.#compare(resource.name);
+    for (const { name } of nack.rejected) this.#compare(name);
     return { kind: 'nack', message: reply.error, rejected: nack.rejected, isSearching: nack.isSearching };
   }
 
@@ -267,9 +231,9 @@ export class Subscription {
     if (!this.#set) return;
     if (change.wildcardAsked) {
       this.#answerOwed = true;
-      for (const name of this.#set.resources.keys()) this.#compare(name, true);
+      for (const name of this.#set.resources.keys()) this.#compare(name, 'asked');
     }
-    for (const name of change.asked) this.#compare(name, true);
+    for (const name of change.asked) this.#compare(name, 'asked');
     for (const name of change.dropped) this.#compare(name);
   }
 
@@ -283,38 +247,46 @@ export class Subscription {
   #compareAll(): void {
     const set = this.#set;
     if (!set || !this.#begun) return;
-    if (this.#sendsWorld && this.#interest.wildcard && this.#claim === set.version) {
-      // Safe for a wildcard alone, whose names the server chooses (#xds-ack-nack).
-      for (const resource of set.resources.values()) this.#delivery.hold(resource.name, resource);
-      this.#answerOwed = false;
-      this.#claim = '';
-    }
     if (this.#interest.wildcard) for (const name of set.resources.keys()) this.#compare(name);
-    for (const name of this.#interest.names) this.#compare(name, this.#delivery.expected(name) === undefined);
+    for (const name of this.#interest.names)
+      this.#compare(name, this.#delivery.expected(name) === undefined ? 'asked' : 'news');
     for (const name of this.#delivery.held) this.#compare(name);
   }
 
+  #compareFallbacks(set: ResourceSet): void {
+    for (const name of [...this.#fallbacks]) this.#compare(name);
+    if (!set.fallback) return;
+    for (const name of this.#interest.names) {
+      const isAbsent = !set.resources.has(name) && !this.#fallbacks.has(name);
+      if (isAbsent && this.#hasRoom && set.fallback(name)) this.#compare(name, 'asked');
+    }
+  }
+
   /** Puts the name where it belongs: owed as an upsert, as a removal, or not at all. */
-  #compare(name: string, asked = false): void {
-    const insists = asked || this.#upserts.get(name) === true;
+  #compare(name: string, why: Owed = 'news'): void {
+    const owed = this.#upserts.get(name);
+    const reason = owed === 'asked' || why === 'news' ? (owed ?? why) : why;
     this.#upserts.delete(name);
     this.#removals.delete(name);
     if (!this.#interest.covers(name)) return;
 
-    const wanted = this.#wanted(name);
+    const expected = this.#delivery.expected(name);
+    // Room that becomes free goes to the next who asks, not to those who were told that there is none.
+    const wanted = this.#wanted(name, reason !== 'news' || expected !== undefined);
     const rejected = this.#delivery.rejected.get(name);
     if (rejected && rejected.version !== wanted?.version) this.#delivery.pardon(name);
-    const expected = this.#delivery.expected(name);
     if (wanted) {
-      if (insists || (expected !== wanted.version && rejected?.version !== wanted.version))
-        this.#upserts.set(name, insists);
-    } else if (insists) this.#answerAbsence(name);
+      const isRefused = rejected?.version === wanted.version;
+      const isMissing = reason === 'again' || expected !== wanted.version;
+      if (reason === 'asked' || (isMissing && !isRefused)) this.#upserts.set(name, reason);
+    } else if (reason === 'asked' || (reason === 'again' && expected === undefined))
+      this.#answerAbsence(name);
     else if (expected !== undefined) this.#withdraw(name);
   }
 
   /** Delta says so (#xds-protocol-delta-subscribe); SotW has no word for it, an answer without the name must do. */
   #answerAbsence(name: string): void {
-    if (this.variant === 'delta') this.#upserts.set(name, true);
+    if (this.variant === 'delta') this.#upserts.set(name, 'asked');
     else {
       this.#answerOwed = true;
       if (this.#delivery.expected(name) !== undefined) this.#withdraw(name);
@@ -327,22 +299,27 @@ export class Subscription {
     else this.#removals.add(name);
   }
 
-  #wanted(name: string): Resource | undefined {
+  /** @param mayTakeRoom whether the name may become one more of those that are served by a fallback. */
+  #wanted(name: string, mayTakeRoom: boolean): Resource | undefined {
     if (!this.#set || !this.#interest.covers(name)) return undefined;
     const own = this.#set.resources.get(name);
-    const mayFallBack = this.#fallbacks.has(name) || this.#fallbacks.size < this.bounds.maxFallbacks;
+    const hasRoom = this.#fallbacks.has(name) || (mayTakeRoom && this.#hasRoom);
     const fallback =
-      !own && mayFallBack && this.#interest.names.has(name) ? this.#set.fallback?.(name) : undefined;
+      !own && hasRoom && this.#interest.names.has(name) ? this.#set.fallback?.(name) : undefined;
     if (fallback) this.#fallbacks.add(name);
     else this.#fallbacks.delete(name);
     return own ?? fallback;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#fallbacks.size < this.bounds.maxFallbacks;
   }
 
   #takeUpserts(upserts: Map<string, Resource>, removed: Set<string>): void {
     this.#answerOwed = false;
     let room = this.bounds.maxUpdateBytes;
     for (const name of this.#upserts.keys()) {
-      const wanted = this.#wanted(name);
+      const wanted = this.#wanted(name, false);
       const isRejected = wanted && this.#delivery.rejected.get(name)?.version === wanted.version;
       const resource = isRejected ? (this.#delivery.lastGood(name) ?? wanted) : wanted;
       if (resource) room -= resource.bytes.length + FRAMING_BYTES;

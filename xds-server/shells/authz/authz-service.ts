@@ -21,7 +21,7 @@ import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure
 import type { Plan, ServicePlan, TargetName } from '../../pure/plan/plan.js';
 import { grantMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
 import { identify } from '../../pure/verdict/identify.js';
-import { type Refusal, refusals } from '../../pure/verdict/refusals.js';
+import { type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
 import { CertificateNames } from './certificate-names.js';
 import { type Check, readCheck } from './check-request.js';
 import { writeOk } from './check-response.js';
@@ -35,6 +35,8 @@ export interface AuthzOptions {
   /** Whether it is certain that nobody listens on a target's servers. */
   readonly isDown: (target: TargetName) => boolean;
   readonly readiness: Readiness;
+  /** Time-out that nodes give a check when they first send it. */
+  readonly checkTimeoutMs: number;
   readonly counted: (answer: Answer) => void;
 }
 
@@ -50,7 +52,7 @@ export interface Answer {
   /** Undefined where the client named no service of ours. */
   readonly service: string | undefined;
   /** Undefined: granted. */
-  readonly reason: string | undefined;
+  readonly reason: Reason | undefined;
   readonly waitedMs: number;
 }
 
@@ -107,8 +109,8 @@ export class AuthzService {
     const held = this.#held.get(effect.connection);
     // He left before the ledger decided; his cancel is on its way to the ledger.
     if (!held) return;
-    if (effect.kind === 'refuse') this.#refuse(held, effect.service, effect.refusal);
-    else this.#grant(held, effect.service, effect.ttlMs);
+    if (effect.kind === 'refuse') this.#refuse(held, effect.service, effect.refusal, effect.waitedMs);
+    else this.#grant(held, effect.service, effect.ttlMs, effect.waitedMs);
   }
 
   /** Gives back every held check, so that its node asks the next brain. */
@@ -122,18 +124,27 @@ export class AuthzService {
     const { check } = call.request;
     const node = call.metadata.get('x-sluice-node')[0];
     if (typeof node !== 'string' || node === '')
-      return answer({ code: status.UNAUTHENTICATED, details: 'expected the header x-sluice-node' });
-    if (!check)
-      return answer({ code: status.INVALID_ARGUMENT, details: 'expected the metadata of the startup filter' });
-    if (this.#stopped) return answer({ code: status.UNAVAILABLE, details: 'stopping' });
-    const earlier = this.#held.get(check.connection);
-    if (!earlier && this.#held.size >= maxHeld)
-      return answer({ code: status.RESOURCE_EXHAUSTED, details: `more than ${maxHeld} checks are held` });
+      answer({ code: status.UNAUTHENTICATED, details: 'expected the header x-sluice-node' });
+    else if (!check) answer(null, writeOk(refusalMetadata('', refusals.malformed_check())));
+    else if (this.#stopped) answer({ code: status.UNAVAILABLE, details: 'stopping' });
+    else if (this.#held.size >= maxHeld && !this.#held.has(check.connection))
+      answer({ code: status.RESOURCE_EXHAUSTED, details: `${maxHeld} checks are held` });
+    else this.#hold(call, check, node, answer);
+  }
 
-    const now = this.#options.now();
+  #hold(call: Call, check: Check, node: NodeId, answer: sendUnaryData<Uint8Array>): void {
+    const earlier = this.#held.get(check.connection);
+    const arrivedMs = this.#options.now();
     const clock = this.#clockOf(node);
-    const waitedMs = clock.observe({ ...check, retriedAfterMs: retriedAfterMs(call) }, now);
-    const held: Held = { check, node, clock, bornMs: now - waitedMs, answer, asked: false };
+    const waitedMs = clock.observe({ ...check, retriedAfterMs: this.#retriedAfterMs(call) }, arrivedMs);
+    const held: Held = {
+      check,
+      node,
+      clock,
+      bornMs: arrivedMs - waitedMs,
+      answer,
+      asked: earlier?.asked ?? false,
+    };
     this.#held.set(check.connection, held);
     earlier?.answer({ code: status.ABORTED, details: 'asked again by another call' });
     // Emitted after an answer as well, when the call is no longer held.
@@ -141,9 +152,89 @@ export class AuthzService {
     this.#decide(held, true);
   }
 
+  #decide(held: Held, mayWait: boolean): void {
+    const { plan, isDown, readiness, apply, now } = this.#options;
+    const { check, node } = held;
+    const planNow = plan();
+    const identified = identify({ ...check, principals: this.#principals(check, planNow) }, planNow);
+    if ('refusal' in identified) {
+      this.#turnAway(held, undefined, identified.refusal);
+      return;
+    }
+    const { service } = identified;
+    if (isDown(service.target)) {
+      const database = planNow.targets.get(service.target)!.database;
+      this.#turnAway(held, service, refusals.database_down({ database }));
+    } else if (readiness.isReady(node, service)) {
+      held.asked = true;
+      const waitedMs = now() - held.bornMs;
+      apply({ kind: 'check', connection: check.connection, node, service: service.name, waitedMs });
+    } else if (mayWait) void this.#awaitNode(held, service);
+    else {
+      const why = 'it does not have the service yet';
+      this.#turnAway(held, service, refusals.not_ready({ what: 'the node', why }));
+    }
+  }
+
+  /** Decided anew afterwards: the plan may have changed in the meantime. */
+  async #awaitNode(held: Held, service: ServicePlan): Promise<void> {
+    const patienceMs = service.timeoutMs - (this.#options.now() - held.bornMs);
+    await this.#options.readiness.whenReady(held.node, service, Math.max(0, patienceMs));
+    if (this.#isHeld(held)) this.#decide(held, false);
+  }
+
+  /** Only what the listener has verified is a name. */
+  #principals(check: Check, plan: Plan): readonly string[] {
+    const isVerified = check.tls && plan.listeners.get(check.listener)?.clientCa !== undefined;
+    return isVerified && check.certificate ? this.#names.of(check.certificate) : [];
+  }
+
+  #grant(held: Held, service: string, ttlMs: number, waitedMs: number): void {
+    const { connection } = held.check;
+    const cluster = this.#options.plan().services.get(service)?.cluster;
+    // Removed in this very step: the ledger hears of it when the grant runs out.
+    if (cluster === undefined)
+      return this.#refuse(held, service, refusals.service_removed({ service }), waitedMs);
+    const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
+    this.#held.delete(connection);
+    held.answer(null, writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs })));
+    this.#options.counted({ service, reason: undefined, waitedMs });
+  }
+
+  /** Refused without asking the ledger, which may still have the client in a queue from an earlier call. */
+  #turnAway(held: Held, service: ServicePlan | undefined, refusal: Refusal): void {
+    this.#refuse(held, service?.name, refusal, this.#options.now() - held.bornMs);
+    if (held.asked) this.#options.apply({ kind: 'cancel', connection: held.check.connection });
+  }
+
+  #refuse(held: Held, service: string | undefined, refusal: Refusal, waitedMs: number): void {
+    this.#held.delete(held.check.connection);
+    held.answer(null, writeOk(refusalMetadata(held.check.connection, refusal)));
+    this.#options.counted({ service, reason: refusal.reason, waitedMs });
+  }
+
+  #isHeld(held: Held): boolean {
+    return this.#held.get(held.check.connection) === held;
+  }
+
   #forget(held: Held): void {
-    if (this.#held.get(held.check.connection) !== held) return;
+    if (!this.#isHeld(held)) return;
     this.#held.delete(held.check.connection);
     if (held.asked) this.#options.apply({ kind: 'cancel', connection: held.check.connection });
+  }
+
+  #clockOf(node: NodeId): NodeClock {
+    let clock = this.#clocks.get(node);
+    if (clock) return clock;
+    if (this.#clocks.size >= maxNodes) this.#clocks.delete(this.#clocks.keys().next().value!);
+    clock = new NodeClock();
+    this.#clocks.set(node, clock);
+    return clock;
+  }
+
+  /** Envoy counts the time-out down from the first try to the last. */
+  #retriedAfterMs(call: Call): number {
+    const left = Number(call.metadata.get('x-envoy-expected-rq-timeout-ms')[0]);
+    return left > 0 ? Math.max(0, this.#options.checkTimeoutMs - left) : 0;
   }
 }

@@ -2,7 +2,14 @@
  * envoy.service.auth.v3.CheckRequest as this brain reads it: only what decides. Whether the facts are believed and
  * what follows from them is not decided here.
  */
-import { eachField, eachNested, type FlatStruct, readAddress, readerOf, readMetadata } from '../envoy-api/fields.js';
+import {
+  eachField,
+  eachNested,
+  type FlatStruct,
+  readAddress,
+  readerOf,
+  readMetadata,
+} from '../envoy-api/fields.js';
 
 export interface Check {
   /** Minted by the node; 32 hex digits. */
@@ -14,13 +21,13 @@ export interface Check {
   readonly bornUnixMs: number;
   readonly ageMs: number;
   readonly monotonicMs: number;
+  /** Whether the client speaks TLS. */
+  readonly tls: boolean;
   /** Server name of the client's TLS; absent: no TLS, or none sent. */
-  readonly sni?: string;
-  /** `10.1.2.3:46418` */
-  readonly clientAddress?: string;
-  /** Envoy's choice of URI SAN, DNS SAN or, failing those, the certificate's subject. */
-  readonly principal?: string;
-  /** The client's certificate, URL-encoded PEM. */
+  readonly serverName?: string;
+  /** Source IP address; empty where the client has none. */
+  readonly address: string;
+  /** The client's certificate, URL-encoded PEM. Envoy's `principal` is not read: see certificate-names.ts. */
   readonly certificate?: string;
 }
 
@@ -33,7 +40,10 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 /** @returns undefined when a node sends what the filters of this project never send. */
 export function readCheck(bytes: Uint8Array): Check | undefined {
   const reader = readerOf(bytes);
-  const check: Partial<Writable<Check>> = {};
+  const check: Pick<Writable<Check>, 'tls' | 'serverName' | 'address' | 'certificate'> = {
+    tls: false,
+    address: '',
+  };
   const metadata = new Map<string, FlatStruct>();
   eachField(reader, reader.len, (field) => {
     if (field !== 1) return false;
@@ -50,27 +60,28 @@ export function readCheck(bytes: Uint8Array): Check | undefined {
 
   function readPeer(): void {
     eachNested(reader, (field) => {
-      if (field === 1) {
-        const address = readAddress(reader);
-        if (address !== undefined) check.clientAddress = address;
-      } else if (field === 4) check.principal = reader.string();
+      if (field === 1) check.address = readAddress(reader)?.host ?? '';
       else if (field === 5) check.certificate = reader.string();
       else return false;
       return true;
     });
   }
 
+  /** There for each TLS connection, empty where the client sent no server name. */
   function readTlsSession(): void {
+    check.tls = true;
     eachNested(reader, (field) => {
       if (field !== 1) return false;
-      const sni = reader.string();
-      if (sni !== '') check.sni = sni;
+      check.serverName = reader.string();
       return true;
     });
   }
 }
 
-function withMetadata(check: Partial<Writable<Check>>, facts: FlatStruct | undefined): Check | undefined {
+function withMetadata(
+  check: Pick<Check, 'tls' | 'serverName' | 'address' | 'certificate'>,
+  facts: FlatStruct | undefined,
+): Check | undefined {
   const text = (name: string): string | undefined => {
     const value = facts?.get(name);
     return typeof value === 'string' ? value : undefined;
@@ -84,7 +95,8 @@ function withMetadata(check: Partial<Writable<Check>>, facts: FlatStruct | undef
   const bornUnixMs = milliseconds('born_unix_ms');
   const ageMs = milliseconds('age_ms');
   const monotonicMs = milliseconds('monotonic_ms');
-  if (connection === undefined || !connectionPattern.test(connection) || listener === undefined) return undefined;
+  if (connection === undefined || !connectionPattern.test(connection) || listener === undefined)
+    return undefined;
   if (bornUnixMs === undefined || ageMs === undefined || monotonicMs === undefined) return undefined;
   const user = text('user');
   const database = text('database');

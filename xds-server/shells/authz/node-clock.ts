@@ -52,7 +52,8 @@ export class NodeClock {
       this.#epochMs = epoch;
     }
     if (arrivedMs - this.#windowStartMs >= windowMs) {
-      this.#previous = arrivedMs - this.#windowStartMs < 2 * windowMs ? this.#current : Number.POSITIVE_INFINITY;
+      this.#previous =
+        arrivedMs - this.#windowStartMs < 2 * windowMs ? this.#current : Number.POSITIVE_INFINITY;
       this.#current = Number.POSITIVE_INFINITY;
       this.#windowStartMs = arrivedMs;
     }

@@ -12,16 +12,17 @@ export type CheckedSpec =
   | { readonly ok: true; readonly spec: Spec; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Reads a spec and what it names, as `serve` would. */
-export type ReadSpec = (file: string) => Promise<CheckedSpec>;
+/** Reads a spec, and what it names when `withFiles`, as `serve` would. */
+export type ReadSpec = (file: string, withFiles: boolean) => Promise<CheckedSpec>;
 
 export function checkCommand(read: ReadSpec): Command {
   return new Command('check')
     .description('validate a spec and the files it names, and explain its plan')
     .argument('<file>', 'the spec')
+    .option('--no-files', 'leave out the certificates and passwords, where they are not on this machine')
     .addOption(jsonOption())
-    .action(async (file: string, { json }: { json?: true }) => {
-      const checked = await read(file);
+    .action(async (file: string, { files, json }: { files: boolean; json?: true }) => {
+      const checked = await read(file, files);
       process.stdout.write(json ? asJson(checked) : asText(file, checked));
       if (!checked.ok) throw new AnswerIsNo('');
     });

@@ -26,8 +26,6 @@ export interface Link {
   readonly facts: ServerFacts;
   /** The server's number for this very connection. */
   readonly ownId: ServerId;
-  /** The server that was reached: `10.0.0.5:5432`. */
-  readonly server: string;
   /** All sessions of clients that the server has, this connection's own among them. Rejects when the link is of no more use. */
   list(): Promise<ObservedSession[]>;
   close(): void;

@@ -21,7 +21,7 @@ const factsQuery = `
 
 /** Threads of the server itself take no connection: daemons, and the appliers of a replica (`system user`). */
 const sessionsQuery = `
-  SELECT ID AS id, HOST AS host FROM information_schema.PROCESSLIST
+  SELECT ID AS id, HOST AS host, USER AS account FROM information_schema.PROCESSLIST
    WHERE COMMAND <> 'Daemon' AND USER <> 'system user'`;
 
 interface Facts {
@@ -35,6 +35,7 @@ interface Facts {
 interface SessionRow {
   readonly id: number;
   readonly host: string;
+  readonly account: string;
 }
 
 export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Link> {
@@ -59,7 +60,6 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
     const facts = (await ask<Facts>(factsQuery))[0]!;
     if (!facts.may_observe)
       throw new Error(`${login.user} may not see other sessions: expected it to be granted PROCESS`);
-    const { stream } = (connection as unknown as { connection: { stream: { remoteAddress?: string } } }).connection;
     return {
       facts: {
         version: facts.version,
@@ -68,7 +68,6 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
         capacity: Number(facts.capacity),
       },
       ownId: Number(facts.own),
-      server: addressOf(stream.remoteAddress ?? endpoint.host, endpoint.port),
       async list() {
         if (broken) throw broken;
         return (await ask<SessionRow>(sessionsQuery)).map(sessionOf);
@@ -81,13 +80,19 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
   }
 }
 
-/** @see https://mariadb.com/kb/en/information-schema-processlist-table/ — HOST is `address:port`, or a name where the server looks names up. */
-function sessionOf({ id, host }: SessionRow): ObservedSession {
+/** What the server calls a client that has not logged in yet. */
+const nobody = 'unauthenticated user';
+
+/** HOST is `address:port`, or `name:port` where the server looks names up. */
+function sessionOf({ id, host, account }: SessionRow): ObservedSession {
   const colon = host.lastIndexOf(':');
   const port = Number(host.slice(colon + 1));
   const name = host.slice(0, colon);
   // The server calls its own loopback peers by this name, whatever it was told about looking up names.
   const address = name === 'localhost' ? '127.0.0.1' : name;
-  if (colon < 0 || isIP(address) === 0 || !Number.isInteger(port)) return { serverId: Number(id) };
-  return { serverId: Number(id), peer: addressOf(address, port) };
+  return {
+    serverId: Number(id),
+    ...(account !== nobody && { user: account }),
+    ...(colon > 0 && isIP(address) !== 0 && Number.isInteger(port) && { peer: addressOf(address, port) }),
+  };
 }

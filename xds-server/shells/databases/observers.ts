@@ -16,8 +16,20 @@ export interface ObserversOptions {
   readonly log: Logger;
 }
 
+/** What is known of a target's servers. */
+export interface ObserverView {
+  /** On the monotonic clock; undefined before the first session list. */
+  readonly answeredMs: number | undefined;
+  /** Why the last question had no answer; undefined when it had, or none was asked yet. */
+  readonly problem: string | undefined;
+  /** Sessions that the smallest server gives to ordinary accounts; undefined before it was asked. */
+  readonly serverCapacity: number | undefined;
+}
+
 interface Observed {
   readonly observer: TargetObserver;
+  /** By server. */
+  readonly capacities: ReadonlyMap<string, number>;
   /** Equal as long as the same servers are asked by the same account. */
   readonly servers: string;
   readonly password: string;
@@ -55,9 +67,13 @@ export class Observers {
     return this.#observed.get(target)?.observer.isDown ?? false;
   }
 
-  /** How the observer of a target is doing; undefined for a target that is not in the plan. */
-  of(target: TargetName): Pick<TargetObserver, 'problem' | 'answeredMs'> | undefined {
-    return this.#observed.get(target)?.observer;
+  /** Undefined for a target that is not in the plan. */
+  view(target: TargetName): ObserverView | undefined {
+    const observed = this.#observed.get(target);
+    if (!observed) return undefined;
+    const { answeredMs, problem } = observed.observer;
+    const capacities = [...observed.capacities.values()];
+    return { answeredMs, problem, serverCapacity: capacities.length > 0 ? Math.min(...capacities) : undefined };
   }
 
   stop(): void {
@@ -71,10 +87,12 @@ export class Observers {
     const before = this.#observed.get(target.name);
     if (before?.servers === servers && before.password === password) return;
     before?.observer.stop();
-    this.#observed.set(target.name, { observer: this.#start(target, login), servers, password });
+    const capacities = new Map<string, number>();
+    const observer = this.#start(target, login, capacities);
+    this.#observed.set(target.name, { observer, capacities, servers, password });
   }
 
-  #start(target: TargetPlan, login: Login): TargetObserver {
+  #start(target: TargetPlan, login: Login, capacities: Map<string, number>): TargetObserver {
     const { now, log } = this.#options;
     const of = { target: target.name };
     let problem: string | undefined;
@@ -93,13 +111,12 @@ export class Observers {
         this.#options.tell(event);
       },
       connected: ({ host, port }, { version, capacity }) => {
-        log.info({ ...of, server: `${host}:${port}`, version, capacity }, 'the observer is connected');
+        const server = `${host}:${port}`;
+        capacities.set(server, capacity);
+        log.info({ ...of, server, version, capacity }, 'the observer is connected');
         const wanted = target.budget + target.reserve;
         if (capacity < wanted)
-          log.warn(
-            { ...of, server: `${host}:${port}`, capacity, wanted },
-            'the spec gives a database more capacity than its server has for ordinary accounts',
-          );
+          log.warn({ ...of, server, capacity, wanted }, 'a server gives fewer sessions than the spec says');
       },
     });
   }

@@ -29,7 +29,8 @@ const factsQuery = `
 /** A backend_type that is hidden could be a client's: it is asked for too, and then refused as an answer. */
 const sessionsQuery = {
   name: 'sluice_sessions',
-  text: `SELECT pid, host(client_addr) AS address, client_port AS port, backend_type IS NULL AS hidden
+  text: `SELECT pid, host(client_addr) AS address, client_port AS port, usename AS account,
+                backend_type IS NULL AS hidden
            FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL`,
 };
 
@@ -45,6 +46,8 @@ interface SessionRow {
   readonly pid: number;
   readonly address: string | null;
   readonly port: number | null;
+  /** Null while it logs in. */
+  readonly account: string | null;
   readonly hidden: boolean;
 }
 
@@ -70,14 +73,16 @@ export async function connectPostgres(endpoint: Endpoint, login: Login): Promise
     const { rows } = await client.query<Facts>(factsQuery);
     const facts = rows[0]!;
     if (!facts.may_observe)
-      throw new Error(`${login.user} may not see other sessions: expected it to be granted pg_read_all_stats`);
-    return link(client, facts, endpoint);
+      throw new Error(
+        `${login.user} may not see other sessions: expected it to be granted pg_read_all_stats`,
+      );
+    return link(facts);
   } catch (error) {
     close(client);
     throw error;
   }
 
-  function link(client: pg.Client, facts: Facts, endpoint: Endpoint): Link {
+  function link(facts: Facts): Link {
     return {
       facts: {
         version: String(facts.version),
@@ -86,7 +91,6 @@ export async function connectPostgres(endpoint: Endpoint, login: Login): Promise
         capacity: facts.capacity,
       },
       ownId: facts.own,
-      server: serverOf(client, endpoint),
       async list() {
         if (broken) throw broken;
         const { rows } = await client.query<SessionRow>(sessionsQuery);
@@ -99,16 +103,13 @@ export async function connectPostgres(endpoint: Endpoint, login: Login): Promise
   }
 }
 
-function sessionOf({ pid, address, port }: SessionRow): ObservedSession {
-  // No address: a Unix socket. Port -1 likewise.
-  return address === null || port === null || port < 0
-    ? { serverId: pid }
-    : { serverId: pid, peer: addressOf(address, port) };
-}
-
-function serverOf(client: pg.Client, endpoint: Endpoint): string {
-  const { stream } = (client as unknown as { connection: { stream: { remoteAddress?: string } } }).connection;
-  return addressOf(stream.remoteAddress ?? endpoint.host, endpoint.port);
+function sessionOf({ pid, address, port, account }: SessionRow): ObservedSession {
+  return {
+    serverId: pid,
+    ...(account !== null && { user: account }),
+    // No address, or port -1: a Unix socket.
+    ...(address !== null && port !== null && port >= 0 && { peer: addressOf(address, port) }),
+  };
 }
 
 /** An error that comes of closing concerns nobody any more. */

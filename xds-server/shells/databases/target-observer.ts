@@ -62,7 +62,9 @@ export class TargetObserver {
 
   /** Whether it is certain that no client could connect: nobody has listened there for a while, on any server. */
   get isDown(): boolean {
-    const since = Math.max(...this.#servers.map((server) => server.unreachableSinceMs ?? Number.POSITIVE_INFINITY));
+    const since = Math.max(
+      ...this.#servers.map((server) => server.unreachableSinceMs ?? Number.POSITIVE_INFINITY),
+    );
     return this.#options.now() - since >= downAfterMs;
   }
 

@@ -33,8 +33,14 @@ export function eachNested(reader: FieldReader, take: (field: number) => boolean
   eachField(reader, reader.pos + length, take);
 }
 
-/** envoy.config.core.v3.Address → `10.0.0.5:5432`, `[::1]:5432`; undefined for pipes and internal addresses. */
-export function readAddress(reader: FieldReader): string | undefined {
+export interface SocketAddress {
+  /** IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** envoy.config.core.v3.Address; undefined for pipes and internal addresses. */
+export function readAddress(reader: FieldReader): SocketAddress | undefined {
   let host = '';
   let port = 0;
   eachNested(reader, (field) => {
@@ -47,8 +53,7 @@ export function readAddress(reader: FieldReader): string | undefined {
     });
     return true;
   });
-  if (host === '') return undefined;
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return host === '' ? undefined : { host, port };
 }
 
 /** envoy.config.core.v3.Metadata → the structs of the namespaces that `wanted` names. */

@@ -17,7 +17,7 @@ export interface LogEntry {
   readonly type: 'connected' | 'periodic' | 'end' | 'other';
   /** Envoy cluster of the upstream connection; absent when none was chosen. */
   readonly cluster?: string;
-  /** Node's side of the upstream connection; absent when none was ever established. */
+  /** Node's side of the upstream connection, `10.1.2.3:46418` or `[::1]:46418`; absent when none was ever established. */
   readonly upstreamLocal?: string;
   /** The server that was dialled, in vain perhaps. */
   readonly upstreamRemote?: string;
@@ -95,7 +95,9 @@ function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
 
   function setAddress(name: 'upstreamLocal' | 'upstreamRemote'): void {
     const address = readAddress(reader);
-    if (address !== undefined) entry[name] = address;
+    if (!address) return;
+    const { host, port } = address;
+    entry[name] = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
 }
 

@@ -16,7 +16,8 @@ export function ledgerEventOf(
   if (entry.verdict.get('verdict') === 'refuse') return undefined;
   const service = serviceOf(entry);
   const upstream = upstreamOf(entry);
-  if (entry.type === 'end') return { kind: 'end', connection, node, service, upstream, evidence: evidenceOf(entry) };
+  if (entry.type === 'end')
+    return { kind: 'end', connection, node, service, upstream, evidence: evidenceOf(entry) };
   if (entry.type === 'other' || service === undefined || entry.upstreamLocal === undefined) return undefined;
   return { kind: 'report', connection, node, service, upstream };
 }
@@ -44,5 +45,7 @@ function upstreamOf(entry: LogEntry): UpstreamFacts {
 function evidenceOf(entry: LogEntry): EndEvidence {
   const closed = entry.facts.get('server_closed');
   if (closed === true || closed === 1) return 'server-closed';
-  return entry.upstreamLocal === undefined && entry.upstreamRemote === undefined ? 'never-opened' : 'proxy-closed';
+  return entry.upstreamLocal === undefined && entry.upstreamRemote === undefined
+    ? 'never-opened'
+    : 'proxy-closed';
 }

@@ -44,21 +44,7 @@ const readers = 32;
 /** @param file path of the spec. Never throws for what the operator may have done wrong. */
 export async function loadSpec(file: string, around: Surroundings): Promise<Reading> {
   const path = resolve(file);
-  const read = await readBounded(path, maxSpecBytes);
-  if (read.kind === 'unreadable')
-    return {
-      kind: 'problems',
-      dependsOn: [path],
-      problems: [{ path: '', expected: read.expected, found: read.found }],
-    };
-  const text = decode(read.bytes);
-  if (text === undefined)
-    return {
-      kind: 'problems',
-      dependsOn: [path],
-      problems: [{ path: '', expected: 'UTF-8 text', found: 'other bytes' }],
-    };
-  const parsed = parseSpec(text);
+  const parsed = await parseFile(path);
   if (!parsed.ok) return { kind: 'problems', dependsOn: [path], problems: parsed.problems };
 
   const named = referencedFiles(parsed.spec);
@@ -73,7 +59,26 @@ export async function loadSpec(file: string, around: Surroundings): Promise<Read
 
   const secretPaths = new Set(passwordFiles(parsed.spec));
   const files = new Map([...contents].filter(([name]) => !secretPaths.has(name)));
-  return { kind: 'loaded', dependsOn, text, loaded: { spec: parsed.spec, files, passwords, warnings } };
+  const loaded = { spec: parsed.spec, files, passwords, warnings };
+  return { kind: 'loaded', dependsOn, text: parsed.text, loaded };
+}
+
+type ParsedFile =
+  | { readonly ok: true; readonly spec: Spec; readonly text: string }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** The spec alone: what it names need not be there. */
+export async function parseFile(path: string): Promise<ParsedFile> {
+  const wrong = (expected: string, found: string): ParsedFile => ({
+    ok: false,
+    problems: [{ path: '', expected, found }],
+  });
+  const read = await readBounded(path, maxSpecBytes);
+  if (read.kind === 'unreadable') return wrong(read.expected, read.found);
+  const text = decode(read.bytes);
+  if (text === undefined) return wrong('UTF-8 text', 'other bytes');
+  const parsed = parseSpec(text);
+  return parsed.ok ? { ...parsed, text } : parsed;
 }
 
 async function readAll(

@@ -23,6 +23,12 @@ export interface SpecListener {
 /** A file that names other files than before is read again once these are watched; files that keep swapping are let be. */
 const maxRounds = 5;
 
+/**
+ * A spec that is cut off in the middle of being written may be a good spec with fewer services. Where it may be one, it
+ * must stay as it is for this long: with the watch's own patience still less than 200 ms.
+ */
+const suspicionMs = 100;
+
 export class SpecFile {
   readonly #path: string;
   readonly #listener: SpecListener;
@@ -30,6 +36,9 @@ export class SpecFile {
   readonly #watch: FileWatch;
   #following: ReadonlySet<string>;
   #told = '';
+  #lastText = '';
+  #suspected = '';
+  #suspicion: NodeJS.Timeout | undefined;
   #reading = false;
   #again = false;
   #closed = false;
@@ -55,6 +64,7 @@ export class SpecFile {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#suspicion);
     this.#watch.close();
   }
 
@@ -86,11 +96,30 @@ export class SpecFile {
   #tell(reading: Reading): void {
     if (this.#closed) return;
     const content = fingerprint(reading);
-    if (content === this.#told) return;
+    if (content === this.#told || this.#isSuspect(reading, content)) return;
     this.#told = content;
-    if (reading.kind === 'loaded') this.#listener.onChange(reading.loaded);
-    else this.#listener.onProblems(reading.problems);
+    this.#suspected = '';
+    if (reading.kind === 'problems') this.#listener.onProblems(reading.problems);
+    else {
+      this.#lastText = reading.text;
+      this.#listener.onChange(reading.loaded);
+    }
   }
+
+  /** True when the same must be read once more before it is believed. */
+  #isSuspect(reading: Reading, content: string): boolean {
+    clearTimeout(this.#suspicion);
+    const isFirst = this.#told === '';
+    if (isFirst || reading.kind === 'problems' || !mayBeCutOff(reading.text, this.#lastText)) return false;
+    if (this.#suspected === content) return false;
+    this.#suspected = content;
+    this.#suspicion = setTimeout(() => void this.#look(), suspicionMs);
+    return true;
+  }
+}
+
+function mayBeCutOff(text: string, before: string): boolean {
+  return !text.endsWith('\n') || (text.length < before.length && before.startsWith(text));
 }
 
 /** Equal for readings that have nothing new to tell. */

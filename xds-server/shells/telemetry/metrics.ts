@@ -7,6 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Plan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type { ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import { type Reason, reasons } from '../../pure/verdict/refusals.js';
 
 /** Read at each scrape, so that a gauge is never older than the scrape. */
 export interface GaugeSource {
@@ -40,8 +41,6 @@ const typeNames = new Map<string, string>(Object.entries(TypeUrl).map(([name, ur
 
 export class Metrics {
   readonly #registry = new Registry();
-  /** Rows of the refusal table: what a `reason` may be. */
-  readonly #reasons: ReadonlySet<string>;
   #services: ReadonlyMap<string, ServiceLabels> = new Map();
 
   readonly #waits = new Histogram({
@@ -83,9 +82,7 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  /** @param reasons every `reason` of the refusal table; any other is counted as `other`. */
-  constructor(gauges: GaugeSource, reasons: Iterable<string>) {
-    this.#reasons = new Set(reasons);
+  constructor(gauges: GaugeSource) {
     collectDefaultMetrics({ register: this.#registry });
     this.#serviceGauges(gauges);
     this.#targetGauges(gauges);
@@ -112,9 +109,9 @@ export class Metrics {
   }
 
   /** @param service undefined where the client named none of ours. */
-  refused(service: string | undefined, reason: string, waitedMs: number): void {
+  refused(service: string | undefined, reason: Reason, waitedMs: number): void {
     const known = service === undefined ? undefined : this.#services.get(service);
-    this.#refusals.inc({ ...(known ?? nobody), reason: this.#reasons.has(reason) ? reason : 'other' });
+    this.#refusals.inc({ ...(known ?? nobody), reason });
     if (known) this.#waits.observe({ ...known, outcome: 'refuse' }, waitedMs / 1000);
   }
 
@@ -214,7 +211,7 @@ export class Metrics {
 
   #forget(labels: ServiceLabels): void {
     for (const outcome of ['grant', 'refuse']) this.#waits.remove({ ...labels, outcome });
-    for (const reason of [...this.#reasons, 'other']) this.#refusals.remove({ ...labels, reason });
+    for (const reason of reasons) this.#refusals.remove({ ...labels, reason });
     this.#sessions.remove({ ...labels });
   }
 }

@@ -1,0 +1,16 @@
+# Each target does all of its set-up; a second run of that costs a second.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test check
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## everything that is needed, once: packages, Envoy, drivers, the filters and the brain built
+	@setup/setup.sh
+
+test: setup ## every test, from the parsers to the end-to-end drills on real databases
+	@node --import tsx test/run.ts
+
+check: setup ## format, lint, types, who may import whom, generated files
+	@test/check.sh

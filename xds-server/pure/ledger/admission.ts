@@ -1,0 +1,72 @@
+/**
+ * Who gets what is free, and what stands in the way of those who don't. A slot is free only if service, tenant and
+ * target all have one.
+ *
+ * Order: a starved service first, for one slot and not twice running at one target; then higher priority; then the
+ * client that was born first. A service that is held up by its own or its tenant's limit is passed over, so that it
+ * holds up nobody else.
+ *
+ * Guaranteed shares: a service within its own may have any slot; beyond it only those that nobody's unused share needs.
+ */
+import { type Books, unusedGuarantee } from './books.js';
+import type { Service } from './records.js';
+
+/** What a waiter waits for. */
+export type Obstacle = 'recovering' | 'service' | 'tenant' | 'database' | 'guarantees';
+
+/** @returns what keeps the service from one more slot; undefined: nothing. */
+export function obstacle(service: Service, books: Books): Obstacle | undefined {
+  const { plan, target, tenant } = service;
+  if (!plan || target.recovering) return 'recovering';
+  if (service.used + service.unjoined >= plan.maxConnections) return 'service';
+  if (tenant.used + tenant.unjoined >= tenant.max) return 'tenant';
+  const free = books.free(target);
+  if (free <= 0) return 'database';
+  return unusedGuarantee(service) > 0 || free > target.unusedGuarantees ? undefined : 'guarantees';
+}
+
+/**
+ * The service whose first waiter is next.
+ *
+ * @param candidates services with waiters; those that can have nothing are taken out: what is given to another only
+ *   makes less of everything.
+ */
+export function next(
+  candidates: Set<Service>,
+  books: Books,
+  nowMs: number,
+  starvationMs: number,
+): Service | undefined {
+  let best: Service | undefined;
+  let bestStarves = false;
+  for (const service of candidates) {
+    if (service.queue.size === 0 || obstacle(service, books) !== undefined) {
+      candidates.delete(service);
+      continue;
+    }
+    const starves = !service.target.favoured && isStarving(service, nowMs, starvationMs);
+    if (!best || (starves === bestStarves ? isBefore(service, best, starves) : starves)) {
+      best = service;
+      bestStarves = starves;
+    }
+  }
+  if (best) best.target.favoured = bestStarves;
+  return best;
+}
+
+/** Others were served since it began to wait for its next one, and that is long ago. */
+export function isStarving(
+  { hungryMs, target, tenant }: Service,
+  nowMs: number,
+  starvationMs: number,
+): boolean {
+  return nowMs - hungryMs >= starvationMs && (target.grantedMs > hungryMs || tenant.grantedMs > hungryMs);
+}
+
+/** Of two starving ones the one that starves for longer goes first. */
+function isBefore(one: Service, other: Service, starving: boolean): boolean {
+  if (starving && one.hungryMs !== other.hungryMs) return one.hungryMs < other.hungryMs;
+  const byPriority = one.plan!.priority - other.plan!.priority;
+  if (byPriority !== 0) return byPriority > 0;
+  return one.queue.first()!.key < other.queue.first()!.key;
+}

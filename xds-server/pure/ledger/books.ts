@@ -1,0 +1,232 @@
+/**
+ * The counting. Each slot counts once against its target, its service and its tenant; each row without an owner once
+ * against its target, and against the service whose account it is. Nothing else changes a counter, so that what is
+ * free can be read off at any time. Who gets it is decided in admission.ts.
+ */
+import type { ConnectionId } from './events.js';
+import { Heap } from './heap.js';
+import type {
+  ClosingCause,
+  Row,
+  Service,
+  Slot,
+  SlotState,
+  Target,
+  Tenant,
+  Timed,
+  Waiter,
+} from './records.js';
+import { SessionList } from './session-list.js';
+
+/** The target of connections that nodes report for services and servers that no plan names; nothing is granted there. */
+export const nowhere = '';
+
+export class Books {
+  readonly slots = new Map<ConnectionId, Slot>();
+  readonly waiters = new Map<ConnectionId, Waiter>();
+  readonly services = new Map<string, Service>();
+  readonly tenants = new Map<string, Tenant>();
+  readonly targets = new Map<string, Target>();
+  readonly timers = new Heap<Timed>();
+  /** Targets by the address of a server, where that names one. */
+  servers: ReadonlyMap<string, string> = new Map();
+  /** Where something has become free since the waiters were last looked at. */
+  readonly freedTargets = new Set<Target>();
+  readonly freedTenants = new Set<Tenant>();
+
+  target(name: string): Target {
+    let target = this.targets.get(name);
+    if (!target) {
+      const created: Target = {
+        kind: 'target',
+        name,
+        plan: undefined,
+        counts: { granted: 0, session: 0, closing: 0 },
+        used: 0,
+        unusedGuarantees: 0,
+        slots: new Set(),
+        closing: new Set(),
+        waiting: new Set(),
+        users: undefined,
+        list: new SessionList((row, by) => this.#countRow(created, row, by)),
+        unjoined: { ours: 0, people: 0 },
+        recovering: true,
+        recoverFromMs: Number.POSITIVE_INFINITY,
+        problem: undefined,
+        grantedMs: Number.NEGATIVE_INFINITY,
+        favoured: false,
+        timer: undefined,
+      };
+      target = created;
+      this.targets.set(name, target);
+    }
+    return target;
+  }
+
+  tenant(name: string): Tenant {
+    let tenant = this.tenants.get(name);
+    if (!tenant) {
+      tenant = {
+        name,
+        max: Number.POSITIVE_INFINITY,
+        used: 0,
+        unjoined: 0,
+        waiting: new Set(),
+        grantedMs: Number.NEGATIVE_INFINITY,
+      };
+      this.tenants.set(name, tenant);
+    }
+    return tenant;
+  }
+
+  service(name: string): Service {
+    let service = this.services.get(name);
+    if (!service) {
+      service = {
+        name,
+        plan: undefined,
+        tenant: this.tenant(nowhere),
+        target: this.target(nowhere),
+        counts: { granted: 0, session: 0, closing: 0 },
+        used: 0,
+        usedHere: 0,
+        unjoined: 0,
+        queue: new Heap(),
+        hungryMs: 0,
+      };
+      this.services.set(name, service);
+    }
+    return service;
+  }
+
+  /** Where a service's connection to this server counts. */
+  targetOf(service: Service, remoteAddress: string | undefined): Target {
+    const name = remoteAddress === undefined ? undefined : this.servers.get(remoteAddress);
+    if (name !== undefined) return this.target(name);
+    return service.plan ? service.target : this.target(nowhere);
+  }
+
+  /** Of the budget, what may still be given; negative while more is in use than there may be. */
+  free(target: Target): number {
+    return (target.plan?.budget ?? 0) - target.used - this.unjoinedCounted(target);
+  }
+
+  /**
+   * What rows without an owner take from the budget: in full those of the services' accounts, and of the others what
+   * does not fit into the reserve, where the observer's own sessions are too. While it recovers: all of them.
+   */
+  unjoinedCounted({ plan, list, unjoined, recovering }: Target): number {
+    if (recovering || !plan) return unjoined.ours + unjoined.people;
+    return unjoined.ours + Math.max(0, unjoined.people + list.own - plan.reserve);
+  }
+
+  addSlot(slot: Slot): void {
+    this.slots.set(slot.connection, slot);
+    slot.target.slots.add(slot);
+    if (slot.state === 'closing') slot.target.closing.add(slot);
+    this.#count(slot, 1);
+  }
+
+  /** What it had in the session list is the caller's business. */
+  removeSlot(slot: Slot): void {
+    this.slots.delete(slot.connection);
+    slot.target.slots.delete(slot);
+    slot.target.closing.delete(slot);
+    this.#count(slot, -1);
+    this.schedule(slot, undefined);
+    this.freedTargets.add(slot.target);
+    this.freedTenants.add(slot.tenant);
+    this.#forgetEmpty(slot.service, slot.target);
+  }
+
+  setState(slot: Slot, state: SlotState, cause?: ClosingCause): void {
+    slot.cause = cause;
+    if (slot.state === state) return;
+    for (const counts of [slot.target.counts, slot.service.counts]) {
+      counts[slot.state]--;
+      counts[state]++;
+    }
+    slot.state = state;
+    if (state === 'closing') slot.target.closing.add(slot);
+    else slot.target.closing.delete(slot);
+  }
+
+  /** The connection turned out to be to another target. */
+  moveSlot(slot: Slot, target: Target): void {
+    const from = slot.target;
+    from.list.release(slot);
+    from.slots.delete(slot);
+    from.closing.delete(slot);
+    this.#count(slot, -1);
+    slot.target = target;
+    target.slots.add(slot);
+    if (slot.state === 'closing') target.closing.add(slot);
+    this.#count(slot, 1);
+    this.freedTargets.add(from);
+    this.#forgetEmpty(slot.service, from);
+  }
+
+  /** Counts everything again, after a plan has changed what belongs to what. */
+  recount(): void {
+    for (const tenant of this.tenants.values()) tenant.used = tenant.unjoined = 0;
+    for (const target of this.targets.values()) {
+      Object.assign(target.counts, { granted: 0, session: 0, closing: 0 });
+      target.used = target.unusedGuarantees = target.unjoined.ours = target.unjoined.people = 0;
+    }
+    for (const service of this.services.values()) {
+      Object.assign(service.counts, { granted: 0, session: 0, closing: 0 });
+      service.used = service.usedHere = service.unjoined = 0;
+      service.target.unusedGuarantees += unusedGuarantee(service);
+    }
+    for (const slot of this.slots.values()) this.#count(slot, 1);
+    for (const target of this.targets.values())
+      for (const row of target.list.rows) if (!row.owner) this.#countRow(target, row, 1);
+  }
+
+  #count(slot: Slot, by: 1 | -1): void {
+    const { service, tenant, target, state } = slot;
+    target.counts[state] += by;
+    service.counts[state] += by;
+    target.used += by;
+    service.used += by;
+    tenant.used += by;
+    if (service.target === target) this.#share(service, () => (service.usedHere += by));
+  }
+
+  schedule(of: Timed, atMs: number | undefined): void {
+    if (of.timer) this.timers.remove(of.timer);
+    of.timer = atMs === undefined ? undefined : this.timers.add(of, atMs);
+  }
+
+  /** Whatever changes how much of its guaranteed share a service uses. */
+  #share(service: Service, change: () => void): void {
+    const before = unusedGuarantee(service);
+    change();
+    service.target.unusedGuarantees += unusedGuarantee(service) - before;
+  }
+
+  #countRow(target: Target, row: Row, by: 1 | -1): void {
+    if (by === 1) row.ours = row.user === undefined ? undefined : target.users?.get(row.user);
+    else this.freedTargets.add(target);
+    if (row.ours === undefined) {
+      target.unjoined.people += by;
+      return;
+    }
+    target.unjoined.ours += by;
+    if (row.ours === 'several') return;
+    const service = row.ours;
+    service.tenant.unjoined += by;
+    this.#share(service, () => (service.unjoined += by));
+    if (by === -1) this.freedTenants.add(service.tenant);
+  }
+
+  /** What is no longer planned is kept for its slots only. */
+  #forgetEmpty(service: Service, target: Target): void {
+    if (!service.plan && service.used === 0) this.services.delete(service.name);
+    if (!target.plan && target.slots.size === 0 && target.name !== nowhere) this.targets.delete(target.name);
+  }
+}
+
+export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {
+  return plan ? Math.max(0, plan.guaranteed - usedHere - unjoined) : 0;
+}

@@ -1,0 +1,80 @@
+/** A binary heap that can forget any of its items: every step is O(log n). Equal items come out in the order they went in. */
+
+/** Where an item stands in a heap; kept by whoever may want it removed. */
+export interface Place<Item> {
+  readonly item: Item;
+  readonly key: number;
+  /** Breaks ties. */
+  readonly serial: number;
+  /** Maintained by the heap; −1 once it is out. */
+  index: number;
+}
+
+export class Heap<Item> {
+  readonly #places: Place<Item>[] = [];
+  #serial = 0;
+
+  get size(): number {
+    return this.#places.length;
+  }
+
+  /** The item with the smallest key. */
+  first(): Place<Item> | undefined {
+    return this.#places[0];
+  }
+
+  add(item: Item, key: number): Place<Item> {
+    const place: Place<Item> = { item, key, serial: this.#serial++, index: this.#places.length };
+    this.#places.push(place);
+    this.#rise(place);
+    return place;
+  }
+
+  /** Does nothing when it is already out. */
+  remove(place: Place<Item>): void {
+    const { index } = place;
+    if (index < 0) return;
+    place.index = -1;
+    const last = this.#places.pop()!;
+    if (last === place) return;
+    this.#put(last, index);
+    this.#rise(last);
+    this.#sink(last);
+  }
+
+  /** In no particular order. */
+  *[Symbol.iterator](): IterableIterator<Item> {
+    for (const { item } of this.#places) yield item;
+  }
+
+  #rise(place: Place<Item>): void {
+    while (place.index > 0) {
+      const parent = this.#places[(place.index - 1) >> 1]!;
+      if (isBefore(parent, place)) return;
+      const { index } = parent;
+      this.#put(parent, place.index);
+      this.#put(place, index);
+    }
+  }
+
+  #sink(place: Place<Item>): void {
+    for (;;) {
+      const left = this.#places[place.index * 2 + 1];
+      const right = this.#places[place.index * 2 + 2];
+      const child = left && right ? (isBefore(left, right) ? left : right) : left;
+      if (!child || isBefore(place, child)) return;
+      const { index } = child;
+      this.#put(child, place.index);
+      this.#put(place, index);
+    }
+  }
+
+  #put(place: Place<Item>, index: number): void {
+    place.index = index;
+    this.#places[index] = place;
+  }
+}
+
+function isBefore(one: Place<unknown>, other: Place<unknown>): boolean {
+  return one.key < other.key || (one.key === other.key && one.serial < other.serial);
+}

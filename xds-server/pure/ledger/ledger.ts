@@ -1,0 +1,210 @@
+/**
+ * The ledger: who holds a server connection, who waits for one, and who gets the next. It is a state machine that is
+ * told everything and finds out nothing: time, reports and session lists are arguments, effects are what it returns,
+ * and the same events give the same effects. What ships is what the simulation runs.
+ *
+ * The life of one connection. Everything between grant and free holds a slot.
+ *
+ *   check ──▶ refused
+ *     │
+ *     ├─────────▶ waiting ──▶ refused: its time is up, its service is gone
+ *     │              ├──────▶ forgotten: cancelled, ended
+ *     ▼              ▼
+ *   ┌──────────── granted ───────────────────────────────────────────────────┐
+ *   │ report         │ never reported       end: nothing was opened,         │ a check again: the answer was
+ *   ▼                ▼                      or the server closed             │ lost, the same slot is granted
+ *   session ◀──▶ closing (unconfirmed) ──▶ free ◀────────────────────────────┘ anew; never once it was reported
+ *   │   ▲ report
+ *   │   └──▶ closing (silent: its node does not report it)       closing ──▶ free: a session list that was asked for
+ *   │                                                                        afterwards shows that it is (proof.ts)
+ *   ├─ end: the server closed ──▶ free
+ *   └─ end: the node closed ────▶ closing (ended)
+ *
+ * A check for a connection that has been reported open, or has ended, is refused: its node has acted on a verdict, so
+ * nobody waits for another one, and whoever did would get a second server connection on one slot. A check for one
+ * that was granted and not reported proves that the grant did not arrive.
+ *
+ * Counted are slots and, by the rules in books.ts, sessions that a database shows and no slot explains. After a start
+ * a target grants nothing until its nodes have had the time to report all there is and a list has been had after that;
+ * clients wait meanwhile. While a database cannot be asked, closing slots stay counted and the rest goes on.
+ *
+ * It is not decided here who a client is (verdict/), nor how a slot's end is observed (shells).
+ */
+import { refusals } from '../verdict/refusals.js';
+import { obstacle } from './admission.js';
+import { audit } from './audit.js';
+import { Books } from './books.js';
+import { Ended } from './ended.js';
+import type { LedgerEffect, LedgerEvent } from './events.js';
+import { Outcome } from './outcome.js';
+import { adoptPlan } from './planning.js';
+import { Queue } from './queue.js';
+import type { Client } from './records.js';
+import { refusedAtOnce } from './refusing.js';
+import { type LedgerSettings, recoveryMs } from './settings.js';
+import { Slots, wasUsed } from './slots.js';
+import { type LedgerView, type ViewOptions, viewOf } from './view.js';
+
+type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
+
+export class Ledger {
+  readonly #settings: LedgerSettings;
+  readonly #books = new Books();
+  readonly #outcome = new Outcome();
+  readonly #queue: Queue;
+  readonly #slots: Slots;
+  readonly #ended: Ended;
+  #startedMs: number | undefined;
+
+  constructor(settings: LedgerSettings) {
+    this.#settings = settings;
+    this.#queue = new Queue(this.#books, this.#outcome);
+    this.#slots = new Slots(this.#books, settings, this.#outcome);
+    this.#ended = new Ended(settings.silentAfterMs);
+  }
+
+  /**
+   * One step. What was due before the event is done first.
+   *
+   * @param nowMs monotonic; the first step is the start. A time before the last one counts as the last one.
+   */
+  apply(event: LedgerEvent, nowMs: number): LedgerEffect[] {
+    this.#outcome.nowMs = Math.max(this.#outcome.nowMs, nowMs);
+    this.#startedMs ??= this.#outcome.nowMs;
+    this.#expire();
+    this.#take(event);
+    this.#serve();
+    return this.#outcome.take();
+  }
+
+  /** When the next step is due if nothing happens before: then a `tick`. */
+  nextDeadlineMs(): number | undefined {
+    return this.#books.timers.first()?.key;
+  }
+
+  view(options: ViewOptions = {}): LedgerView {
+    return viewOf(this.#books, this.#outcome.nowMs, options);
+  }
+
+  /** Counts everything from scratch. @returns every contradiction; none in a ledger that is sound. */
+  audit(): string[] {
+    return audit(this.#books);
+  }
+
+  #take(event: LedgerEvent): void {
+    if (event.kind === 'plan') this.#plan(event);
+    else if (event.kind === 'check') this.#check(event);
+    else if (event.kind === 'cancel') this.#cancel(event);
+    else if (event.kind === 'report') this.#report(event);
+    else if (event.kind === 'end') this.#end(event);
+    else if (event.kind === 'observed') this.#observed(event);
+    else if (event.kind === 'unobserved') this.#unobserved(event);
+  }
+
+  #plan({ plan }: Event<'plan'>): void {
+    const { nowMs } = this.#outcome;
+    const recoverFromMs = Math.max(this.#startedMs! + recoveryMs(this.#settings), nowMs);
+    const { orphans, unseen } = adoptPlan(this.#books, plan, recoverFromMs);
+    for (const { connection, service, bornMs } of orphans) {
+      const refusal = refusals.service_removed({ service: service.name });
+      this.#outcome.refuse(connection, service.name, refusal, bornMs);
+    }
+    for (const target of unseen) {
+      this.#outcome.observe(target);
+      this.#books.schedule(target, recoverFromMs > nowMs ? recoverFromMs : undefined);
+    }
+  }
+
+  #check(event: Event<'check'>): void {
+    const { connection, node, service: name } = event;
+    const bornMs = this.#outcome.nowMs - Math.max(0, event.waitedMs);
+    const waiter = this.#books.waiters.get(connection);
+    // It keeps its place.
+    if (waiter?.service.name === name) return;
+    if (waiter) this.#queue.leave(waiter);
+
+    const slot = this.#books.slots.get(connection);
+    if (slot ? wasUsed(slot) : this.#ended.has(connection)) {
+      this.#outcome.refuse(connection, name, refusals.connection_reused(), bornMs);
+      return;
+    }
+    if (slot?.service.name === name) {
+      this.#slots.grantAgain(slot);
+      return;
+    }
+    if (slot) this.#slots.free(slot);
+    this.#serve();
+    const service = this.#books.services.get(name);
+    if (service?.plan) this.#judge({ connection, node, service, bornMs });
+    else this.#outcome.refuse(connection, name, refusals.service_removed({ service: name }), bornMs);
+  }
+
+  #judge(client: Client): void {
+    const { connection, service, bornMs } = client;
+    const { maxQueue, timeoutMs } = service.plan!;
+    const held = obstacle(service, this.#books);
+    const places = held === 'recovering' ? Math.max(maxQueue, this.#settings.recoveryQueue) : maxQueue;
+    if (held === undefined) this.#slots.grant(client);
+    else if (this.#outcome.nowMs - bornMs >= timeoutMs) this.#queue.refuseLate(client);
+    else if (service.queue.size < places) this.#queue.enter(client);
+    else this.#outcome.refuse(connection, service.name, refusedAtOnce(service, held, this.#books), bornMs);
+  }
+
+  #cancel({ connection }: Event<'cancel'>): void {
+    const waiter = this.#books.waiters.get(connection);
+    if (waiter) this.#queue.leave(waiter);
+  }
+
+  #report(event: Event<'report'>): void {
+    const { connection } = event;
+    // It was overtaken by the end.
+    if (this.#ended.has(connection)) return;
+    const waiter = this.#books.waiters.get(connection);
+    if (waiter) {
+      this.#queue.leave(waiter);
+      this.#outcome.refuse(connection, waiter.service.name, refusals.connection_reused(), waiter.bornMs);
+    }
+    const slot = this.#books.slots.get(connection) ?? this.#slots.takeIn(event);
+    if (slot && slot.cause !== 'ended') this.#slots.report(slot, event);
+  }
+
+  #end(event: Event<'end'>): void {
+    const { connection, evidence } = event;
+    const isNews = !this.#ended.has(connection);
+    this.#ended.add(connection, this.#outcome.nowMs);
+    const waiter = this.#books.waiters.get(connection);
+    if (waiter) this.#queue.leave(waiter);
+    let slot = this.#books.slots.get(connection);
+    // One that was never opened leaves nothing behind; of any other the session list may show something.
+    if (!slot && isNews && evidence !== 'never-opened') slot = this.#slots.takeIn(event);
+    if (slot) this.#slots.end(slot, event);
+  }
+
+  #observed(event: Event<'observed'>): void {
+    const target = this.#books.targets.get(event.target);
+    if (target?.plan) this.#slots.observed(target, event);
+  }
+
+  #unobserved({ target: name, problem }: Event<'unobserved'>): void {
+    const target = this.#books.targets.get(name);
+    if (target) target.problem = problem;
+  }
+
+  #serve(): void {
+    this.#queue.serve(this.#settings.starvationMs, (waiter) => this.#slots.grant(waiter));
+  }
+
+  #expire(): void {
+    const { timers } = this.#books;
+    for (let due = timers.first(); due && due.key <= this.#outcome.nowMs; due = timers.first()) {
+      const { item } = due;
+      this.#books.schedule(item, undefined);
+      if (item.kind === 'target') this.#outcome.observe(item);
+      else if (item.kind === 'slot') this.#slots.due(item);
+      else {
+        this.#queue.leave(item);
+        this.#queue.refuseLate(item);
+      }
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * What the ledger keeps. Plain records; the rules that change them are in the files beside.
+ *
+ *   Tenant ◀── Service ──▶ Target ──▶ SessionList ──▶ Row     what the database showed last
+ *                │ queue     │ slots                    │ owner
+ *                ▼           ▼                          ▼
+ *              Waiter       Slot ◀──────────────────────┘
+ */
+import type { ServicePlan, TargetName, TargetPlan } from '../plan/plan.js';
+import type { ConnectionId, NodeId, ServerId } from './events.js';
+import type { Heap, Place } from './heap.js';
+import type { SessionList } from './session-list.js';
+
+/**
+ * granted: leave is given and not used as far as is known; session: a node has reported it open; closing: over for the
+ * node, or as good as, and the database has not shown that it is.
+ */
+export type SlotState = 'granted' | 'session' | 'closing';
+
+/** How a slot came to be closing. Only an ended one is surely over for its node; the others may be reported again. */
+export type ClosingCause = 'ended' | 'silent' | 'unconfirmed';
+
+export interface Counts {
+  granted: number;
+  session: number;
+  closing: number;
+}
+
+/** A server connection that exists, may exist or may come to exist. Counted once, against target, service and tenant. */
+export interface Slot {
+  readonly kind: 'slot';
+  readonly connection: ConnectionId;
+  node: NodeId;
+  readonly service: Service;
+  /** The service's when the slot was taken. */
+  readonly tenant: Tenant;
+  target: Target;
+  state: SlotState;
+  cause: ClosingCause | undefined;
+  readonly bornMs: number;
+  /** No session that was seen before this can be its own; −∞ when it is not known when it was granted. */
+  readonly earliestMs: number;
+  /** When it was heard of that it is open; undefined while no node has said so. */
+  openedByMs: number | undefined;
+  reportedMs: number;
+  closingMs: number;
+  localAddress: string | undefined;
+  remoteAddress: string | undefined;
+  serverId: ServerId | undefined;
+  /** The list has shown it, so as long as it lives the list will. */
+  wasListed: boolean;
+  /** Port of the peer that the list showed for its server id: a session with another is another session. */
+  peerPort: string | undefined;
+  row: Row | undefined;
+  timer: Place<Timed> | undefined;
+}
+
+/** Somebody who wants a slot. */
+export interface Client {
+  readonly connection: ConnectionId;
+  readonly node: NodeId;
+  readonly service: Service;
+  readonly bornMs: number;
+}
+
+export interface Waiter extends Client {
+  readonly kind: 'waiter';
+  place: Place<Waiter> | undefined;
+  timer: Place<Timed> | undefined;
+}
+
+/** One session of a session list. */
+export interface Row {
+  readonly serverId: ServerId;
+  readonly peer: string | undefined;
+  readonly user: string | undefined;
+  /** When the first list that shows it was received. */
+  readonly seenMs: number;
+  owner: Slot | undefined;
+  /** What an unowned row counts as: `undefined` a session of people, past the nodes. */
+  ours: Service | 'several' | undefined;
+}
+
+export interface Tenant {
+  readonly name: string;
+  max: number;
+  used: number;
+  /** Rows that nobody owns and that are known to be its services'. */
+  unjoined: number;
+  readonly waiting: Set<Service>;
+  grantedMs: number;
+}
+
+export interface Service {
+  readonly name: string;
+  /** Undefined: not in the plan (any more), and kept for its slots. */
+  plan: ServicePlan | undefined;
+  tenant: Tenant;
+  target: Target;
+  readonly counts: Counts;
+  /** Over all targets: old sessions stay where they are when a service moves. */
+  used: number;
+  /** At the target that it has now. */
+  usedHere: number;
+  unjoined: number;
+  readonly queue: Heap<Waiter>;
+  /** Since when it waits without having been given anything. */
+  hungryMs: number;
+}
+
+export interface Target {
+  readonly kind: 'target';
+  readonly name: TargetName;
+  plan: TargetPlan | undefined;
+  readonly counts: Counts;
+  used: number;
+  /** Sum over its services of what is left of their guaranteed shares. */
+  unusedGuarantees: number;
+  readonly slots: Set<Slot>;
+  readonly closing: Set<Slot>;
+  readonly waiting: Set<Service>;
+  /** Accounts of its services; undefined when a service does not say which it uses. */
+  users: ReadonlyMap<string, Service | 'several'> | undefined;
+  readonly list: SessionList;
+  /** Rows without an owner. */
+  readonly unjoined: { ours: number; people: number };
+  /** Nothing is granted before a list was had that was asked for at `recoverFromMs` or later. */
+  recovering: boolean;
+  recoverFromMs: number;
+  problem: string | undefined;
+  grantedMs: number;
+  /** The last slot went to a starved service, so the next one goes by priority. */
+  favoured: boolean;
+  timer: Place<Timed> | undefined;
+}
+
+/** What may have a deadline. */
+export type Timed = Slot | Waiter | Target;

@@ -1,0 +1,49 @@
+/** What a client is told that is not granted: which limit, how full. The sentences are in the table of refusals. */
+import { type Fullness, limitRefusal, type Refusal, refusals, type Waited } from '../verdict/refusals.js';
+import type { Obstacle } from './admission.js';
+import type { Books } from './books.js';
+import type { Service, Target } from './records.js';
+
+/** A client that came and found neither a slot nor a place in the queue. */
+export function refusedAtOnce(service: Service, held: Obstacle, books: Books): Refusal {
+  const { maxQueue } = service.plan!;
+  if (held === 'recovering')
+    return refusals.not_ready({ what: subject(service.target), why: 'too many clients wait for it already' });
+  const full = fullness(service, held, books);
+  return maxQueue === 0 ? limitRefusal(full) : refusals.queue_full(full, { service: service.name, maxQueue });
+}
+
+/** A client whose time is up. */
+export function refusedLate(service: Service, held: Obstacle, waited: Waited, books: Books): Refusal {
+  if (held !== 'recovering') return refusals.wait_timeout(fullness(service, held, books), waited);
+  const { target } = service;
+  const why =
+    target.problem === undefined ? 'its sessions are being counted' : 'its sessions cannot be counted';
+  return refusals.not_ready({ what: subject(target), why, waited });
+}
+
+function fullness(service: Service, held: Exclude<Obstacle, 'recovering'>, books: Books): Fullness {
+  const { plan, target, tenant } = service;
+  if (held === 'service')
+    return {
+      limit: 'service',
+      name: service.name,
+      used: service.used + service.unjoined,
+      max: plan!.maxConnections,
+    };
+  if (held === 'tenant')
+    return { limit: 'tenant', name: tenant.name, used: tenant.used + tenant.unjoined, max: tenant.max };
+  return {
+    limit: held,
+    name: databaseName(target),
+    used: target.used + books.unjoinedCounted(target),
+    max: target.plan!.budget,
+  };
+}
+
+const subject = (target: Target): string => `database "${databaseName(target)}"`;
+
+/** Its primary goes by the database's own name. */
+function databaseName({ name, plan }: Target): string {
+  return plan?.role === 'primary' ? plan.database : name;
+}

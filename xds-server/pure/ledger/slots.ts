@@ -1,0 +1,154 @@
+/** What happens to a slot from its being taken to its being free. The drawing of it is in ledger.ts. */
+import { type Books, nowhere } from './books.js';
+import type { LedgerEvent, UpstreamFacts } from './events.js';
+import type { Outcome } from './outcome.js';
+import { provableFromMs, provenFree } from './proof.js';
+import type { Client, ClosingCause, Slot, Target } from './records.js';
+import { confirmationMs, type LedgerSettings } from './settings.js';
+
+type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
+
+/** More server connections than databases could hold: what nodes report beyond it is not believed. */
+const maxSlots = 200_000;
+
+export class Slots {
+  readonly #books: Books;
+  readonly #settings: LedgerSettings;
+  readonly #outcome: Outcome;
+
+  constructor(books: Books, settings: LedgerSettings, outcome: Outcome) {
+    this.#books = books;
+    this.#settings = settings;
+    this.#outcome = outcome;
+  }
+
+  grant(client: Client): void {
+    const { service } = client;
+    const { nowMs } = this.#outcome;
+    const slot = newSlot(client, service.target, nowMs);
+    this.#books.addSlot(slot);
+    service.hungryMs = service.target.grantedMs = service.tenant.grantedMs = nowMs;
+    this.grantAgain(slot);
+  }
+
+  grantAgain(slot: Slot): void {
+    this.#books.setState(slot, 'granted');
+    this.#books.schedule(slot, this.#outcome.nowMs + confirmationMs(this.#settings));
+    this.#outcome.grant(slot.connection, slot.service.name, this.#settings.grantTtlMs, slot.bornMs);
+  }
+
+  /** For a connection that no grant of this ledger is known of. @returns nothing when there are too many to be true. */
+  takeIn({ connection, node, service: name = nowhere, upstream }: Event<'report' | 'end'>): Slot | undefined {
+    if (this.#books.slots.size >= maxSlots) return undefined;
+    const service = this.#books.service(name);
+    const target = this.#books.targetOf(service, upstream.remoteAddress);
+    const client = { connection, node, service, bornMs: this.#outcome.nowMs };
+    const slot = newSlot(client, target, Number.NEGATIVE_INFINITY);
+    this.#books.addSlot(slot);
+    return slot;
+  }
+
+  report(slot: Slot, { node, upstream }: Event<'report'>): void {
+    const { nowMs } = this.#outcome;
+    slot.node = node;
+    slot.reportedMs = nowMs;
+    slot.openedByMs ??= nowMs;
+    if (slot.state !== 'session') {
+      this.#books.setState(slot, 'session');
+      this.#books.schedule(slot, nowMs + this.#settings.silentAfterMs);
+    }
+    this.#learn(slot, upstream);
+  }
+
+  end(slot: Slot, { upstream, evidence }: Event<'end'>): void {
+    this.#learn(slot, upstream);
+    if (evidence === 'server-closed' || (evidence === 'never-opened' && !wasUsed(slot))) this.free(slot);
+    else if (slot.cause !== 'ended') this.#close(slot, 'ended');
+  }
+
+  observed(target: Target, event: Event<'observed'>): void {
+    target.problem = undefined;
+    if (!target.list.replace(event, target.slots, this.#outcome.nowMs)) return;
+    this.#books.freedTargets.add(target);
+    for (const slot of provenFree(target, this.#settings.marginMs)) this.free(slot);
+    if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
+    for (const slot of target.closing) this.#awaitProof(slot);
+  }
+
+  due(slot: Slot): void {
+    // Each report would have moved the deadline of a session: it is looked at only when it comes.
+    const silentFromMs = slot.reportedMs + this.#settings.silentAfterMs;
+    if (slot.state === 'granted') this.#close(slot, 'unconfirmed');
+    else if (slot.state === 'closing') this.#outcome.observe(slot.target);
+    else if (silentFromMs <= this.#outcome.nowMs) this.#close(slot, 'silent');
+    else this.#books.schedule(slot, silentFromMs);
+  }
+
+  free(slot: Slot): void {
+    slot.target.list.depart(slot, this.#outcome.nowMs);
+    this.#books.removeSlot(slot);
+  }
+
+  #learn(slot: Slot, { localAddress, remoteAddress, serverId }: UpstreamFacts): void {
+    if (remoteAddress !== undefined && remoteAddress !== slot.remoteAddress) {
+      slot.remoteAddress = remoteAddress;
+      // A service was moved between the grant and its use.
+      const target = this.#books.targetOf(slot.service, remoteAddress);
+      if (target !== slot.target && this.#books.servers.has(remoteAddress))
+        this.#books.moveSlot(slot, target);
+    }
+    if (localAddress !== undefined) slot.localAddress = localAddress;
+    if (serverId !== undefined) slot.serverId = serverId;
+    slot.target.list.join(slot);
+  }
+
+  #close(slot: Slot, cause: ClosingCause): void {
+    // Nobody is asked for the sessions of a target that is not in the plan.
+    if (!slot.target.plan) {
+      this.free(slot);
+      return;
+    }
+    this.#books.setState(slot, 'closing', cause);
+    slot.closingMs = this.#outcome.nowMs;
+    this.#outcome.observe(slot.target);
+    this.#awaitProof(slot);
+  }
+
+  /** A list can prove nothing before a certain time, or is wanted now. */
+  #awaitProof(slot: Slot): void {
+    const fromMs = provableFromMs(slot, this.#settings.marginMs);
+    const isEarly = fromMs > this.#outcome.nowMs;
+    this.#books.schedule(slot, isEarly ? fromMs : undefined);
+    if (!isEarly) this.#outcome.observe(slot.target);
+  }
+}
+
+/** Whether its node has acted on the grant. */
+export function wasUsed(slot: Slot): boolean {
+  return slot.openedByMs !== undefined || slot.cause === 'ended';
+}
+
+function newSlot({ connection, node, service, bornMs }: Client, target: Target, earliestMs: number): Slot {
+  return {
+    kind: 'slot',
+    connection,
+    node,
+    service,
+    tenant: service.tenant,
+    target,
+    state: 'granted',
+    cause: undefined,
+    bornMs,
+    earliestMs,
+    openedByMs: undefined,
+    reportedMs: earliestMs,
+    closingMs: Number.POSITIVE_INFINITY,
+    localAddress: undefined,
+    remoteAddress: undefined,
+    serverId: undefined,
+    wasListed: false,
+    peerPort: undefined,
+    row: undefined,
+    timer: undefined,
+  };
+}

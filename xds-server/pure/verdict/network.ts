@@ -1,0 +1,38 @@
+/** Is an address within a network? An IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2) is the IPv4 address. */
+import { type Cidr, type IpBytes, parseCidr, parseIp } from '../spec/ip.js';
+
+const mappedPrefixBits = 96;
+
+/** `10.1.2.3` as it comes from a socket, a zone (`fe80::1%eth0`) left aside; undefined when it is no address. */
+export function addressBytes(text: string): IpBytes | undefined {
+  const bytes = parseIp(text.split('%', 1)[0]!);
+  return bytes && isMapped(bytes) ? bytes.slice(12) : bytes;
+}
+
+/** False too when either is not well formed. */
+export function isWithin(address: string, cidr: string): boolean {
+  const host = addressBytes(address);
+  const parsed = parseCidr(cidr);
+  if (!host || !parsed) return false;
+  const { network, prefix } = unmapped(parsed);
+  if (network.length !== host.length) return false;
+  const whole = prefix >> 3;
+  for (let i = 0; i < whole; i++) if (network[i] !== host[i]) return false;
+  const rest = prefix & 7;
+  return rest === 0 || ((network[whole]! ^ host[whole]!) & (0xff << (8 - rest)) & 0xff) === 0;
+}
+
+function unmapped({ network, prefix }: Cidr): Cidr {
+  return isMapped(network) && prefix >= mappedPrefixBits
+    ? { network: network.slice(12), prefix: prefix - mappedPrefixBits }
+    : { network, prefix };
+}
+
+function isMapped(bytes: IpBytes): boolean {
+  return (
+    bytes.length === 16 &&
+    bytes[10] === 0xff &&
+    bytes[11] === 0xff &&
+    bytes.slice(0, 10).every((byte) => byte === 0)
+  );
+}

@@ -1,0 +1,209 @@
+/** The commands as a shell runs them: real processes, their exit codes and what they print where. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { scratchFolder } from '../../../test/harness/scratch.js';
+import type { Page, SessionStatus, Status, WaiterStatus } from '../../pure/status/status.js';
+import { AdminServer } from '../admin/admin-server.js';
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const main = new URL('../../main.ts', import.meta.url).pathname;
+
+function sluice(...args: string[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, ['--import', 'tsx', main, ...args], (_error, stdout, stderr) =>
+      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
+}
+
+const usage = { total: 8, granted: 1, active: 5, closing: 2, waiting: 3 };
+
+const status: Status = {
+  sluice: '0.1.0',
+  started_at: '2026-01-01T00:00:00.000Z',
+  now: '2026-01-01T01:00:00.000Z',
+  spec: {
+    file: '/etc/sluice.yaml',
+    version: '0123456789abcdef',
+    loaded_at: '2026-01-01T00:00:01.000Z',
+    problems: [{ path: 'services.search', line: 7, message: 'expected a database, found "oders"' }],
+    warnings: [],
+  },
+  targets: [
+    {
+      ...usage,
+      target: 'orders/primary',
+      engine: 'postgres',
+      endpoints: ['10.0.0.5:5432'],
+      budget: 90,
+      reserve: 10,
+      unclaimed: 0,
+      observer: { state: 'failing', age_ms: null, problem: 'connection refused', server_capacity: null },
+    },
+  ],
+  services: [
+    {
+      ...usage,
+      service: 'checkout',
+      hostname: 'checkout.orders.db.example.com',
+      tenant: 'shop',
+      target: 'orders/primary',
+      max_connections: 10,
+      guaranteed: 0,
+      max_queue: 100,
+      timeout_ms: 5000,
+      priority: 7,
+    },
+  ],
+  tenants: [],
+  nodes: [
+    {
+      node: 'edge-1',
+      stream: 'delta',
+      connected_at: '2026-01-01T00:30:00.000Z',
+      convergence: 'rejected',
+      types: [
+        { type: 'cluster', convergence: 'rejected' },
+        { type: 'listener', convergence: 'converged' },
+      ],
+    },
+  ],
+  rejections: [
+    {
+      node: 'edge-1',
+      type: 'cluster',
+      at: '2026-01-01T00:40:00.000Z',
+      owner: 'services.checkout',
+      message: 'no such \x1b[31mthing',
+    },
+  ],
+};
+
+const sessions: Page<SessionStatus> = {
+  total: 2,
+  offset: 0,
+  rows: [
+    {
+      connection: 'ab'.repeat(16),
+      service: 'checkout',
+      target: 'orders/primary',
+      node: 'edge-1',
+      state: 'active',
+      age_ms: 52_000,
+      server_id: 4711,
+    },
+  ],
+};
+
+const waiting: Page<WaiterStatus> = { total: 0, offset: 0, rows: [] };
+
+describe('asking a running brain', () => {
+  let server: AdminServer;
+  let admin: string;
+  before(async () => {
+    server = await AdminServer.listen(
+      { host: '127.0.0.1', port: 0 },
+      {
+        status: () => status,
+        sessions: () => sessions,
+        waiting: () => waiting,
+        missing: () => [],
+        metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      },
+    );
+    admin = `127.0.0.1:${server.address.port}`;
+  });
+  after(() => server.close());
+
+  test('status shows each service, its use, and what is wrong with whom', async () => {
+    const { code, stdout } = await sluice('status', '--admin', admin);
+    assert.equal(code, 0);
+    assert.match(stdout, /^checkout +█{9}░{3} +10 +8 +5 +1 +2 +3 +7 +shop +checkout\.orders/m);
+    assert.match(stdout, /^orders\/primary .*connection refused$/m);
+    assert.match(stdout, /^edge-1 +30 min ago +delta +rejected: cluster$/m);
+    assert.match(stdout, /services\.search \(line 7\): expected a database, found "oders"/);
+    assert.match(stdout, /services\.checkout: no such \[31mthing/);
+    assert.ok(!stdout.includes('\x1b'), 'what a node says must not steer the terminal');
+  });
+
+  test('status --json is the admin API’s own answer', async () => {
+    const { code, stdout, stderr } = await sluice('status', '--json', '--admin', admin);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), status);
+  });
+
+  test('sessions and waiting show rows and how many there are', async () => {
+    const held = await sluice('sessions', '--admin', admin, '--limit', '1');
+    assert.match(held.stdout, /^checkout +orders\/primary +active +52 s +4711 +edge-1 +(ab){16}$/m);
+    assert.match(held.stdout, /^1 to 1 of 2 in all$/m);
+    assert.match((await sluice('waiting', '--admin', admin)).stdout, /^0 in all$/m);
+    assert.deepEqual(JSON.parse((await sluice('sessions', '--json', '--admin', admin)).stdout), sessions);
+  });
+});
+
+test('where no brain answers the answer is no, in one line', async (t) => {
+  const nobody = await sluice('status', '--admin', '127.0.0.1:1');
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.stderr, /^sluice: nothing answers at 127\.0\.0\.1:1: .*\n$/);
+
+  const other = createServer((_request, response) => response.end('<html>'));
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  t.after(() => other.close());
+  const stranger = await sluice('status', '--admin', `127.0.0.1:${(other.address() as AddressInfo).port}`);
+  assert.equal(stranger.code, 1);
+  assert.match(stranger.stderr, /is not a brain/);
+});
+
+test('a command that is used wrongly exits with 2 and says how on stderr', async () => {
+  for (const args of [
+    [],
+    ['nonsense'],
+    ['check'],
+    ['check', 'a', 'b'],
+    ['status', '--admin', 'localhost:1'],
+    ['status', '--nonsense'],
+    ['sessions', '--limit', '0'],
+    ['bootstrap', '--node', 'n'],
+    ['bootstrap', '--node', 'n n', '--xds', '127.0.0.1:18000'],
+  ]) {
+    const { code, stdout, stderr } = await sluice(...args);
+    assert.equal(code, 2, args.join(' '));
+    assert.equal(stdout, '', args.join(' '));
+    assert.notEqual(stderr, '', args.join(' '));
+  }
+});
+
+test('help and version are good answers, on stdout', async () => {
+  const help = await sluice('help');
+  assert.equal(help.code, 0);
+  for (const command of ['serve', 'check', 'bootstrap', 'status', 'sessions', 'waiting'])
+    assert.match(help.stdout, new RegExp(`^ +${command}\\b`, 'm'));
+  const version = await sluice('--version');
+  assert.equal(version.code, 0);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('check of a file that is not there answers no and names it', async () => {
+  const file = join(scratchFolder('cli'), 'none.yaml');
+  const { code, stdout } = await sluice('check', file);
+  assert.equal(code, 1);
+  assert.match(stdout, /expected a readable file, found none/);
+});
+
+test('bootstrap prints one document that names the node, as YAML and as JSON', async () => {
+  const args = ['bootstrap', '--node', 'edge-1', '--xds', '127.0.0.1:18000'];
+  const yaml = await sluice(...args);
+  assert.equal(yaml.code, 0);
+  assert.match(yaml.stdout, /^node:\n {2}id: edge-1$/m);
+  const json = JSON.parse((await sluice(...args, '--json')).stdout) as { node: { id: string } };
+  assert.equal(json.node.id, 'edge-1');
+});

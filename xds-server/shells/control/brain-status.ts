@@ -1,0 +1,212 @@
+/**
+ * What the brain says of itself, put together from what its parts know. Everything is read when it is asked for;
+ * nothing is decided here.
+ */
+import type { LedgerView, Usage, ViewOptions } from '../../pure/ledger/view.js';
+import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
+import type {
+  NodeStatus,
+  ObserverStatus,
+  Page,
+  RejectionStatus,
+  Usage as ReportedUsage,
+  ServiceStatus,
+  SessionStatus,
+  SpecStatus,
+  Status,
+  TargetStatus,
+  WaiterStatus,
+} from '../../pure/status/status.js';
+
+/** One stream of a node, as the management server sees it. */
+export interface NodeView {
+  readonly node: string;
+  readonly connectedSince: number;
+  readonly stream: string;
+  readonly convergence: NodeStatus['convergence'];
+  readonly types: readonly {
+    readonly typeUrl: string;
+    readonly convergence: NodeStatus['convergence'];
+    readonly lastRejection?: { readonly owner: string; readonly message: string; readonly at: number };
+  }[];
+}
+
+export interface ObserverView {
+  readonly answeredMs: number | undefined;
+  readonly problem: string | undefined;
+  readonly serverCapacity: number | undefined;
+}
+
+export interface Parts {
+  readonly version: string;
+  readonly startedAt: Date;
+  /** Monotonic, in milliseconds. */
+  readonly now: () => number;
+  readonly spec: () => SpecStatus;
+  readonly plan: () => Plan;
+  readonly ledger: (options?: ViewOptions) => LedgerView;
+  readonly observer: (target: string) => ObserverView | undefined;
+  readonly nodes: () => readonly NodeView[];
+}
+
+const maxRejections = 50;
+
+export class BrainStatus {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  status(): Status {
+    const { version, startedAt, spec, ledger, nodes } = this.#parts;
+    const connected = nodes();
+    return {
+      sluice: version,
+      started_at: startedAt.toISOString(),
+      now: new Date().toISOString(),
+      spec: spec(),
+      targets: this.targets(),
+      services: this.services(),
+      tenants: [...ledger().tenants.values()]
+        .filter(({ name }) => name !== '')
+        .map(({ name, limit, used, waiters }) => ({
+          tenant: name,
+          max_connections: limit ?? null,
+          total: used,
+          waiting: waiters,
+        })),
+      nodes: connected.map(nodeStatus),
+      rejections: connected
+        .flatMap(rejections)
+        .sort((a, b) => b.at.localeCompare(a.at))
+        .slice(0, maxRejections),
+    };
+  }
+
+  services(): ServiceStatus[] {
+    const { services } = this.#parts.ledger();
+    return [...this.#parts.plan().services.values()].map((plan) => ({
+      ...serviceFacts(plan),
+      ...usage(services.get(plan.name)),
+    }));
+  }
+
+  targets(): TargetStatus[] {
+    const { targets } = this.#parts.ledger();
+    return [...this.#parts.plan().targets.values()].map((plan) => {
+      const view = targets.get(plan.name);
+      return {
+        ...targetFacts(plan),
+        ...usage(view),
+        unclaimed: view?.unjoined ?? 0,
+        observer: this.#observer(plan.name),
+      };
+    });
+  }
+
+  sessions({ offset, limit }: { readonly offset: number; readonly limit: number }): Page<SessionStatus> {
+    const { sessions, sessionCount } = this.#parts.ledger({ sessions: offset + limit });
+    const rows = sessions.slice(offset).map((session) => ({
+      connection: session.connection,
+      service: session.service,
+      target: session.target,
+      node: session.node,
+      state: session.state === 'session' ? ('active' as const) : session.state,
+      age_ms: Math.round(session.ageMs),
+      server_id: session.serverId ?? null,
+    }));
+    return { total: sessionCount, offset, rows };
+  }
+
+  waiting({ offset, limit }: { readonly offset: number; readonly limit: number }): Page<WaiterStatus> {
+    const { waiters, waiterCount } = this.#parts.ledger({ waiters: offset + limit });
+    const rows = waiters.slice(offset).map((waiter) => ({
+      connection: waiter.connection,
+      service: waiter.service,
+      target: waiter.target,
+      node: waiter.node,
+      priority: waiter.priority,
+      waited_ms: Math.round(waiter.waitedMs),
+      timeout_ms: waiter.timeoutMs,
+    }));
+    return { total: waiterCount, offset, rows };
+  }
+
+  /** A database that does not answer now is none of it: what is open lives on, and clients are told. */
+  missing(): string[] {
+    if (this.#parts.spec().version === null) return ['a spec without problems'];
+    return [...this.#parts.ledger().targets.values()]
+      .filter(({ planned, recovering }) => planned && recovering)
+      .map(({ name }) => `the sessions that ${name} has are not counted yet`);
+  }
+
+  #observer(target: string): ObserverStatus {
+    const view = this.#parts.observer(target);
+    const answeredMs = view?.answeredMs;
+    return {
+      state: view?.problem !== undefined ? 'failing' : answeredMs === undefined ? 'unknown' : 'ok',
+      age_ms: answeredMs === undefined ? null : Math.round(this.#parts.now() - answeredMs),
+      problem: view?.problem ?? null,
+      server_capacity: view?.serverCapacity ?? null,
+    };
+  }
+}
+
+function serviceFacts(plan: ServicePlan): Omit<ServiceStatus, keyof ReportedUsage> {
+  return {
+    service: plan.name,
+    hostname: plan.hostname,
+    tenant: plan.tenant,
+    target: plan.target,
+    max_connections: plan.maxConnections,
+    guaranteed: plan.guaranteed,
+    max_queue: plan.maxQueue,
+    timeout_ms: plan.timeoutMs,
+    priority: plan.priority,
+  };
+}
+
+function targetFacts(plan: TargetPlan): Omit<TargetStatus, keyof ReportedUsage | 'unclaimed' | 'observer'> {
+  return {
+    target: plan.name,
+    engine: plan.engine,
+    endpoints: plan.endpoints.map(({ host, port }) => `${host}:${port}`),
+    budget: plan.budget,
+    reserve: plan.reserve,
+  };
+}
+
+/** Between a plan and the ledger's next step a service may be unknown to the ledger: it has nothing then. */
+function usage(view: Usage | undefined): ReportedUsage {
+  return {
+    total: view?.used ?? 0,
+    granted: view?.granted ?? 0,
+    active: view?.sessions ?? 0,
+    closing: view?.closing ?? 0,
+    waiting: view?.waiters ?? 0,
+  };
+}
+
+function nodeStatus({ node, stream, connectedSince, convergence, types }: NodeView): NodeStatus {
+  return {
+    node,
+    stream,
+    connected_at: new Date(connectedSince).toISOString(),
+    convergence,
+    types: types.map((each) => ({ type: typeName(each.typeUrl), convergence: each.convergence })),
+  };
+}
+
+function rejections({ node, types }: NodeView): RejectionStatus[] {
+  return types.flatMap(({ typeUrl, lastRejection: last }) => {
+    if (!last) return [];
+    const owner = last.owner === 'unknown' ? null : last.owner;
+    return [
+      { node, type: typeName(typeUrl), at: new Date(last.at).toISOString(), owner, message: last.message },
+    ];
+  });
+}
+
+/** `type.googleapis.com/envoy.config.cluster.v3.Cluster` → `Cluster` */
+const typeName = (typeUrl: string): string => typeUrl.slice(typeUrl.lastIndexOf('.') + 1);

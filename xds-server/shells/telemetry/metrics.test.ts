@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
+import { TypeUrl } from '../../pure/snapshot/snapshot.js';
+import type { ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import { Metrics } from './metrics.js';
+
+const usage = { total: 8, granted: 1, active: 5, closing: 2, waiting: 3 };
+
+const checkout: ServiceStatus = {
+  ...usage,
+  service: 'checkout',
+  hostname: 'checkout.orders.db.example.com',
+  tenant: 'shop',
+  target: 'orders/primary',
+  max_connections: 10,
+  guaranteed: 0,
+  max_queue: 100,
+  timeout_ms: 5000,
+  priority: 0,
+};
+
+const orders: TargetStatus = {
+  ...usage,
+  total: 10,
+  target: 'orders/primary',
+  engine: 'postgres',
+  endpoints: ['10.0.0.5:5432'],
+  budget: 90,
+  reserve: 10,
+  unclaimed: 2,
+  observer: { state: 'ok', age_ms: 10, problem: null, server_capacity: 97 },
+};
+
+const planWith = (...names: string[]): Plan => ({
+  listeners: new Map(),
+  observers: new Map(),
+  tenants: new Map(),
+  hostnames: new Map(),
+  targets: new Map([
+    [
+      'orders/primary',
+      {
+        name: 'orders/primary',
+        database: 'orders',
+        role: 'primary',
+        engine: 'postgres',
+        endpoints: [],
+        budget: 90,
+        reserve: 10,
+      },
+    ],
+  ]),
+  services: new Map(
+    names.map((name) => [name, { name, tenant: 'shop', target: 'orders/primary' } as ServicePlan]),
+  ),
+});
+
+function metrics(): Metrics {
+  const made = new Metrics({ services: () => [checkout], targets: () => [orders], nodes: () => 2 });
+  made.planned(planWith('checkout'));
+  return made;
+}
+
+const lines = async (made: Metrics, start: string): Promise<string[]> =>
+  (await made.scrape()).text.split('\n').filter((line) => line.startsWith(start));
+
+const labels = 'tenant="shop",service="checkout",database="orders",db_role="primary"';
+
+test('gauges are read at the scrape, by tenant, service and database', async () => {
+  const made = metrics();
+  assert.deepEqual(await lines(made, 'sluice_pool_utilization{'), [`sluice_pool_utilization{${labels}} 0.8`]);
+  assert.deepEqual(await lines(made, 'sluice_grants{'), [`sluice_grants{${labels}} 8`]);
+  assert.deepEqual(await lines(made, 'sluice_waiters{'), [`sluice_waiters{${labels}} 3`]);
+  assert.deepEqual(await lines(made, 'sluice_sessions{'), [
+    `sluice_sessions{${labels},state="granted"} 1`,
+    `sluice_sessions{${labels},state="active"} 5`,
+    `sluice_sessions{${labels},state="closing"} 2`,
+  ]);
+  assert.deepEqual(await lines(made, 'sluice_budget_used{'), [
+    'sluice_budget_used{database="orders",db_role="primary"} 10',
+  ]);
+  assert.deepEqual(await lines(made, 'sluice_observer_up{'), [
+    'sluice_observer_up{database="orders",db_role="primary"} 1',
+  ]);
+  assert.deepEqual(await lines(made, 'sluice_xds_nodes '), ['sluice_xds_nodes 2']);
+});
+
+test('waits are counted in seconds by outcome, refusals by reason', async () => {
+  const made = metrics();
+  made.granted('checkout', 30);
+  made.refused('checkout', 'queue_full', 2000);
+  assert.deepEqual(await lines(made, 'sluice_wait_time_seconds_sum'), [
+    `sluice_wait_time_seconds_sum{${labels},outcome="grant"} 0.03`,
+    `sluice_wait_time_seconds_sum{${labels},outcome="refuse"} 2`,
+  ]);
+  assert.deepEqual(await lines(made, 'sluice_refusals_total{'), [
+    `sluice_refusals_total{${labels},reason="queue_full"} 1`,
+  ]);
+});
+
+test('what clients, nodes and bugs invent makes no new series', async () => {
+  const made = metrics();
+  for (let n = 0; n < 1000; n += 1) {
+    made.refused(`invented-${n}`, 'unknown_hostname', 1);
+    made.refused(undefined, 'unknown_hostname', 1);
+    made.granted(`invented-${n}`, 1);
+    made.sessionEnded(`invented-${n}`, 1);
+    made.nacked(`type.googleapis.com/invented.${n}`);
+  }
+  const nobody = 'tenant="",service="",database="",db_role=""';
+  assert.deepEqual(await lines(made, 'sluice_refusals_total{'), [
+    `sluice_refusals_total{${nobody},reason="unknown_hostname"} 2000`,
+  ]);
+  assert.deepEqual(await lines(made, 'sluice_wait_time_seconds_count'), []);
+  assert.deepEqual(await lines(made, 'sluice_xds_nacks_total{'), [
+    'sluice_xds_nacks_total{type="other"} 1000',
+  ]);
+});
+
+test('a removed service takes its series with it, and no other', async () => {
+  const made = metrics();
+  made.planned(planWith('checkout', 'search'));
+  for (const service of ['checkout', 'search']) {
+    made.granted(service, 1);
+    made.refused(service, 'queue_full', 1);
+    made.sessionEnded(service, 1);
+  }
+  made.planned(planWith('checkout'));
+  const text = (await made.scrape()).text;
+  assert.doesNotMatch(text, /service="search"/);
+  assert.match(text, /sluice_session_duration_seconds_count\{[^}]*service="checkout"[^}]*\} 1/);
+});
+
+test('rejections are counted by the type’s short name', async () => {
+  const made = metrics();
+  made.nacked(TypeUrl.cluster);
+  assert.deepEqual(await lines(made, 'sluice_xds_nacks_total{'), [
+    'sluice_xds_nacks_total{type="cluster"} 1',
+  ]);
+});
+
+test('docs/operations.md describes every metric that is exported, and no other', async () => {
+  const exported = (await metrics().scrape()).text.match(/^# TYPE sluice_\S+/gm) ?? [];
+  const names = exported.map((line) => line.replace('# TYPE ', ''));
+  const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const described = [...page.matchAll(/^\| `(sluice_\w+)/gm)].map(([, name]) => name!);
+  assert.deepEqual(described.sort(), names.sort());
+});

@@ -1,0 +1,202 @@
+/**
+ * One stream of one node: reads its requests, sends what its subscriptions owe as fast as the node reads, and knows how
+ * far the node is. Which resources exist, and who else is connected, is the server's business (xds-server.ts).
+ *
+ *     request ─▶ subscription of its type ─╮
+ *     newest snapshot ─▶ all subscriptions ┴─▶ pump: nextTurn → bytes → write, until nothing is owed,
+ *                                              the window is full or the socket is (then on `drain`)
+ */
+import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { type ResourceSet, type Snapshot, TypeUrl } from '../../pure/snapshot/snapshot.js';
+import type { Answer, DeltaRequest, SotwRequest, Variant } from '../../pure/subscription/exchange.js';
+import { nextTurn } from '../../pure/subscription/order.js';
+import { showableMessage } from '../../pure/subscription/rejection.js';
+import { Subscription } from '../../pure/subscription/subscription.js';
+import type { Bounds } from './bounds.js';
+import type { Convergence, NodeView, Rejection, TypeView } from './node-view.js';
+import { encodeUpdate } from './wire.js';
+
+/** What a stream asks of its server, and tells it. */
+export interface StreamHost {
+  readonly bounds: Bounds;
+  changes(before: ResourceSet | undefined, after: ResourceSet): readonly string[];
+  /** Each refused resource, once its owner is known. */
+  rejected(stream: AdsStream, typeUrl: TypeUrl, rejection: Rejection): void;
+  /** After anything that may have brought the node further. */
+  progressed(stream: AdsStream): void;
+}
+
+/** A type that no snapshot has: nothing in it exists. */
+const NONE: ResourceSet = { version: 'none', resources: new Map() };
+
+export type AdsCall = ServerDuplexStream<unknown, Buffer>;
+
+export class AdsStream {
+  readonly connectedAt = performance.now();
+  readonly #connectedSince = Date.now();
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #sets = new Map<string, ResourceSet>();
+  readonly #rejections = new Map<string, Rejection>();
+  #snapshot: Snapshot | undefined;
+  #isBlocked = false;
+  #isClosed = false;
+  /** Version of the newest snapshot that the node was told converged at. */
+  #convergedAt: string | undefined;
+
+  constructor(
+    readonly node: string,
+    private readonly variant: Variant,
+    private readonly call: AdsCall,
+    private readonly host: StreamHost,
+  ) {
+    call.on('drain', () => {
+      this.#isBlocked = false;
+      this.#pump();
+    });
+  }
+
+  get snapshot(): Snapshot | undefined {
+    return this.#snapshot;
+  }
+
+  /** Makes this the state that the node is to have. A stream that was passed over in between misses nothing. */
+  bring(snapshot: Snapshot): void {
+    if (this.#isClosed || this.#snapshot === snapshot) return;
+    this.#snapshot = snapshot;
+    for (const subscription of this.#subscriptions.values()) this.#publishTo(subscription);
+    this.#pump();
+    this.host.progressed(this);
+  }
+
+  receive(typeUrl: string, request: DeltaRequest | SotwRequest): void {
+    if (this.#isClosed) return;
+    const { maxNames, maxTypes } = this.host.bounds;
+    if (typeUrl === '') return this.fail(status.INVALID_ARGUMENT, 'expected a type_url, found none');
+    const subscription = this.#subscriptionTo(typeUrl);
+    if (!subscription)
+      return this.fail(status.RESOURCE_EXHAUSTED, `a stream may ask for at most ${maxTypes} types`);
+    const answer =
+      'names' in request ? subscription.requestSotw(request) : subscription.requestDelta(request);
+    const names = this.#nameCount();
+    if (names > maxNames)
+      return this.fail(
+        status.RESOURCE_EXHAUSTED,
+        `a stream may subscribe to at most ${maxNames} names, this one has ${names}`,
+      );
+    if (answer) this.#note(subscription.typeUrl, answer);
+    this.#pump();
+    this.host.progressed(this);
+  }
+
+  holds(typeUrl: TypeUrl, name: string): boolean {
+    return this.#subscriptions.get(typeUrl)?.holds(name) ?? false;
+  }
+
+  get convergence(): Convergence {
+    return worst([...this.#subscriptions.values()].map(convergenceOf));
+  }
+
+  /** True once for each snapshot, when the node has all that it wants of it. */
+  hasJustConverged(): boolean {
+    const version = this.#snapshot?.version;
+    if (version === undefined || version === this.#convergedAt || this.convergence !== 'converged')
+      return false;
+    this.#convergedAt = version;
+    return true;
+  }
+
+  view(): NodeView {
+    return {
+      node: this.node,
+      connectedSince: this.#connectedSince,
+      stream: this.variant,
+      types: [...this.#subscriptions.values()].map((subscription) => this.#viewOf(subscription)),
+      convergence: this.convergence,
+    };
+  }
+
+  /** Ends the stream with this status; what the node has, it keeps. */
+  fail(code: status, details: string): void {
+    if (this.#isClosed) return;
+    this.close();
+    this.call.emit('error', { code, details });
+  }
+
+  /** The call is over; nothing is written any more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #subscriptionTo(typeUrl: string): Subscription | undefined {
+    const known = this.#subscriptions.get(typeUrl);
+    if (known || this.#subscriptions.size >= this.host.bounds.maxTypes) return known;
+    const made = new Subscription(typeUrl as TypeUrl, this.variant, this.host.bounds);
+    this.#subscriptions.set(typeUrl, made);
+    this.#publishTo(made);
+    return made;
+  }
+
+  #publishTo(subscription: Subscription): void {
+    if (!this.#snapshot) return;
+    const { typeUrl } = subscription;
+    const before = this.#sets.get(typeUrl);
+    const after = this.#snapshot.sets.get(typeUrl) ?? NONE;
+    if (before?.version === after.version) return;
+    this.#sets.set(typeUrl, after);
+    subscription.publish(after, this.host.changes(before, after));
+  }
+
+  #nameCount(): number {
+    let count = 0;
+    for (const subscription of this.#subscriptions.values()) count += subscription.size;
+    return count;
+  }
+
+  #pump(): void {
+    while (!this.#isBlocked && !this.#isClosed) {
+      const turn = nextTurn(this.#subscriptions);
+      if (!turn) return;
+      const { typeUrl } = turn.subscription;
+      const update = turn.subscription.next(turn.phase);
+      this.#isBlocked = !this.call.write(encodeUpdate(this.variant, typeUrl, update));
+      // A changed cluster warms until it is given its endpoints, also those that it has already
+      // (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#xds-protocol-resource-warming).
+      // Its endpoints bear its name.
+      if (typeUrl === TypeUrl.cluster) this.#subscriptions.get(TypeUrl.endpoints)?.repeat(update.changed);
+    }
+  }
+
+  #note(typeUrl: TypeUrl, answer: Answer): void {
+    if (answer.kind === 'ack' || answer.isSearching) return;
+    const message = showableMessage(answer.message, typeUrl === TypeUrl.secret);
+    const owners = new Set(answer.rejected.map((resource) => resource.owner));
+    for (const owner of owners.size > 0 ? owners : ['unknown']) {
+      const rejection = { owner, message, at: Date.now() };
+      this.#rejections.set(typeUrl, rejection);
+      this.host.rejected(this, typeUrl, rejection);
+    }
+  }
+
+  #viewOf(subscription: Subscription): TypeView {
+    const { typeUrl, sentVersion, ackedVersion } = subscription;
+    const lastRejection = this.#rejections.get(typeUrl);
+    return {
+      typeUrl,
+      ...(sentVersion !== undefined && { sent: sentVersion }),
+      ...(ackedVersion !== undefined && { acked: ackedVersion }),
+      ...(lastRejection && { lastRejection }),
+      convergence: convergenceOf(subscription),
+    };
+  }
+}
+
+function convergenceOf(subscription: Subscription): Convergence {
+  if (!subscription.isSettled) return 'behind';
+  return subscription.hasRejections ? 'rejected' : 'converged';
+}
+
+/** A node that has asked for nothing yet has nothing yet. */
+function worst(all: readonly Convergence[]): Convergence {
+  if (all.length === 0 || all.includes('behind')) return 'behind';
+  return all.includes('rejected') ? 'rejected' : 'converged';
+}

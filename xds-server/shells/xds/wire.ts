@@ -1,0 +1,106 @@
+/**
+ * The bytes of the discovery service: requests as the subscription reads them, responses from bytes that were encoded
+ * once. No resource is decoded or encoded here.
+ *
+ * Fields are those of envoy/service/discovery/v3/discovery.proto.
+ */
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
+import type { DeltaDiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DeltaDiscoveryRequest.js';
+import type { DiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DiscoveryRequest.js';
+import type { Resource } from '../../pure/snapshot/snapshot.js';
+import type { DeltaRequest, SotwRequest, Update, Variant } from '../../pure/subscription/exchange.js';
+import type { EnvoyApi } from '../envoy-api/envoy-api.js';
+
+/** A field's number and wire type 2 (length-delimited), as one byte. */
+const tag = (field: number): number => (field << 3) | 2;
+
+/** The service with both methods, whose responses are given as bytes. */
+export function adsDefinition(api: EnvoyApi): ServiceDefinition {
+  const definition = api.service('envoy.service.discovery.v3.AggregatedDiscoveryService');
+  return Object.fromEntries(
+    Object.entries(definition).map(([name, method]) => [
+      name,
+      { ...method, responseSerialize: (bytes: Buffer) => bytes },
+    ]),
+  );
+}
+
+export function deltaRequestOf(message: DeltaDiscoveryRequest__Output): DeltaRequest {
+  return {
+    subscribe: message.resource_names_subscribe ?? [],
+    unsubscribe: message.resource_names_unsubscribe ?? [],
+    initialVersions: message.initial_resource_versions ?? {},
+    nonce: message.response_nonce ?? '',
+    ...(message.error_detail && { error: message.error_detail.message ?? '' }),
+  };
+}
+
+export function sotwRequestOf(message: DiscoveryRequest__Output): SotwRequest {
+  return {
+    names: message.resource_names ?? [],
+    version: message.version_info ?? '',
+    nonce: message.response_nonce ?? '',
+    ...(message.error_detail && { error: message.error_detail.message ?? '' }),
+  };
+}
+
+export function encodeUpdate(variant: Variant, typeUrl: string, update: Update): Buffer {
+  const head = protobuf.Writer.create()
+    .uint32(tag(1))
+    .string(update.version)
+    .uint32(tag(4))
+    .string(typeUrl)
+    .uint32(tag(5))
+    .string(update.nonce);
+  for (const name of update.removed) head.uint32(tag(6)).string(name);
+  const parts: Uint8Array[] = [head.finish()];
+  for (const resource of update.resources) parts.push(framingOf(variant, typeUrl, resource), resource.bytes);
+  return Buffer.concat(parts);
+}
+
+/** What stands before a resource's bytes; made once for all streams and gone with the resource. */
+const framings: Record<Variant, WeakMap<Resource, Uint8Array>> = {
+  delta: new WeakMap(),
+  sotw: new WeakMap(),
+};
+
+function framingOf(variant: Variant, typeUrl: string, resource: Resource): Uint8Array {
+  let framing = framings[variant].get(resource);
+  if (!framing) {
+    framing = variant === 'delta' ? frameResource(typeUrl, resource) : frameAny(2, typeUrl, resource);
+    framings[variant].set(resource, framing);
+  }
+  return framing;
+}
+
+/** Field `field` holding an Any, up to where its value's bytes begin. */
+function frameAny(field: number, typeUrl: string, { bytes }: Resource): Uint8Array {
+  const inside = protobuf.Writer.create()
+    .uint32(tag(1))
+    .string(typeUrl)
+    .uint32(tag(2))
+    .uint32(bytes.length)
+    .finish();
+  const outside = protobuf.Writer.create()
+    .uint32(tag(field))
+    .uint32(inside.length + bytes.length)
+    .finish();
+  return Buffer.concat([outside, inside]);
+}
+
+/** Field 2 of a delta response, a Resource, up to where the bytes of its Any begin: that one is written last. */
+function frameResource(typeUrl: string, resource: Resource): Uint8Array {
+  const named = protobuf.Writer.create()
+    .uint32(tag(1))
+    .string(resource.version)
+    .uint32(tag(3))
+    .string(resource.name)
+    .finish();
+  const inside = Buffer.concat([named, frameAny(2, typeUrl, resource)]);
+  const outside = protobuf.Writer.create()
+    .uint32(tag(2))
+    .uint32(inside.length + resource.bytes.length)
+    .finish();
+  return Buffer.concat([outside, inside]);
+}
