@@ -2,6 +2,7 @@
  * `make demo`: the whole idea on real parts, narrated, then as a table. In a terminal it ends as a playground.
  * `make demo CHECK=1`: the same as a check: one line of JSON last on stdout, and exit code 1 unless every claim holds.
  */
+import { stopEverything } from '../test/harness/ending.js';
 import { changes } from './acts/changes.js';
 import { flood } from './acts/flood.js';
 import { priorities } from './acts/priorities.js';
@@ -35,15 +36,15 @@ stage.findings(findings);
 const ok = findings.every(({ holds }) => holds);
 
 if (isCheck) {
-  await world.stop();
+  await stopEverything();
   process.stdout.write(`${JSON.stringify({ ok, seconds: seconds(), checks: findings })}\n`);
 } else if (process.stdout.isTTY) {
   invite(world, stage);
   await untilInterrupted();
   stage.say('\n   stopping');
-  await world.stop();
+  await stopEverything();
 } else {
   stage.say('\n   Run it in a terminal and it stays for you to try.');
-  await world.stop();
+  await stopEverything();
 }
 process.exit(ok ? 0 : 1);

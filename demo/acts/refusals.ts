@@ -1,6 +1,6 @@
 /** Who cannot be served is told so in his own protocol, with a reason; no connection to a database is opened for him. */
 import pg from 'pg';
-import { postgresClient, postgresSession } from '../../test/e2e/sessions.js';
+import { fateOf, postgresClient, postgresSession } from '../../test/e2e/sessions.js';
 import { observer } from '../../test/harness/protected-database.js';
 import { strangersHostname } from '../../test/harness/sluice.js';
 import type { Finding, Stage } from '../stage.js';
@@ -63,6 +63,9 @@ export async function strangers({ orders, sluice }: World, stage: Stage): Promis
   }
   const since = opened() - before;
   const sessions = await orders.server.count(undefined, [observer]);
+  const certificate = await sluice.certificates.client('spiffe://shop/vault');
+  const proven = await fateOf(async () => (await postgresSession(sluice, 'vault', login, { certificate })).end());
+  stage.say(`   and who proves by certificate that he is spiffe://shop/vault: ${proven.served ? 'is let in' : proven.code}`);
   return [
     {
       claim: 'strangers are refused in their own protocol',
@@ -73,6 +76,11 @@ export async function strangers({ orders, sluice }: World, stage: Stage): Promis
       claim: 'no connection to the database is opened for them',
       seen: `${since} connections in its log, ${sessions} sessions in its list`,
       holds: since === 0 && sessions === 0,
+    },
+    {
+      claim: 'a client is known by its certificate',
+      seen: proven.served ? 'let in with it, refused without' : `refused: ${proven.code}`,
+      holds: proven.served,
     },
   ];
 }

@@ -1,6 +1,7 @@
 /** What a dead brain means: sessions live on, nobody new gets in (I2), and who waits is not refused. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
@@ -30,10 +31,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await Promise.all([orders?.server.stop(), reports?.server.stop()]);
-});
+after(stopEverything);
 
 test('a client that waits when the brain is killed gets in after its restart', {
   timeout: 60_000,

@@ -1,6 +1,7 @@
 /** I1 under a flood: a hundred clients, ten slots, and a database that has room for not one more. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
@@ -39,10 +40,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await Promise.all([orders?.server.stop(), reports?.server.stop()]);
-});
+after(stopEverything);
 
 function flood(client: () => Promise<void>): Promise<unknown> {
   return Promise.all(Array.from({ length: clients }, client));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import type pg from 'pg';
+import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
@@ -32,10 +33,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await Promise.all([orders?.server.stop(), reports?.server.stop()]);
-});
+after(stopEverything);
 
 /** What runs below a client's TLS, and the client. */
 interface Waiter {

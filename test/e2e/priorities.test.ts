@@ -1,6 +1,7 @@
 /** I5: who gets a slot that becomes free. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { stopEverything } from '../harness/ending.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
@@ -30,10 +31,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await Promise.all([orders?.server.stop(), shared?.server.stop()]);
-});
+after(stopEverything);
 
 test('the higher priority is served first, and within one priority who came first', {
   timeout: 60_000,

@@ -1,6 +1,7 @@
 /** I7 for a spec file: a saved change is on Envoy at once, a broken one changes nothing and says why. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { stopEverything } from '../harness/ending.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
@@ -25,10 +26,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await orders?.server.stop();
-});
+after(stopEverything);
 
 test('a saved limit is on Envoy within 200 ms', { timeout: 30_000 }, async () => {
   const took: number[] = [];

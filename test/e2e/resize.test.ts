@@ -1,6 +1,7 @@
 /** I1 and I6: a limit moves while clients come and go; no session is dropped, the database never counts too many. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { atEnd, stopEverything } from '../harness/ending.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
 import { observer, type Protected, protectedPostgres } from '../harness/protected-database.js';
@@ -25,13 +26,10 @@ before(async () => {
     services: { checkout: { database: 'orders', max_connections: 4, timeout_ms: 60_000 } },
   });
   load = new Load();
+  await atEnd(() => load.stop());
 });
 
-after(async () => {
-  await load?.stop();
-  await sluice?.stop();
-  await orders?.server.stop();
-});
+after(stopEverything);
 
 /** Clients that connect, work a little and leave, again and again: more of them than there are ever slots. */
 class Load {

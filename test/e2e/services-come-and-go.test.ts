@@ -1,6 +1,7 @@
 /** I6: adding, changing and removing a service closes no connection of another, and touches no listener. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { stopEverything } from '../harness/ending.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
@@ -23,10 +24,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await orders?.server.stop();
-});
+after(stopEverything);
 
 test('services come and go while another one works', { timeout: 60_000 }, async () => {
   const listenersBefore = await sluice.envoy.stats('^listener_manager\\.');

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
+import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
@@ -30,10 +31,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await Promise.all([orders?.server.stop(), reports?.server.stop()]);
-});
+after(stopEverything);
 
 /** A socket that sends each byte as a segment of its own. */
 class Trickle extends Duplex {

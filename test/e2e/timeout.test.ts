@@ -1,6 +1,7 @@
 /** I3: a client that waits is answered within its service's timeout, in its own protocol, with a reason. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
@@ -30,10 +31,7 @@ before(async () => {
   });
 });
 
-after(async () => {
-  await sluice?.stop();
-  await Promise.all([orders?.server.stop(), reports?.server.stop()]);
-});
+after(stopEverything);
 
 interface Answer {
   readonly error: { readonly code?: string; readonly errno?: number; readonly message: string };

@@ -4,7 +4,9 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { atEnd } from './ending.js';
 import { keepLog } from './scratch.js';
+import { Hopeless } from './wait-until.js';
 
 export interface ChildOptions {
   /** Shown above its log when a test fails. */
@@ -79,6 +81,7 @@ export class Child {
         started.once('spawn', resolve);
         started.once('error', reject);
       });
+      await atEnd(() => child.stop());
       return child;
     } finally {
       closeSync(log);
@@ -99,10 +102,10 @@ export class Child {
     return existsSync(this.#options.logFile) ? readFileSync(this.#options.logFile, 'utf8') : '';
   }
 
-  /** For `waitUntil`: a process that has ended will never be ready. */
+  /** @throws Hopeless when it has ended: it will never be ready. */
   assertRunning(): void {
     if (!this.#exit) return;
-    throw new Error(
+    throw new Hopeless(
       `${this.#options.title} ended (${JSON.stringify(this.#exit)}):\n${this.log.slice(-4000)}`,
     );
   }

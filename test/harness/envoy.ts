@@ -40,7 +40,8 @@ export class Envoy {
       command: path.join(top, 'build/bin/envoy'),
       args: [
         ...['--config-path', file, '--concurrency', String(workers), '--disable-hot-restart'],
-        ...['--log-level', 'info'],
+        // Its first words at level info are the thousand extensions that it has.
+        ...['--log-level', 'warning', '--component-log-level', 'config:info,dynamic_modules:debug'],
       ],
       logFile: path.join(folder, 'log'),
       env: { ENVOY_DYNAMIC_MODULES_SEARCH_PATH: path.join(top, 'filters/target/release') },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import mysql from 'mysql2/promise';
+import { stopEverything } from './ending.js';
 import { MariaDb } from './mariadb.js';
 
 let server: MariaDb;
@@ -15,7 +16,7 @@ before(async () => {
     databases: ['reports'],
   });
 });
-after(() => server?.stop());
+after(stopEverything);
 
 function connect(password: string, user = 'ann'): Promise<mysql.Connection> {
   return mysql.createConnection({

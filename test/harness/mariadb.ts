@@ -72,7 +72,13 @@ export class MariaDb {
       title: `${title}: ${data}`,
       command: '/usr/sbin/mariadbd',
       args: [
-        ...['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, `--pid-file=${data}/pid`],
+        ...[
+          '--no-defaults',
+          `--datadir=${data}`,
+          `--socket=${socket}`,
+          `--pid-file=${data}/pid`,
+          `--tmpdir=${data}`,
+        ],
         ...[`--bind-address=${ownAddress}`, `--port=${port}`, '--skip-name-resolve'],
         ...[
           `--max-connections=${options.maxConnections ?? 100}`,
@@ -90,20 +96,15 @@ export class MariaDb {
       logFile: path.join(folder, 'log'),
       asUser: systemUser,
     });
-    try {
-      const root = await waitUntil('MariaDB answers root', async () => {
-        child.assertRunning();
-        return await mysql.createConnection({ socketPath: socket, user: 'root' });
-      });
-      // Broken by the test on purpose (a restart), or seen by the next query.
-      root.on('error', () => {});
-      const server = new MariaDb(folder, port, child, root);
-      await server.#fill(options);
-      return server;
-    } catch (error) {
-      await child.stop();
-      throw error;
-    }
+    const root = await waitUntil('MariaDB answers root', async () => {
+      child.assertRunning();
+      return await mysql.createConnection({ socketPath: socket, user: 'root' });
+    });
+    // Broken by the test on purpose (a restart), or seen by the next query.
+    root.on('error', () => {});
+    const server = new MariaDb(folder, port, child, root);
+    await server.#fill(options);
+    return server;
   }
 
   async #fill({ accounts = [], databases = [] }: MariaDbOptions): Promise<void> {
@@ -166,7 +167,12 @@ export class MariaDb {
 
 async function initialise(empty: string): Promise<void> {
   await runAs(systemUser, 'mariadb-install-db', [
-    ...['--no-defaults', `--datadir=${empty}`, '--auth-root-authentication-method=normal'],
+    ...[
+      '--no-defaults',
+      `--datadir=${empty}`,
+      `--tmpdir=${empty}`,
+      '--auth-root-authentication-method=normal',
+    ],
     ...['--skip-name-resolve', '--skip-test-db', ...smallFiles],
   ]);
 }

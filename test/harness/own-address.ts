@@ -19,7 +19,9 @@ let lastPort = 20_000;
 export async function ownPort(): Promise<number> {
   for (;;) {
     lastPort += 1;
-    if (await isFree(lastPort)) return lastPort;
+    // Others ask while this one waits.
+    const port = lastPort;
+    if (await isFree(port)) return port;
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { Certificates } from './certificates.js';
+import { stopEverything } from './ending.js';
 import { peakWhile } from './peak.js';
 import { Postgres } from './postgres.js';
 
@@ -16,7 +17,7 @@ before(async () => {
     databases: ['orders'],
   });
 });
-after(() => server?.stop());
+after(stopEverything);
 
 function client(password: string): pg.Client {
   return new pg.Client({ host: server.host, port: server.port, user: 'ann', password, database: 'orders' });

@@ -86,22 +86,17 @@ export class Postgres {
       stopSignal: 'SIGINT',
       orphanSignal: 'SIGQUIT',
     });
-    try {
-      const superuser = await waitUntil('Postgres answers its superuser', async () => {
-        child.assertRunning();
-        const client = new pg.Client({ host: data, port, user: 'postgres', database: 'postgres' });
-        // Broken by the test on purpose (a restart), or seen by the next query.
-        client.on('error', () => {});
-        await client.connect();
-        return client;
-      });
-      const server = new Postgres(options, folder, port, child, superuser);
-      await server.#fill();
-      return server;
-    } catch (error) {
-      await child.stop();
-      throw error;
-    }
+    const superuser = await waitUntil('Postgres answers its superuser', async () => {
+      child.assertRunning();
+      const client = new pg.Client({ host: data, port, user: 'postgres', database: 'postgres' });
+      // Broken by the test on purpose (a restart), or seen by the next query.
+      client.on('error', () => {});
+      await client.connect();
+      return client;
+    });
+    const server = new Postgres(options, folder, port, child, superuser);
+    await server.#fill();
+    return server;
   }
 
   async #fill(): Promise<void> {

@@ -2,11 +2,12 @@
  * The temporary folder of this test process, and what is said when it fails: logs are kept in files below it,
  * printed only when a test has failed, and the folder goes with the process.
  */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const shownLines = 60;
+const prefix = 'sluice-test-';
 
 let root: string | undefined;
 let lastNumber = 0;
@@ -15,7 +16,8 @@ const logs = new Map<string, string>();
 /** A new folder that database servers, running as their own system users, may pass through. */
 export function scratchFolder(name: string): string {
   if (root === undefined) {
-    root = mkdtempSync(path.join(tmpdir(), 'sluice-test-'));
+    sweep();
+    root = mkdtempSync(path.join(tmpdir(), `${prefix}${process.pid}-`));
     chmodSync(root, 0o755);
     process.once('exit', leave);
     // Without a listener these end the process without the event `exit`.
@@ -31,6 +33,15 @@ export function scratchFolder(name: string): string {
 /** Names a log file that is worth reading when a test of this process fails. */
 export function keepLog(title: string, file: string): void {
   logs.set(file, title);
+}
+
+/** Removes what test processes that were killed have left. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const [, pid] = name.startsWith(prefix) ? name.split(prefix) : [];
+    if (pid === undefined || existsSync(`/proc/${Number.parseInt(pid, 10)}`)) continue;
+    rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+  }
 }
 
 function leave(code: number): void {

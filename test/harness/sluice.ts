@@ -74,20 +74,13 @@ export class Sluice {
     const ports = { pg: await ownPort(), mysql: await ownPort() };
     const file = new SpecFile(specOf(options, certificates, certificate, ports));
     const brain = await Brain.start(file.path);
-    let envoy: Envoy | undefined;
-    try {
-      envoy = await Envoy.start({ node: 'edge-1', xds: brain.xds });
-      for (const name of Object.keys(file.spec.listeners)) await envoy.waitForListener(name);
-      const names = [...Object.keys(options.services).map(hostnameOf), strangersHostname];
-      const clientEnvironment = resolving(Object.fromEntries(names.map((name) => [name, ownAddress])));
-      const sluice = new Sluice(certificates, brain, envoy, file, ports, clientEnvironment);
-      await sluice.waitUntilInSync();
-      return sluice;
-    } catch (error) {
-      await envoy?.stop();
-      await brain.stop();
-      throw error;
-    }
+    const envoy = await Envoy.start({ node: 'edge-1', xds: brain.xds });
+    for (const name of Object.keys(file.spec.listeners)) await envoy.waitForListener(name);
+    const names = [...Object.keys(options.services).map(hostnameOf), strangersHostname];
+    const clientEnvironment = resolving(Object.fromEntries(names.map((name) => [name, ownAddress])));
+    const sluice = new Sluice(certificates, brain, envoy, file, ports, clientEnvironment);
+    await sluice.waitUntilInSync();
+    return sluice;
   }
 
   /** Changes the spec as an operator would and waits until the node has acknowledged what follows from it. */
@@ -114,11 +107,6 @@ export class Sluice {
       const { nodes } = await this.brain.status();
       return nodes.length > 0 && nodes.every((node) => node.convergence === 'converged');
     });
-  }
-
-  async stop(): Promise<void> {
-    await this.envoy.stop();
-    await this.brain.stop();
   }
 }
 

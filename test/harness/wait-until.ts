@@ -2,9 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const betweenLooksMs = 10;
 
+/** Thrown by a look: what is waited for will never come. */
+export class Hopeless extends Error {}
+
 /**
  * Looks until `look` returns something other than undefined or false, and returns that. A look that throws counts
- * as not yet: what is looked at may not be there yet.
+ * as not yet (what is looked at may not be there yet), unless it throws `Hopeless`.
  *
  * @throws after `withinMs`, with what was waited for and why the last look failed.
  */
@@ -20,6 +23,7 @@ export async function waitUntil<T>(
       const seen = await look();
       if (seen !== undefined && seen !== false) return seen;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       problem = error;
     }
     if (performance.now() > deadline) {

@@ -8,7 +8,7 @@ use crate::sys::{self, Bytes, EnvoyPtr, KeyValue};
 
 /// The connection whose callback is running. Cannot outlive it.
 pub struct Connection<'call> {
-    filter: EnvoyPtr,
+    pub(crate) filter: EnvoyPtr,
     call: PhantomData<&'call Cell<()>>,
 }
 
@@ -30,17 +30,6 @@ pub enum Event {
     LocalClose,
     /// It is ready: after the TLS handshake where there is one.
     Connected,
-}
-
-/// The way to the server, as tcp_proxy has got it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Upstream {
-    /// Not there, and no try has failed.
-    Pending,
-    /// It stands.
-    Connected,
-    /// The last try failed, for this reason; tcp_proxy may be trying again.
-    Failed(String),
 }
 
 impl Event {
@@ -164,44 +153,6 @@ impl Connection<'_> {
         let (key, value) = (Bytes::of(key.as_bytes()), Bytes::of(value.as_bytes()));
         // SAFETY: as in `write`.
         unsafe { sys::envoy_dynamic_module_callback_network_set_filter_state_typed(self.filter, key, value) }
-    }
-
-    /// How far the way to the server is.
-    pub fn upstream(&self) -> Upstream {
-        // Set only once the connection stands; the failure's text stays from an earlier try.
-        if self.attribute(sys::ATTRIBUTE_UPSTREAM_LOCAL_ADDRESS).is_some_and(|address| !address.is_empty()) {
-            return Upstream::Connected;
-        }
-        match self.attribute(sys::ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON) {
-            Some(reason) if !reason.is_empty() => Upstream::Failed(reason),
-            _ => Upstream::Pending,
-        }
-    }
-
-    fn attribute(&self, attribute: u32) -> Option<String> {
-        let mut value = Bytes::EMPTY;
-        // SAFETY: as in `text`.
-        unsafe {
-            sys::envoy_dynamic_module_callback_network_filter_get_attribute_string(self.filter, attribute, &mut value)
-                .then(|| String::from_utf8_lossy(value.as_slice()).into_owned())
-        }
-    }
-
-    /// How many hosts `cluster` has on this worker, healthy or not; `None` where the cluster is unknown.
-    pub fn cluster_hosts(&self, cluster: &str) -> Option<usize> {
-        let [mut total, mut healthy, mut degraded] = [0; 3];
-        // SAFETY: as in `write`.
-        unsafe {
-            sys::envoy_dynamic_module_callback_network_filter_get_cluster_host_count(
-                self.filter,
-                Bytes::of(cluster.as_bytes()),
-                0,
-                &mut total,
-                &mut healthy,
-                &mut degraded,
-            )
-            .then_some(total)
-        }
     }
 
     /// A handle that wakes this filter from any thread; `None` where the connection is already going away.

@@ -14,7 +14,21 @@ static MODULE: OnceLock<&'static dyn Module> = OnceLock::new();
 pub fn start(module: &'static dyn Module) -> *const c_char {
     // Envoy loads the module once a process; a second call could only bring the same one.
     let _ = MODULE.set(module);
+    stay_loaded();
     c"v0.2.0".as_ptr()
+}
+
+/// Envoy unloads a module with its last configuration, unless it is told `do_not_close`. Threads of the module would then
+/// run through unmapped memory, so it holds on to itself.
+fn stay_loaded() {
+    let mut here = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: `here` is valid for writes; where `dladdr` succeeds, `dli_fname` is a C string of the loader. RTLD_NOLOAD
+    // loads nothing: it only marks what is there already.
+    unsafe {
+        if libc::dladdr(stay_loaded as *const libc::c_void, here.as_mut_ptr()) != 0 {
+            libc::dlopen(here.assume_init().dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
 }
 
 pub(crate) fn module() -> Option<&'static dyn Module> {

@@ -20,13 +20,15 @@ mod scheduler;
 mod socket;
 mod sys;
 mod system;
+mod upstream;
 
 pub use buffer::Buffer;
-pub use connection::{Close, Connection, Event, Upstream};
+pub use connection::{Close, Connection, Event};
 pub use edge::{Level, log, start};
 pub use scheduler::Scheduler;
 pub use socket::Socket;
 pub use system::{monotonic_ms, random, unix_ms};
+pub use upstream::Upstream;
 
 /// What Envoy does after a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

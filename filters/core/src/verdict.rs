@@ -165,7 +165,7 @@ mod tests {
     fn a_broken_refusal_still_refuses() {
         let claims = Claims {
             verdict: Some("refuse".into()),
-            sqlstate: Some("5\0300".into()),
+            sqlstate: Some("5\x00300".into()),
             errno: Some(-1.5),
             ..Claims::default()
         };

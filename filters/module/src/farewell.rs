@@ -7,7 +7,9 @@ use sluice_core::refusal::Refusal;
 use crate::deadline::Alarm;
 
 /// How long a client may take to read its last words before it is cut.
-pub const LINGER_MS: u64 = 5_000;
+const LAST_WORDS_MS: u64 = 5_000;
+/// How long it may take to read what the server left behind, which can be a buffer full.
+const LAST_BYTES_MS: u64 = 30_000;
 /// The event of the alarm that cuts it.
 pub const LINGER_OVER: u64 = u64::MAX;
 
@@ -26,13 +28,17 @@ impl Farewell {
         details: &str,
     ) -> Self {
         connection.write(&spoken(protocol, refusal, sequence));
-        Self::flush(connection, details)
+        Self::within(LAST_WORDS_MS, connection, details)
     }
 
     /// Closes once the client has read what is on its way to it.
     pub fn flush(connection: &Connection<'_>, details: &str) -> Self {
+        Self::within(LAST_BYTES_MS, connection, details)
+    }
+
+    fn within(linger_ms: u64, connection: &Connection<'_>, details: &str) -> Self {
         // Envoy has no limit of its own for FlushWrite on TCP: a client that never reads would stay for ever.
-        let linger = Alarm::set(connection, LINGER_MS, LINGER_OVER);
+        let linger = Alarm::set(connection, linger_ms, LINGER_OVER);
         connection.close(Close::FlushWrite, details);
         Self { _linger: linger }
     }

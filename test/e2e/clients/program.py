@@ -16,9 +16,8 @@ def converse(ask):
 
 
 def code_of(error):
-    """SQLSTATE of the Postgres drivers, errno of the MySQL ones."""
-    for name in ("sqlstate", "errno"):
-        if isinstance(getattr(error, name, None), (str, int)) and not isinstance(error, OSError):
-            # mysql-connector-python has both, and MySQL's own is the errno.
-            return getattr(error, "errno", None) or getattr(error, name)
-    return error.args[0] if error.args and isinstance(error.args[0], int) else ""
+    """SQLSTATE of the Postgres drivers, errno of the MySQL ones, which may have both."""
+    if isinstance(error, OSError):
+        return ""
+    errno = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    return errno if isinstance(errno, int) else getattr(error, "sqlstate", None) or ""

@@ -12,11 +12,11 @@
  *     service at a time, because a service's limit must hold whichever of them it is.
  */
 import type { Row, Service, Slot, Target } from './records.js';
-import { mayBe } from './session-list.js';
+import { isUncertain, mayBe } from './session-list.js';
 
 /** The earliest question whose answer can prove that a closing slot is free. */
 export function provableFromMs(slot: Slot, marginMs: number): number {
-  if (slot.wasListed || slot.serverId !== undefined) return slot.closingMs;
+  if (slot.listedId !== undefined || slot.serverId !== undefined) return slot.closingMs;
   const { listsLogins, loginTimeoutMs } = slot.target.list;
   const openedByMs = slot.openedByMs ?? slot.closingMs;
   return Math.max(slot.closingMs, openedByMs + (listsLogins ? marginMs : Math.max(marginMs, loginTimeoutMs)));
@@ -30,8 +30,6 @@ export function provenFree(target: Target, marginMs: number): Slot[] {
   for (const slot of target.closing) {
     if (list.askedAtMs <= provableFromMs(slot, marginMs)) continue;
     if (list.isVague(slot)) {
-      // One that is joined by its address is listed, whatever else is not known of it.
-      if (slot.row && slot.row.peer !== undefined && slot.row.peer === slot.localAddress) continue;
       const others = vague.get(slot.service);
       if (others) others.push(slot);
       else vague.set(slot.service, [slot]);
@@ -57,10 +55,4 @@ function surplus(slots: readonly Slot[], target: Target): Slot[] {
   const guessed = slots.filter((slot) => slot.row);
   const rest = latestFirst.filter((slot) => !slot.row).reverse();
   return rest.slice(Math.max(0, most - guessed.length));
-}
-
-/** Owned by nobody, or by a guess. */
-function isUncertain({ owner, serverId, peer }: Row): boolean {
-  if (!owner) return true;
-  return owner.serverId !== serverId && (peer === undefined || owner.localAddress !== peer);
 }

@@ -46,10 +46,11 @@ export interface Slot {
   closingMs: number;
   localAddress: string | undefined;
   remoteAddress: string | undefined;
+  /** As its node has reported it. */
   serverId: ServerId | undefined;
-  /** The list has shown it, so as long as it lives the list will. */
-  wasListed: boolean;
-  /** Port of the peer that the list showed for its server id: a session with another is another session. */
+  /** As the list showed it; from then on the list will show it as long as it lives. */
+  listedId: ServerId | undefined;
+  /** Port of its peer in the list: a session with the same id and another port is another session. */
   peerPort: string | undefined;
   row: Row | undefined;
   timer: Place<Timed> | undefined;

@@ -6,13 +6,14 @@
  *
  *   server id, by a slot that is open      pids and ports are used again: the one that was reported since is right
  *   server id, by a slot that is closing
- *   address,   by a slot that is open      only for a slot whose server id is not known: it is still logging in
+ *   address,   by a slot that is open      only for a slot whose server id is not known yet, and which learns it so
  *   address,   by a slot that is closing
- *   guess      the slot is as yet without a key that the list could show, and the row is new enough to be its own
+ *   guess      the slot is as yet without a key that the list could show
  *
- * so a session counts once whichever comes first, its report or its row: as its slot. A row without an owner counts by
- * itself. The list stays until the next one; a report may join rows that are already there, and a slot that ends takes
- * its row along, also out of a list that was asked for before the end and arrives after it.
+ * Only an id makes a row that was there before the grant a slot's own. So a session counts once whichever comes first,
+ * its report or its row: as its slot. A row without an owner counts by itself. The list stays until the next one; a
+ * report may join rows that are already there, and a slot that ends takes its row along, also out of a list that was
+ * asked for before the end and arrives after it.
  */
 import type { LedgerEvent, NodeId, ServerId } from './events.js';
 import type { Row, Slot } from './records.js';
@@ -66,11 +67,10 @@ export class SessionList {
     this.#byId = indexed(this.#rows, (row) => row.serverId);
     this.#byPeer = indexed(this.#rows, (row) => row.peer);
     for (const row of this.#rows) this.#count(row, 1);
-    for (const [key, atMs] of this.#departed) if (atMs < list.askedAtMs) this.#departed.delete(key);
-
     const unsure: Slot[] = [];
     for (const slot of slots)
       if (!this.join(slot) && this.isVague(slot) && isOurGrant(slot)) unsure.push(slot);
+    this.#forgetDeparted();
     this.#guess(unsure);
     return true;
   }
@@ -85,7 +85,7 @@ export class SessionList {
     const claim = this.#claimable(slot);
     if (!claim) {
       // Its id is known now, and the row that it was given for another reason has a different one.
-      if (former && slot.serverId !== undefined) this.#disown(former);
+      if (former && idOf(slot) !== undefined) this.#disown(former);
       return false;
     }
     const loser = claim.owner;
@@ -125,14 +125,14 @@ export class SessionList {
 
   /** Whether the list, if it shows the slot's session, could not be told to show it. */
   isVague(slot: Slot): boolean {
-    if (slot.serverId !== undefined) return false;
-    return slot.localAddress === undefined || !this.#truthful.has(slot.node);
+    if (idOf(slot) !== undefined) return false;
+    return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
   }
 
   /** Whether a row with the slot's server id is there, but taken by another that is closing too. */
   isContested(slot: Slot): boolean {
-    if (slot.serverId === undefined) return false;
-    return (this.#byId.get(slot.serverId) ?? []).some((row) => row.owner?.state === 'closing');
+    const id = idOf(slot);
+    return id !== undefined && (this.#byId.get(id) ?? []).some((row) => row.owner?.state === 'closing');
   }
 
   #read(list: Observed, before: ReadonlyMap<ServerId, readonly Row[]>, nowMs: number): Row[] {
@@ -140,19 +140,24 @@ export class SessionList {
     const rows: Row[] = [];
     for (const { serverId, peer, user } of list.sessions) {
       if (own.has(serverId)) continue;
-      const departedMs = this.#departed.get(serverId) ?? (peer && this.#departed.get(peer));
-      if (typeof departedMs === 'number' && departedMs >= list.askedAtMs) continue;
       const known = before.get(serverId)?.find((row) => row.peer === peer && row.user === user);
       rows.push({ serverId, peer, user, seenMs: known?.seenMs ?? nowMs, owner: undefined, ours: undefined });
     }
     return rows;
   }
 
+  /** A list that was asked for before an end may still show it; a row that somebody else has joined is not meant. */
+  #forgetDeparted(): void {
+    for (const [key, atMs] of this.#departed) if (atMs < this.askedAtMs) this.#departed.delete(key);
+    if (this.#departed.size === 0) return;
+    for (const row of this.#rows)
+      if (!row.owner && (this.#departed.has(row.serverId) || this.#departed.has(row.peer ?? '')))
+        this.#remove(row);
+  }
+
   #claimable(slot: Slot): Row | undefined {
-    const rows =
-      slot.serverId !== undefined
-        ? this.#byId.get(slot.serverId)
-        : slot.localAddress !== undefined && this.#byPeer.get(slot.localAddress);
+    const id = idOf(slot);
+    const rows = id !== undefined ? this.#byId.get(id) : this.#byPeer.get(slot.localAddress ?? '');
     if (!rows) return undefined;
     let weakest: Row | undefined;
     for (const row of rows) {
@@ -190,10 +195,9 @@ export class SessionList {
   }
 
   #learn(slot: Slot, row: Row): void {
-    slot.wasListed = true;
-    if (slot.serverId === undefined) return;
+    slot.listedId = row.serverId;
     slot.peerPort = portOf(row.peer);
-    if (row.peer === undefined || row.peer !== slot.localAddress) return;
+    if (slot.serverId === undefined || row.peer === undefined || row.peer !== slot.localAddress) return;
     if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
     this.#truthful.add(slot.node);
   }
@@ -213,14 +217,27 @@ export class SessionList {
   }
 }
 
+/** What a list could show it by. */
+function idOf({ serverId, listedId }: Slot): ServerId | undefined {
+  return serverId ?? listedId;
+}
+
 /** How good a slot's claim to a row is; 0: no better than a guess. */
 function strength(slot: Slot, row: Row): number {
   const open = slot.state === 'closing' ? 0 : 1;
-  if (slot.serverId === undefined)
-    return row.peer !== undefined && row.peer === slot.localAddress ? 1 + open : 0;
-  if (slot.serverId !== row.serverId) return 0;
+  const id = idOf(slot);
+  if (id === undefined) {
+    const isSame = row.peer !== undefined && row.peer === slot.localAddress;
+    return isSame && isOurGrant(slot) && mayBe(slot, row) ? 1 + open : 0;
+  }
+  if (id !== row.serverId) return 0;
   const port = portOf(row.peer);
   return slot.peerPort === undefined || port === undefined || slot.peerPort === port ? 3 + open : 0;
+}
+
+/** Whether a row has no owner, or one that may as well own another. */
+export function isUncertain(row: Row): boolean {
+  return !row.owner || strength(row.owner, row) === 0;
 }
 
 /**

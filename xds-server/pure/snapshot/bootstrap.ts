@@ -4,6 +4,8 @@ import type { Address } from '#envoy-api/envoy/config/core/v3/Address.js';
 import type { HeaderMutation } from '#envoy-api/envoy/extensions/filters/http/header_mutation/v3/HeaderMutation.js';
 import type { UpstreamCodec } from '#envoy-api/envoy/extensions/filters/http/upstream_codec/v3/UpstreamCodec.js';
 import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
+import { isIpAddress } from '../spec/ip.js';
+import { type Problem, renderProblem, shown } from '../spec/problem.js';
 import type { Encoder } from './encoder.js';
 import { any, clusterOf, durationMs, fromAds } from './messages.js';
 import { type JsonObject, protoJson } from './proto-json.js';
@@ -33,8 +35,29 @@ export interface HostPort {
 /** The header by which the brain knows the node. */
 export const nodeHeader = 'x-sluice-node';
 
-/** Envoy's bootstrap in the JSON form that `envoy -c` reads; checked against the schema field by field. */
+/** What is wrong with the options; `bootstrap` may be called when there is nothing. */
+export function bootstrapProblems({ node, xds, admin }: BootstrapOptions): readonly Problem[] {
+  const problems: Problem[] = [];
+  // In a header Envoy would read % as the beginning of a command.
+  if (!/^[A-Za-z0-9._-]{1,128}$/.test(node))
+    problems.push({ path: 'node', expected: '1 to 128 of A-Z a-z 0-9 . _ -', found: shown(node) });
+  for (const [path, at] of [
+    ['xds', xds],
+    ['admin', admin],
+  ] as const)
+    if (at && !isIpAddress(at.host))
+      problems.push({ path, expected: 'an IP address', found: shown(at.host) });
+  return problems;
+}
+
+/**
+ * Envoy's bootstrap in the JSON form that `envoy -c` reads; checked against the schema field by field.
+ *
+ * @throws Error when `bootstrapProblems` has something to say
+ */
 export function bootstrap(options: BootstrapOptions, encoder: Encoder): JsonObject {
+  const [problem] = bootstrapProblems(options);
+  if (problem) throw new Error(renderProblem(problem));
   const type = 'envoy.config.bootstrap.v3.Bootstrap';
   return protoJson(encoder.root, type, encoder.encode(type, bootstrapMessage(options)));
 }

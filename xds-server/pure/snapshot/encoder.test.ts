@@ -139,6 +139,27 @@ test('no error repeats the text of a value', () => {
   );
 });
 
+test('map entries are in the order of their keys', () => {
+  const one = encoder.encode('google.protobuf.Struct', {
+    fields: { a: { numberValue: 1 }, b: { numberValue: 2 } },
+  });
+  const other = encoder.encode('google.protobuf.Struct', {
+    fields: { b: { numberValue: 2 }, a: { numberValue: 1 } },
+  });
+  assert.deepEqual(one, other);
+});
+
+test('a default without presence is not written', () => {
+  const message = {
+    name: '',
+    lb_policy: 'ROUND_ROBIN',
+    respect_dns_ttl: false,
+    health_checks: [],
+    typed_extension_protocol_options: {},
+  };
+  assert.equal(encoder.encode(cluster, message).length, 0);
+});
+
 test('a member of a oneof is written though it is the default', () => {
   const bytes = encoder.encode('envoy.config.core.v3.SocketAddress', { address: '::', port_value: 0 });
   const type = root.lookupType('envoy.config.core.v3.SocketAddress');
@@ -244,7 +265,7 @@ function plain(type: protobuf.Type, message: Message): Message {
     } else {
       const element = plainElement(field, value);
       const isDefault = Object.is(element, 0) || element === '' || element === false || element === '0';
-      const isEmpty = element instanceof Array && element.length === 0;
+      const isEmpty = Array.isArray(element) && element.length === 0;
       if (field.partOf || field.resolvedType instanceof protobuf.Type || !(isDefault || isEmpty))
         result[field.name] = element;
     }

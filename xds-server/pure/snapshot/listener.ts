@@ -72,7 +72,7 @@ const handshakeTimeoutMs = 10_000;
 const earlyDataBytes = 64 * 1024;
 
 /** Longer than the longest wait that a spec may ask for (600 s). */
-const checkTimeoutMs = 660_000;
+export const checkTimeoutMs = 660_000;
 
 /** The longest pause between a session's reports. */
 const reportIntervalMs = 2000;

@@ -26,13 +26,15 @@ function distanceOf(text: string, name: string, most: number): number {
 /** A name that should be among others. */
 export function unknownName(path: Path, kind: string, name: string, known: Iterable<string>): Finding {
   const names = [...known];
-  const close = nearest(name, names);
   const listed = names.slice(0, 10).join(', ') + (names.length > 10 ? ', …' : '');
   return {
     path,
     expected: names.length > 0 ? `a ${kind}: one of ${listed}` : `a ${kind} that is in this spec`,
     found: shown(name),
-    ...(close !== undefined && { hint: `did you mean "${close}"?` }),
+    hint: () => {
+      const close = nearest(name, names);
+      return close === undefined ? undefined : `did you mean "${close}"?`;
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import { coherenceFindings } from './coherence.js';
 import { draftOf } from './draft.js';
-import { type Problem, renderPath } from './problem.js';
+import { type Finding, type Problem, renderPath } from './problem.js';
 import { schemaFindings } from './schema-findings.js';
 import { type Spec, specSchema } from './spec.js';
 import { readYaml } from './yaml-source.js';
@@ -27,11 +27,20 @@ export function parseSpec(text: string): ParsedSpec {
     ...coherenceFindings(draftOf(value)),
   ];
   if (parsed.success && findings.length === 0) return { ok: true, spec: parsed.data };
-  const problems = findings.map(
-    ({ path, ...words }): Problem => ({ path: renderPath(path), ...words, ...locate(path) }),
-  );
-  problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
-  if (problems.length <= maxProblems) return { ok: false, problems };
-  const more = { path: '', expected: 'no problems', found: `${problems.length - maxProblems} more of them` };
-  return { ok: false, problems: [...problems.slice(0, maxProblems), more] };
+  const placed = findings.map((finding) => ({ finding, place: locate(finding.path) }));
+  placed.sort(({ place: a }, { place: b }) => lineOf(a) - lineOf(b) || columnOf(a) - columnOf(b));
+  const problems = placed.slice(0, maxProblems).map(({ finding, place }) => problemOf(finding, place));
+  const unseen = findings.length - problems.length;
+  if (unseen > 0) problems.push({ path: '', expected: 'no problems', found: `${unseen} more of them` });
+  return { ok: false, problems };
+}
+
+type Place = { readonly line: number; readonly column: number } | undefined;
+
+const lineOf = (place: Place) => place?.line ?? 0;
+const columnOf = (place: Place) => place?.column ?? 0;
+
+function problemOf({ path, hint, ...words }: Finding, place: Place): Problem {
+  const advice = typeof hint === 'function' ? hint() : hint;
+  return { path: renderPath(path), ...words, ...(advice !== undefined && { hint: advice }), ...place };
 }

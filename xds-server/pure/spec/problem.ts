@@ -23,7 +23,8 @@ export interface Finding {
   readonly path: Path;
   readonly expected: string;
   readonly found: string;
-  readonly hint?: string;
+  /** A function where it takes a search: it is only asked about problems that are shown. */
+  readonly hint?: string | (() => string | undefined);
 }
 
 /** One line: `services.checkout.databse (line 12): expected one of …, found "databse"; did you mean "database"?` */

@@ -117,13 +117,9 @@ function emptyHint(path: Path, found: unknown) {
   return found === null && path.length <= 2 ? { hint: 'write {} for none' } : {};
 }
 
-/** A text under these is, or may be by mistake, a secret. */
-function isSecret(path: Path): boolean {
-  return path.includes('observer') || path.at(-1) === 'key';
-}
-
+/** In place of a key's file may stand the key; passwords are within a union, of which only the kind is said. */
 function describeFound(path: Path, found: unknown): { found: string } {
-  return { found: isSecret(path) ? kindOf(found) : describe(found) };
+  return { found: path.at(-1) === 'key' ? kindOf(found) : describe(found) };
 }
 
 function didYouMean(found: unknown, known: readonly unknown[]) {

@@ -28,6 +28,10 @@ export interface ServiceStatus extends Usage {
   readonly max_queue: number;
   readonly timeout_ms: number;
   readonly priority: number;
+  /** Of the client that waits longest; 0 when none waits. */
+  readonly longest_wait_ms: number;
+  /** What a client that came now would wait for: the limit of whom, or the database’s recovery; null: nothing. */
+  readonly held_by: 'service' | 'tenant' | 'database' | 'guarantees' | 'recovering' | null;
 }
 
 export interface TargetStatus extends Usage {
@@ -36,8 +40,13 @@ export interface TargetStatus extends Usage {
   readonly endpoints: readonly string[];
   readonly budget: number;
   readonly reserve: number;
-  /** Sessions that the database shows and no node has reported; they count against the budget. */
+  /**
+   * What sessions that the database shows and no node reports take from the budget, beside `total`: those of the
+   * services' accounts, and of others what does not fit into the reserve.
+   */
   readonly unclaimed: number;
+  /** Nothing is granted before the database's sessions have been counted: after a start, or at other servers. */
+  readonly recovering: boolean;
   readonly observer: ObserverStatus;
 }
 
@@ -87,6 +96,7 @@ export interface RejectionStatus {
 
 export interface ProblemStatus {
   readonly path: string;
+  /** One line that names its place too. */
   readonly message: string;
   readonly line: number | null;
 }

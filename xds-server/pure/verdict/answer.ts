@@ -2,11 +2,11 @@
  * A verdict as the session filter reads it: flat fields of the metadata in an OK CheckResponse. Which verdict it is
  * was decided before.
  */
-import type { ConnectionId } from '../ledger/events.js';
 import type { Refusal } from './refusals.js';
 
 export interface Grant {
-  readonly connection: ConnectionId;
+  /** As the node minted it. */
+  readonly connection: string;
   /** Envoy cluster to connect to. */
   readonly cluster: string;
   /** On the node's monotonic clock; from then on the node refuses to act on it. */
@@ -20,7 +20,7 @@ export function grantMetadata({ connection, cluster, expiresMonotonicMs }: Grant
   return { verdict: 'grant', connection, cluster, expires_monotonic_ms: expiresMonotonicMs };
 }
 
-export function refusalMetadata(connection: ConnectionId, refusal: Refusal): VerdictMetadata {
+export function refusalMetadata(connection: string, refusal: Refusal): VerdictMetadata {
   const { sqlstate, errno, message, hint } = refusal;
   return { verdict: 'refuse', connection, sqlstate, errno, message, ...(hint !== undefined && { hint }) };
 }

@@ -192,9 +192,11 @@ export class AuthzService {
   #grant(held: Held, service: string, ttlMs: number, waitedMs: number): void {
     const { connection } = held.check;
     const cluster = this.#options.plan().services.get(service)?.cluster;
-    // Removed in this very step: the ledger hears of it when the grant runs out.
-    if (cluster === undefined)
-      return this.#refuse(held, service, refusals.service_removed({ service }), waitedMs);
+    if (cluster === undefined) {
+      // Removed in this very step: the ledger hears of it when the grant runs out.
+      this.#refuse(held, service, refusals.service_removed({ service }), waitedMs);
+      return;
+    }
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
     this.#held.delete(connection);
     held.answer(null, writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs })));

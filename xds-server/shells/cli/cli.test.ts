@@ -35,7 +35,9 @@ const status: Status = {
     file: '/etc/sluice.yaml',
     version: '0123456789abcdef',
     loaded_at: '2026-01-01T00:00:01.000Z',
-    problems: [{ path: 'services.search', line: 7, message: 'expected a database, found "oders"' }],
+    problems: [
+      { path: 'services.search', line: 7, message: 'services.search (line 7): expected a database' },
+    ],
     warnings: [],
   },
   targets: [
@@ -47,6 +49,7 @@ const status: Status = {
       budget: 90,
       reserve: 10,
       unclaimed: 0,
+      recovering: false,
       observer: { state: 'failing', age_ms: null, problem: 'connection refused', server_capacity: null },
     },
   ],
@@ -62,6 +65,8 @@ const status: Status = {
       max_queue: 100,
       timeout_ms: 5000,
       priority: 7,
+      longest_wait_ms: 1500,
+      held_by: 'tenant',
     },
   ],
   tenants: [],
@@ -127,10 +132,10 @@ describe('asking a running brain', () => {
   test('status shows each service, its use, and what is wrong with whom', async () => {
     const { code, stdout } = await sluice('status', '--admin', admin);
     assert.equal(code, 0);
-    assert.match(stdout, /^checkout +█{9}░{3} +10 +8 +5 +1 +2 +3 +7 +shop +checkout\.orders/m);
-    assert.match(stdout, /^orders\/primary .*connection refused$/m);
+    assert.match(stdout, /^checkout +█{9}░{3} +10 +8 +5 +1 +2 +3 +tenant +7 +shop +checkout\.orders/m);
+    assert.match(stdout, /^orders\/primary .*connection refused +ready$/m);
     assert.match(stdout, /^edge-1 +30 min ago +delta +rejected: cluster$/m);
-    assert.match(stdout, /services\.search \(line 7\): expected a database, found "oders"/);
+    assert.match(stdout, /^ {2}services\.search \(line 7\): expected a database$/m);
     assert.match(stdout, /services\.checkout: no such \[31mthing/);
     assert.ok(!stdout.includes('\x1b'), 'what a node says must not steer the terminal');
   });

@@ -34,6 +34,7 @@ const targets: readonly Column<TargetStatus>[] = [
   ...usage,
   { title: 'UNCLAIMED', text: (row) => row.unclaimed, ...right },
   { title: 'OBSERVER', text: ({ observer }) => observer.problem ?? observer.state },
+  { title: 'STATE', text: ({ recovering }) => (recovering ? 'counting its sessions' : 'ready') },
 ];
 
 const services: readonly Column<ServiceStatus>[] = [
@@ -41,6 +42,7 @@ const services: readonly Column<ServiceStatus>[] = [
   { title: 'USE', text: (row) => bar(row.total, row.max_connections) },
   { title: 'LIMIT', text: (row) => row.max_connections, ...right },
   ...usage,
+  { title: 'HELD BY', text: (row) => (row.waiting > 0 ? (row.held_by ?? '') : '') },
   { title: 'PRIORITY', text: (row) => row.priority, ...right },
   { title: 'TENANT', text: (row) => row.tenant },
   { title: 'HOSTNAME', text: (row) => row.hostname },
@@ -80,14 +82,13 @@ export function renderStatus(status: Status): string {
   const say = (heading: string, lines: readonly string[]): void => {
     if (lines.length > 0) parts.push(`${heading}\n${lines.map((line) => `  ${printable(line)}\n`).join('')}`);
   };
-  const at = (line: number | null): string => (line === null ? '' : ` (line ${line})`);
   say(
     spec.version === null ? 'It is not taken:' : 'The file as it is now is not taken:',
-    spec.problems.map(({ path, line, message }) => `${path || 'spec'}${at(line)}: ${message}`),
+    spec.problems.map(({ message }) => message),
   );
   say(
     'Warnings:',
-    spec.warnings.map(({ path, line, message }) => `${path || 'spec'}${at(line)}: ${message}`),
+    spec.warnings.map(({ message }) => message),
   );
   parts.push(renderTable(targets, status.targets), renderTable(services, status.services));
   parts.push(

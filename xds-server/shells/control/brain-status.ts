@@ -86,10 +86,15 @@ export class BrainStatus {
 
   services(): ServiceStatus[] {
     const { services } = this.#parts.ledger();
-    return [...this.#parts.plan().services.values()].map((plan) => ({
-      ...serviceFacts(plan),
-      ...usage(services.get(plan.name)),
-    }));
+    return [...this.#parts.plan().services.values()].map((plan) => {
+      const view = services.get(plan.name);
+      return {
+        ...serviceFacts(plan),
+        ...usage(view),
+        longest_wait_ms: Math.round(view?.longestWaitMs ?? 0),
+        held_by: view?.heldBy ?? null,
+      };
+    });
   }
 
   targets(): TargetStatus[] {
@@ -99,7 +104,8 @@ export class BrainStatus {
       return {
         ...targetFacts(plan),
         ...usage(view),
-        unclaimed: view?.unjoined ?? 0,
+        unclaimed: view?.unjoinedCounted ?? 0,
+        recovering: view?.recovering ?? true,
         observer: this.#observer(plan.name),
       };
     });
@@ -153,7 +159,9 @@ export class BrainStatus {
   }
 }
 
-function serviceFacts(plan: ServicePlan): Omit<ServiceStatus, keyof ReportedUsage> {
+function serviceFacts(
+  plan: ServicePlan,
+): Omit<ServiceStatus, keyof ReportedUsage | 'longest_wait_ms' | 'held_by'> {
   return {
     service: plan.name,
     hostname: plan.hostname,
@@ -167,7 +175,9 @@ function serviceFacts(plan: ServicePlan): Omit<ServiceStatus, keyof ReportedUsag
   };
 }
 
-function targetFacts(plan: TargetPlan): Omit<TargetStatus, keyof ReportedUsage | 'unclaimed' | 'observer'> {
+function targetFacts(
+  plan: TargetPlan,
+): Omit<TargetStatus, keyof ReportedUsage | 'unclaimed' | 'recovering' | 'observer'> {
   return {
     target: plan.name,
     engine: plan.engine,

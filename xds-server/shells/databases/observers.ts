@@ -73,7 +73,11 @@ export class Observers {
     if (!observed) return undefined;
     const { answeredMs, problem } = observed.observer;
     const capacities = [...observed.capacities.values()];
-    return { answeredMs, problem, serverCapacity: capacities.length > 0 ? Math.min(...capacities) : undefined };
+    return {
+      answeredMs,
+      problem,
+      serverCapacity: capacities.length > 0 ? Math.min(...capacities) : undefined,
+    };
   }
 
   stop(): void {

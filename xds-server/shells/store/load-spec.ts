@@ -35,8 +35,8 @@ export interface Surroundings {
   readonly now: Date;
 }
 
-const maxSpecBytes = 8 * 1024 * 1024;
-const maxFileBytes = 256 * 1024;
+const maxSpecBytes = 4 * 1024 * 1024;
+const maxFileBytes = 1024 * 1024;
 const maxPasswordBytes = 1024;
 /** Files open at once. */
 const readers = 32;

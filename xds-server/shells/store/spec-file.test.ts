@@ -240,7 +240,7 @@ describe('a spec file', () => {
     assert.equal((await open(t, file)).problems[0]![0]!.found, 'none');
     writeFileSync(file, Buffer.from([0xc3, 0x28]));
     assert.equal((await open(t, file)).problems[0]![0]!.expected, 'UTF-8 text');
-    writeFileSync(file, Buffer.alloc(8 * 1024 * 1024 + 1, 0x20));
+    writeFileSync(file, Buffer.alloc(4 * 1024 * 1024 + 1, 0x20));
     assert.match((await open(t, file)).problems[0]![0]!.expected, /at most/);
   });
 });

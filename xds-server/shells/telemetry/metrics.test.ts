@@ -19,17 +19,19 @@ const checkout: ServiceStatus = {
   max_queue: 100,
   timeout_ms: 5000,
   priority: 0,
+  longest_wait_ms: 0,
+  held_by: null,
 };
 
 const orders: TargetStatus = {
   ...usage,
-  total: 10,
   target: 'orders/primary',
   engine: 'postgres',
   endpoints: ['10.0.0.5:5432'],
   budget: 90,
   reserve: 10,
   unclaimed: 2,
+  recovering: false,
   observer: { state: 'ok', age_ms: 10, problem: null, server_capacity: 97 },
 };
 

@@ -58,7 +58,7 @@ export class Metrics {
   });
   readonly #sessions = new Histogram({
     name: 'sluice_session_duration_seconds',
-    help: 'From a grant to the end of its session.',
+    help: 'How long clients that were let in stayed connected.',
     labelNames: [...byService],
     buckets: sessionBuckets,
     registers: [this.#registry],
@@ -198,11 +198,16 @@ export class Metrics {
         }
       });
     each('sluice_budget_limit', 'Server connections that a database can give.', (target) => target.budget);
-    each('sluice_budget_used', 'Of these, taken.', (target) => target.total);
+    each('sluice_budget_used', 'Of these, taken.', (target) => target.total + target.unclaimed);
     each(
       'sluice_budget_unclaimed',
-      'Of the taken ones, sessions that the database shows and no node reports.',
+      'Of the taken ones, sessions that the database shows and no node reports, beyond the reserve.',
       (target) => target.unclaimed,
+    );
+    each(
+      'sluice_recovering',
+      '1 while nothing is granted because sessions are yet to be counted.',
+      (target) => (target.recovering ? 1 : 0),
     );
     each('sluice_observer_up', '1 while the database answers the observer.', (target) =>
       target.observer.state === 'ok' ? 1 : 0,

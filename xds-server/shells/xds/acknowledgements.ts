@@ -11,11 +11,13 @@ interface Waiter {
 export class Acknowledgements {
   readonly #waiters = new Map<string, Set<Waiter>>();
 
-  constructor(private readonly streamsOf: (node: string) => readonly AdsStream[]) {}
+  constructor(private readonly streamsOf: (node: string) => ReadonlySet<AdsStream> | undefined) {}
 
   isAcked(node: string, typeUrl: TypeUrl, name: string): boolean {
     const streams = this.streamsOf(node);
-    return streams.length > 0 && streams.every((stream) => stream.holds(typeUrl, name));
+    if (!streams) return false;
+    for (const stream of streams) if (!stream.holds(typeUrl, name)) return false;
+    return true;
   }
 
   whenAcked(node: string, typeUrl: TypeUrl, name: string, timeoutMs: number): Promise<boolean> {

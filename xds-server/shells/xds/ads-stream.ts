@@ -70,19 +70,12 @@ export class AdsStream {
 
   receive(typeUrl: string, request: DeltaRequest | SotwRequest): void {
     if (this.#isClosed) return;
-    const { maxNames, maxTypes } = this.host.bounds;
-    if (typeUrl === '') return this.fail(status.INVALID_ARGUMENT, 'expected a type_url, found none');
     const subscription = this.#subscriptionTo(typeUrl);
-    if (!subscription)
-      return this.fail(status.RESOURCE_EXHAUSTED, `a stream may ask for at most ${maxTypes} types`);
+    if (!subscription) return;
     const answer =
       'names' in request ? subscription.requestSotw(request) : subscription.requestDelta(request);
-    const names = this.#nameCount();
-    if (names > maxNames)
-      return this.fail(
-        status.RESOURCE_EXHAUSTED,
-        `a stream may subscribe to at most ${maxNames} names, this one has ${names}`,
-      );
+    const claims = 'names' in request ? 0 : Object.keys(request.initialVersions).length;
+    if (!this.#isWithin(claims)) return;
     if (answer) this.#note(subscription.typeUrl, answer);
     this.#pump();
     this.host.progressed(this);
@@ -129,11 +122,18 @@ export class AdsStream {
 
   #subscriptionTo(typeUrl: string): Subscription | undefined {
     const known = this.#subscriptions.get(typeUrl);
-    if (known || this.#subscriptions.size >= this.host.bounds.maxTypes) return known;
-    const made = new Subscription(typeUrl as TypeUrl, this.variant, this.host.bounds);
-    this.#subscriptions.set(typeUrl, made);
-    this.#publishTo(made);
-    return made;
+    if (known) return known;
+    const { maxTypes } = this.host.bounds;
+    if (typeUrl === '') this.fail(status.INVALID_ARGUMENT, 'expected a type_url, found none');
+    else if (this.#subscriptions.size >= maxTypes)
+      this.fail(status.RESOURCE_EXHAUSTED, `a stream may ask for at most ${maxTypes} types`);
+    else {
+      const made = new Subscription(typeUrl as TypeUrl, this.variant, this.host.bounds);
+      this.#subscriptions.set(typeUrl, made);
+      this.#publishTo(made);
+      return made;
+    }
+    return undefined;
   }
 
   #publishTo(subscription: Subscription): void {
@@ -146,10 +146,16 @@ export class AdsStream {
     subscription.publish(after, this.host.changes(before, after));
   }
 
-  #nameCount(): number {
-    let count = 0;
-    for (const subscription of this.#subscriptions.values()) count += subscription.size;
-    return count;
+  #isWithin(claims: number): boolean {
+    const { maxNames } = this.host.bounds;
+    let names = claims;
+    for (const subscription of this.#subscriptions.values()) names += subscription.size;
+    if (names > maxNames)
+      this.fail(
+        status.RESOURCE_EXHAUSTED,
+        `a stream may subscribe to and bring along at most ${maxNames} names, this one has ${names}`,
+      );
+    return names <= maxNames;
   }
 
   #pump(): void {

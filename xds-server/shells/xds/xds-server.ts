@@ -34,7 +34,9 @@ const MAX_NODE_ID_CHARS = 255;
 export class XdsServer {
   readonly #bounds: Bounds;
   readonly #streams = new Set<AdsStream>();
-  readonly #acknowledgements = new Acknowledgements((node) => this.#streamsOf(node));
+  /** Never an empty set. */
+  readonly #streamsOfNode = new Map<string, Set<AdsStream>>();
+  readonly #acknowledgements = new Acknowledgements((node) => this.#streamsOfNode.get(node));
   readonly #fanOut = new FanOut<AdsStream>((stream) => this.#snapshot && stream.bring(this.#snapshot));
   readonly #host: StreamHost;
   /** From a set to the one that came after it: the same for every stream. */
@@ -137,6 +139,7 @@ export class XdsServer {
         variant === 'delta'
           ? deltaRequestOf(message as DeltaDiscoveryRequest__Output)
           : sotwRequestOf(message as DiscoveryRequest__Output);
+      if (this.#snapshot) stream.bring(this.#snapshot);
       stream.receive(message.type_url ?? '', request);
     });
     call.on('end', () => {
@@ -148,8 +151,9 @@ export class XdsServer {
 
   #admit(node: string, variant: Variant, call: AdsCall): AdsStream {
     const stream = new AdsStream(node, variant, call, this.#host);
-    if (this.#snapshot) stream.bring(this.#snapshot);
     this.#streams.add(stream);
+    const streams = this.#streamsOfNode.get(node) ?? new Set();
+    this.#streamsOfNode.set(node, streams.add(stream));
     this.options.log.info({ node, stream: variant, peer: call.getPeer() }, 'node connected');
     return stream;
   }
@@ -157,12 +161,13 @@ export class XdsServer {
   #forget(stream: AdsStream): void {
     stream.close();
     this.#fanOut.remove(stream);
-    if (this.#streams.delete(stream)) this.options.log.info({ node: stream.node }, 'node disconnected');
+    this.#streams.delete(stream);
+    const streams = this.#streamsOfNode.get(stream.node);
+    streams?.delete(stream);
+    if (streams?.size === 0) this.#streamsOfNode.delete(stream.node);
+    this.options.log.info({ node: stream.node }, 'node disconnected');
+    // A stream less may be one that did not hold what the other does.
     this.#acknowledgements.progressed(stream.node);
-  }
-
-  #streamsOf(node: string): AdsStream[] {
-    return [...this.#streams].filter((stream) => stream.node === node);
   }
 
   #changesBetween(before: ResourceSet | undefined, after: ResourceSet): readonly string[] {

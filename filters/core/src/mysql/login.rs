@@ -12,27 +12,19 @@
 
 use super::greeting;
 use super::packet::{self, HEADER_BYTES};
+use super::plugin::Plugin;
 use super::promise::Promise;
 use super::response::Response;
 use crate::birth::Birth;
-use crate::cursor::Cursor;
 use crate::refusal::Refusal;
 
 /// The longest packet of a login that is relayed.
 pub const MAX_PACKET_BYTES: usize = 65_536;
 
-/// Plugins that prove a password without showing it. Any other would send it in clear to a server without TLS, though the
-/// client was promised TLS, or is unknown.
-const PROVING_PLUGINS: [&[u8]; 3] = [b"mysql_native_password", b"client_ed25519", CACHING_SHA2];
-const CACHING_SHA2: &[u8] = b"caching_sha2_password";
-
 const OK: u8 = 0x00;
 const MORE_DATA: u8 = 0x01;
 const SWITCH: u8 = 0xfe;
 const ERR: u8 = 0xff;
-/// caching_sha2_password: "the scramble was right" and "send the password itself".
-const FAST_OK: u8 = 3;
-const FULL_AUTHENTICATION: u8 = 4;
 
 /// What the server said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +54,7 @@ pub struct Login {
     /// The number of our own answer, should one be needed.
     answer: u8,
     unfinished: Vec<u8>,
-    plugin_is_caching_sha2: bool,
+    plugin: Option<Plugin>,
     client_may_send: bool,
     client_header: Vec<u8>,
     client_payload_left: usize,
@@ -90,7 +82,7 @@ impl Login {
             ahead,
             answer: 0,
             unfinished: Vec::new(),
-            plugin_is_caching_sha2: false,
+            plugin: None,
             client_may_send: false,
             client_header: Vec::new(),
             client_payload_left: 0,
@@ -169,19 +161,10 @@ impl Login {
                 report(Event::Failed);
             }
             SWITCH => {
-                let plugin =
-                    payload.get(1..).and_then(|rest| Cursor::new(rest).until_nul()).unwrap_or(b"mysql_old_password");
-                if !PROVING_PLUGINS.contains(&plugin) {
-                    return Err(shows_password(&String::from_utf8_lossy(plugin)));
-                }
-                self.plugin_is_caching_sha2 = plugin == CACHING_SHA2;
+                self.plugin = Some(Plugin::switched_to(payload)?);
                 self.client_may_send = true;
             }
-            MORE_DATA if self.plugin_is_caching_sha2 => match payload.get(1) {
-                Some(&FAST_OK) => {}
-                Some(&FULL_AUTHENTICATION) => return Err(shows_password("caching_sha2_password, full authentication")),
-                _ => return Err(unexpected("an unknown step of caching_sha2_password")),
-            },
+            MORE_DATA => self.plugin.ok_or_else(|| unexpected("data of no plugin"))?.continues(payload)?,
             other => return Err(unexpected(format!("packet {other:#04x} from the server during login"))),
         }
         out.extend(packet::framed(self.answer, payload));
@@ -218,13 +201,6 @@ impl Login {
 
 fn unexpected(what: impl std::fmt::Display) -> Refusal {
     Refusal::new(b"08S01", 1105, format!("unexpected: {what}"))
-}
-
-fn shows_password(how: &str) -> Refusal {
-    let text = format!(
-        "this account authenticates by {how}, which sends the password in clear; the way to the server has no TLS"
-    );
-    Refusal::new(b"08004", 1251, text)
 }
 
 #[cfg(test)]

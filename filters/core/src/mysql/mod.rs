@@ -20,6 +20,7 @@ pub mod greeting;
 pub mod login;
 pub mod negotiation;
 pub mod packet;
+pub mod plugin;
 pub mod promise;
 pub mod response;
 

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EnvoyApi } from '../../shells/envoy-api/envoy-api.js';
+import { renderProblem } from '../spec/problem.js';
+import { type BootstrapOptions, bootstrap, bootstrapProblems } from './bootstrap.js';
+import { Encoder } from './encoder.js';
+
+const encoder = new Encoder(EnvoyApi.load().root);
+const sound: BootstrapOptions = { node: 'node-1', xds: { host: '127.0.0.1', port: 18000 } };
+
+test('a node has an admin interface only where one is asked for', () => {
+  assert.equal('admin' in bootstrap(sound, encoder), false);
+  assert.deepEqual(bootstrap({ ...sound, admin: { host: '::1', port: 9901 } }, encoder).admin, {
+    address: { socket_address: { address: '::1', port_value: 9901 } },
+  });
+});
+
+test('both ways to the brain name the node', () => {
+  const text = JSON.stringify(bootstrap({ ...sound, node: 'edge_7.eu-1' }, encoder));
+  assert.equal(text.split('{"key":"x-sluice-node","value":"edge_7.eu-1"}').length - 1, 2);
+});
+
+const faults: readonly [why: string, options: Partial<BootstrapOptions>, problem: string][] = [
+  [
+    'a command in the node id',
+    { node: 'a%ENV(HOME)%' },
+    'node: expected 1 to 128 of A-Z a-z 0-9 . _ -, found "a%ENV(HOME)%"',
+  ],
+  ['no node id', { node: '' }, 'node: expected 1 to 128 of A-Z a-z 0-9 . _ -, found ""'],
+  [
+    'a brain by name',
+    { xds: { host: 'localhost', port: 1 } },
+    'xds: expected an IP address, found "localhost"',
+  ],
+  [
+    'an admin interface by name',
+    { admin: { host: 'localhost', port: 1 } },
+    'admin: expected an IP address, found "localhost"',
+  ],
+];
+
+for (const [why, options, problem] of faults)
+  test(`refuses ${why}`, () => {
+    assert.deepEqual(bootstrapProblems({ ...sound, ...options }).map(renderProblem), [problem]);
+    assert.throws(() => bootstrap({ ...sound, ...options }, encoder), { message: problem });
+  });

@@ -1,0 +1,319 @@
+/**
+ * The only place that joins the shells. What each of them does is in its folder; here is who is told what.
+ *
+ *   store ──▶ plan ──▶ snapshot ──▶ xds ══▶ nodes
+ *               │                            ║
+ *               ├──▶ databases ──▶ ledger ◀══╬══ sessions
+ *               └────────────────▶   ▲       ║
+ *                                    └─────▶ authz
+ */
+import { createHash } from 'node:crypto';
+import { isIP, isIPv6 } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import type { LedgerEffect } from './pure/ledger/events.js';
+import { Ledger } from './pure/ledger/ledger.js';
+import { defaultSettings } from './pure/ledger/settings.js';
+import type { Plan, ServicePlan } from './pure/plan/plan.js';
+import { planOf } from './pure/plan/plan-of.js';
+import { buildSnapshot } from './pure/snapshot/build.js';
+import { Encoder } from './pure/snapshot/encoder.js';
+import { checkTimeoutMs } from './pure/snapshot/listener.js';
+import { type Snapshot, TypeUrl } from './pure/snapshot/snapshot.js';
+import { type Problem, renderProblem } from './pure/spec/problem.js';
+import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
+import { type Address, AdminServer } from './shells/admin/admin-server.js';
+import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
+import { BrainStatus } from './shells/control/brain-status.js';
+import { beforeGrowth } from './shells/control/growth.js';
+import { LedgerLoop } from './shells/control/ledger-loop.js';
+import { Observers } from './shells/databases/observers.js';
+import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
+import { AccessLogService } from './shells/sessions/access-log-service.js';
+import type { LoadedSpec } from './shells/store/load-spec.js';
+import { SpecFile } from './shells/store/spec-file.js';
+import { Metrics } from './shells/telemetry/metrics.js';
+import { XdsServer } from './shells/xds/xds-server.js';
+
+export interface BrainOptions {
+  /** Followed for as long as the brain runs. */
+  readonly specFile: string;
+  /** Where nodes are served; port 0 is any free one. */
+  readonly xds: Address;
+  readonly admin: Address;
+  readonly log: Logger;
+  /** Of the program. */
+  readonly version: string;
+}
+
+const nothingPlanned: Plan = {
+  listeners: new Map(),
+  targets: new Map(),
+  observers: new Map(),
+  tenants: new Map(),
+  services: new Map(),
+  hostnames: new Map(),
+};
+
+/** A node that is connected has a new cluster within milliseconds, or has rejected it. */
+const nodePatienceMs = 2_000;
+/** One that is not connected may be on its way back. */
+const absencePatienceMs = 30_000;
+/** How long a grown limit waits for breakers that do not follow. */
+const growthPatienceMs = 1_000;
+/** Nodes that vanish are noticed after this and as long again; what they held is given up then. */
+const keepaliveMs = 5_000;
+/** More than may ever be held, so that this never is the limit. */
+const maxStreams = 1_000_000;
+/** For nodes to take their answers when the brain stops. */
+const farewellMs = 500;
+
+const now = (): number => performance.now();
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
+
+export class Brain {
+  readonly #log: Logger;
+  readonly #encoder: Encoder;
+  readonly #ledger = new Ledger(defaultSettings);
+  readonly #loop = new LedgerLoop(this.#ledger, now);
+  readonly #metrics: Metrics;
+  readonly #xds: XdsServer;
+  readonly #authz: AuthzService;
+  readonly #observers: Observers;
+  readonly #server: Server;
+  readonly #status: BrainStatus;
+  #spec: SpecStatus;
+  #plan = nothingPlanned;
+  /** What the ledger goes by: behind `#plan` while limits that grow wait for the nodes. */
+  #inForce = nothingPlanned;
+  #snapshot: Snapshot | undefined;
+  #publishedMs = 0;
+  #specFile: SpecFile | undefined;
+  #admin: AdminServer | undefined;
+  /** With the ports that were really taken; after `start`. */
+  xds: Address;
+  admin: Address;
+
+  private constructor(options: BrainOptions) {
+    const { log, version, specFile } = options;
+    const api = EnvoyApi.load();
+    this.#log = log;
+    this.xds = options.xds;
+    this.admin = options.admin;
+    this.#encoder = new Encoder(api.root);
+    this.#spec = { file: specFile, version: null, loaded_at: null, problems: [], warnings: [] };
+    this.#status = new BrainStatus({
+      version,
+      startedAt: new Date(),
+      now,
+      spec: () => this.#spec,
+      plan: () => this.#plan,
+      ledger: (view) => this.#ledger.view(view),
+      observer: (target) => this.#observers.view(target),
+      nodes: () => this.#xds.nodes(),
+    });
+    this.#metrics = new Metrics({
+      services: () => this.#status.services(),
+      targets: () => this.#status.targets(),
+      nodes: () => this.#xds.nodes().length,
+    });
+    this.#xds = new XdsServer({
+      api,
+      log,
+      onNack: (_node, typeUrl) => this.#metrics.nacked(typeUrl),
+      onConverged: (_node, snapshotVersion) => this.#converged(snapshotVersion),
+    });
+    this.#observers = new Observers({ now, log, tell: (event) => this.#loop.apply(event) });
+    this.#authz = new AuthzService({
+      now,
+      plan: () => this.#plan,
+      apply: (event) => this.#loop.apply(event),
+      isDown: (target) => this.#observers.isDown(target),
+      readiness: this.#readiness(),
+      checkTimeoutMs,
+      counted: ({ service, reason, waitedMs }) => {
+        if (reason !== undefined) this.#metrics.refused(service, reason, waitedMs);
+        else if (service !== undefined) this.#metrics.granted(service, waitedMs);
+      },
+    });
+    const sessions = new AccessLogService({
+      apply: (event) => this.#loop.apply(event),
+      ended: ({ service, durationMs }) => this.#metrics.sessionEnded(service, durationMs),
+    });
+    this.#loop.subscribe((effect) => this.#carryOut(effect));
+    this.#server = new Server({
+      'grpc.max_concurrent_streams': maxStreams,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveMs,
+    });
+    this.#xds.register(this.#server);
+    this.#authz.addTo(this.#server);
+    sessions.addTo(this.#server);
+  }
+
+  /**
+   * Reads the spec, then serves. A spec with problems is no reason not to start: its file is followed, and nodes keep
+   * what they have until it is mended.
+   *
+   * @throws when an address is not loopback or is taken
+   */
+  static async start(options: BrainOptions): Promise<Brain> {
+    if (!isLoopback(options.xds.host))
+      throw new Error(
+        `nodes and brain do not prove to each other who they are (mutual TLS is not there yet), so the brain serves on loopback only: expected 127.0.0.1 or ::1, found ${options.xds.host}`,
+      );
+    const brain = new Brain(options);
+    try {
+      await brain.#serve(options);
+    } catch (error) {
+      await brain.stop();
+      throw error;
+    }
+    return brain;
+  }
+
+  async #serve({ specFile, xds, admin }: BrainOptions): Promise<void> {
+    this.#specFile = await SpecFile.open(specFile, {
+      onChange: (loaded) => this.#take(loaded),
+      onProblems: (problems) => this.#reject(problems),
+    });
+    this.xds = { host: xds.host, port: await bind(this.#server, xds) };
+    this.#admin = await AdminServer.listen(admin, {
+      status: () => this.#status.status(),
+      sessions: (range) => this.#status.sessions(range),
+      waiting: (range) => this.#status.waiting(range),
+      missing: () => this.#status.missing(),
+      metrics: () => this.#metrics.scrape(),
+    });
+    this.admin = this.#admin.address;
+    this.#log.info({ xds: this.xds, admin: this.admin }, 'the brain serves');
+  }
+
+  /** Held checks go back to their nodes, which ask again: another brain, or this one when it has started again. */
+  async stop(): Promise<void> {
+    this.#specFile?.close();
+    const served = new Promise((resolve) => this.#server.tryShutdown(resolve));
+    this.#authz.stop();
+    this.#xds.close();
+    this.#loop.stop();
+    this.#observers.stop();
+    await Promise.race([served, pause(farewellMs)]);
+    this.#server.forceShutdown();
+    await this.#admin?.close();
+  }
+
+  #carryOut(effect: LedgerEffect): void {
+    if (effect.kind === 'observe') this.#observers.soon(effect.target);
+    else this.#authz.carryOut(effect);
+  }
+
+  #take(loaded: LoadedSpec): void {
+    const { spec, files, passwords, warnings } = loaded;
+    let plan: Plan;
+    let snapshot: Snapshot;
+    try {
+      plan = planOf(spec);
+      snapshot = buildSnapshot(plan, files, this.#encoder, sha256);
+    } catch (error) {
+      // A spec that was accepted and cannot be carried out is a bug, and no reason to leave what is in force.
+      this.#log.error({ error }, 'an accepted spec cannot be made into a snapshot');
+      this.#reject([{ path: '', expected: 'a spec that can be carried out', found: String(error) }]);
+      return;
+    }
+    this.#metrics.specRead('accepted');
+    this.#spec = {
+      file: this.#spec.file,
+      version: snapshot.version,
+      loaded_at: new Date().toISOString(),
+      problems: [],
+      warnings: warnings.map(problemStatus),
+    };
+    for (const warning of warnings) this.#log.warn({ path: warning.path }, renderProblem(warning));
+    this.#plan = plan;
+    this.#snapshot = snapshot;
+    this.#publishedMs = now();
+    this.#metrics.planned(plan);
+    this.#observers.follow(plan, passwords);
+    this.#xds.publish(snapshot);
+    this.#putInForce(beforeGrowth(plan, this.#inForce));
+    if (this.#inForce !== plan) void this.#growWhenFollowed(plan, snapshot);
+    this.#log.info({ version: snapshot.version, services: plan.services.size }, 'the spec is in force');
+  }
+
+  #reject(problems: readonly Problem[]): void {
+    this.#metrics.specRead('rejected');
+    this.#spec = { ...this.#spec, problems: problems.map(problemStatus) };
+    const shown = problems.map(renderProblem);
+    this.#log.error(
+      { file: this.#spec.file, problems: shown },
+      'the spec is not taken; what was in force stays',
+    );
+  }
+
+  #putInForce(plan: Plan): void {
+    this.#inForce = plan;
+    this.#loop.apply({ kind: 'plan', plan });
+  }
+
+  /** Breakers first, slots second; see growth.ts. */
+  async #growWhenFollowed(plan: Plan, snapshot: Snapshot): Promise<void> {
+    const version = snapshot.sets.get(TypeUrl.runtime)?.version;
+    const isBehind = (): boolean =>
+      this.#xds
+        .nodes()
+        .some(({ types }) => types.find(({ typeUrl }) => typeUrl === TypeUrl.runtime)?.acked !== version);
+    const untilMs = now() + growthPatienceMs;
+    while (isBehind() && now() < untilMs) await pause(5);
+    if (this.#plan !== plan) return;
+    if (isBehind())
+      this.#log.warn('limits have grown that a node has not followed: it may close what is granted');
+    this.#putInForce(plan);
+  }
+
+  #converged(version: string): void {
+    if (version !== this.#snapshot?.version) return;
+    if (this.#xds.nodes().every(({ convergence }) => convergence === 'converged'))
+      this.#metrics.converged((now() - this.#publishedMs) / 1000);
+  }
+
+  /** A node can carry out a grant when it has the service's cluster and, where they are not in it, its endpoints. */
+  #readiness(): Readiness {
+    const needed = ({ cluster }: ServicePlan): TypeUrl[] =>
+      this.#snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster)
+        ? [TypeUrl.cluster, TypeUrl.endpoints]
+        : [TypeUrl.cluster];
+    return {
+      isReady: (node, service) =>
+        needed(service).every((type) => this.#xds.isAcked(node, type, service.cluster)),
+      whenReady: async (node, service, patienceMs) => {
+        const isConnected = this.#xds.nodes().some((view) => view.node === node);
+        const untilMs = now() + Math.min(patienceMs, isConnected ? nodePatienceMs : absencePatienceMs);
+        for (const type of needed(service)) {
+          const leftMs = Math.max(0, untilMs - now());
+          if (!(await this.#xds.whenAcked(node, type, service.cluster, leftMs))) return false;
+        }
+        return true;
+      },
+    };
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return isIP(host) !== 0 && (host.startsWith('127.') || host === '::1');
+}
+
+function bind(server: Server, { host, port }: Address): Promise<number> {
+  const at = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(at, ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(new Error(`cannot serve nodes at ${at}: ${error.message}`)) : resolve(bound),
+    );
+  });
+}
+
+const problemStatus = (problem: Problem): ProblemStatus => ({
+  path: problem.path,
+  message: renderProblem(problem),
+  line: problem.line ?? null,
+});
