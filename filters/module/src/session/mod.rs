@@ -8,7 +8,7 @@
 mod claims;
 mod mysql;
 
-use sluice_abi::{Buffer, Connection, NetworkFactory, NetworkFilter, Status, Upstream, monotonic_ms};
+use sluice_abi::{Buffer, Connection, Level, NetworkFactory, NetworkFilter, Status, Upstream, log, monotonic_ms};
 use sluice_core::config::{self, Protocol};
 use sluice_core::mysql::packet;
 use sluice_core::postgres::login::{Event, Login};
@@ -162,7 +162,9 @@ impl Session {
     }
 
     fn look_upstream(&mut self, connection: &Connection<'_>, sequence: u8) {
-        self.until_server_speaks = match connection.upstream() {
+        let upstream = connection.upstream();
+        log(Level::Debug, || format!("server still silent, {upstream:?}"));
+        self.until_server_speaks = match upstream {
             Upstream::Connected => None,
             Upstream::Pending => Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM),
             Upstream::Failed(reason) => {
