@@ -18,8 +18,9 @@ import { defaultSettings } from './pure/ledger/settings.js';
 import type { Plan, ServicePlan } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
 import { buildSnapshot } from './pure/snapshot/build.js';
+import { connectTimeoutMs } from './pure/snapshot/cluster.js';
 import { Encoder } from './pure/snapshot/encoder.js';
-import { checkTimeoutMs } from './pure/snapshot/listener.js';
+import { checkTimeoutMs, reportIntervalMs } from './pure/snapshot/listener.js';
 import { type Snapshot, TypeUrl } from './pure/snapshot/snapshot.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
@@ -75,7 +76,7 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 export class Brain {
   readonly #log: Logger;
   readonly #encoder: Encoder;
-  readonly #ledger = new Ledger(defaultSettings);
+  readonly #ledger = new Ledger({ ...defaultSettings, connectTimeoutMs, reportIntervalMs });
   readonly #loop = new LedgerLoop(this.#ledger, now);
   readonly #metrics: Metrics;
   readonly #xds: XdsServer;

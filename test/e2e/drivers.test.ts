@@ -63,6 +63,7 @@ const refused = {
     login: /password authentication failed for user "ann"/,
     loginCode: '28P01',
     notAllowed: '28000',
+    unknownName: '08004',
   },
   mysql: { login: /Access denied for user 'ann'/, loginCode: 1045, notAllowed: 1045, unknownName: 1130 },
 } as const;

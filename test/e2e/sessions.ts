@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import mysql from 'mysql2/promise';
+import mysql from 'mysql2';
+import type { Connection } from 'mysql2/promise';
 import pg from 'pg';
 import type { Certificate } from '../harness/certificates.js';
 import { hostnameOf, type Sluice } from '../harness/sluice.js';
@@ -59,17 +60,20 @@ export async function mysqlSession(
   sluice: Sluice,
   service: string,
   { user, password, database }: Account,
-  socket?: net.Socket,
-): Promise<mysql.Connection> {
-  const connection = await mysql.createConnection({
+  socket = net.connect(sluice.ports.mysql, sluice.host),
+): Promise<Connection> {
+  const connection = mysql.createConnection({
     host: hostnameOf(service),
-    stream: () => socket ?? net.connect(sluice.ports.mysql, sluice.host),
+    stream: socket,
     ...{ user, password, database },
     ssl: { ca: sluice.certificates.caText, verifyIdentity: true },
     connectTimeout: 60_000,
   });
   connection.on('error', () => {});
-  return connection;
+  await new Promise<void>((resolve, reject) => {
+    connection.connect((error) => (error ? reject(error) : resolve()));
+  });
+  return connection.promise();
 }
 
 /** The server's own number for this session. */

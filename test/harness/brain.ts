@@ -47,6 +47,14 @@ export class Brain {
     });
   }
 
+  /** Until it admits clients: it has counted what the databases had open before. */
+  async waitUntilReady(): Promise<void> {
+    await waitUntil('the brain is ready', async () => {
+      this.#child.assertRunning();
+      return await getText(this.#url('/readyz'));
+    });
+  }
+
   async status(): Promise<Status> {
     return getJson(this.#url('/status'));
   }

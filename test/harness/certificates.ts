@@ -81,7 +81,7 @@ export class Certificates {
       ...['-keyout', key, '-out', request],
     ]);
     await run('openssl', [
-      ...['x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', this.#caKey, '-days', '2'],
+      ...['x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', this.#caKey, '-days', '30'],
       ...['-set_serial', String(this.#issued), '-extfile', extensions, '-out', chain],
     ]);
     return { chain, key };

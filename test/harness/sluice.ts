@@ -80,6 +80,7 @@ export class Sluice {
     const clientEnvironment = resolving(Object.fromEntries(names.map((name) => [name, ownAddress])));
     const sluice = new Sluice(certificates, brain, envoy, file, ports, clientEnvironment);
     await sluice.waitUntilInSync();
+    await brain.waitUntilReady();
     return sluice;
   }
 

@@ -157,13 +157,14 @@ export class World {
         throw new Violation(`I3: ${connection.id} was refused ${late} ms too late`);
     }
     const nowMs = this.#agenda.nowMs;
+    const target = this.#plan.services.get(effect.service)?.target;
     this.#agenda.after(this.#random.between(0, 30), () => {
       if (connection.call !== call || connection.gone) return;
       if (this.#cutOff.has(connection.node)) return this.#retry(connection, call);
       connection.answered = true;
       if (effect.kind === 'refuse' || this.#agenda.nowMs >= nowMs + effect.ttlMs)
         this.#over(connection, 'never-opened');
-      else this.#dial(connection);
+      else this.#dial(connection, target!);
     });
   }
 
@@ -234,18 +235,29 @@ export class World {
     });
   }
 
-  #dial(connection: Connection): void {
+  /** @param target of the service when it was granted: a grant is good for one database. */
+  #dial(connection: Connection, target: string): void {
     const service = this.#plan.services.get(connection.service);
     if (!service) {
       this.#over(connection, 'never-opened');
       return;
     }
-    connection.dialled = service.target;
-    connection.localAddress = `10.0.1.${connection.node}:${this.#random.between(1, 12)}`;
+    connection.dialled = target;
+    connection.localAddress = this.#freeAddress(connection.node);
     const slow = this.#random.chance(0.1) ? settings.connectTimeoutMs : 15;
     this.#agenda.after(this.#random.between(0, slow), () => {
       if (!connection.gone) this.#opened(connection, service.tenant, service.allow[0]!.user ?? 'anybody');
     });
+  }
+
+  /** Of few, so that they are soon used again, also while a server still holds on to the one before. */
+  #freeAddress(node: number): string {
+    const taken = new Set<string | undefined>();
+    for (const { gone, localAddress } of this.#connections.values()) if (!gone) taken.add(localAddress);
+    for (;;) {
+      const address = `10.0.1.${node}:${this.#random.between(1, 40)}`;
+      if (!taken.has(address)) return address;
+    }
   }
 
   #opened(connection: Connection, tenant: string, user: string): void {
@@ -458,7 +470,8 @@ export class World {
     const most = Math.max(
       ...inForce.map((plan) => plan.tenants.get(tenant!)?.maxConnections ?? Number.POSITIVE_INFINITY),
     );
-    if (ofTenant > most) throw new Violation(`I1: ${ofTenant} sessions of tenant ${tenant}, limit ${most}`);
+    if (ofTenant > most)
+      throw new Violation(`I1: ${ofTenant} sessions of tenant ${tenant}, limit ${most}: ${this.#dump()}`);
   }
 
   /** Plans under which something that opens now may have been granted. */

@@ -9,7 +9,7 @@
  * Guaranteed shares: a service within its own may have any slot; beyond it only those that nobody's unused share needs.
  */
 import { type Books, unusedGuarantee } from './books.js';
-import type { Service } from './records.js';
+import type { Service, Slot } from './records.js';
 
 /** What a waiter waits for. */
 export type Obstacle = 'recovering' | 'service' | 'tenant' | 'database' | 'guarantees';
@@ -23,6 +23,14 @@ export function obstacle(service: Service, books: Books): Obstacle | undefined {
   const free = books.free(target);
   if (free <= 0) return 'database';
   return unusedGuarantee(service) > 0 || free > target.unusedGuarantees ? undefined : 'guarantees';
+}
+
+/** Whether a slot that is held but not used may be used now: it counts where it should, and no limit was cut below it. */
+export function isStillRight({ service, target, tenant }: Slot, books: Books): boolean {
+  if (service.target !== target || service.tenant !== tenant || target.recovering) return false;
+  const { plan } = service;
+  if (!plan || service.used + service.unjoined > plan.maxConnections) return false;
+  return tenant.used + tenant.unjoined <= tenant.max && books.free(target) >= 0;
 }
 
 /**

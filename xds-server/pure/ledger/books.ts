@@ -135,6 +135,8 @@ export class Books {
     this.#count(slot, -1);
     this.schedule(slot, undefined);
     this.freedTargets.add(slot.target);
+    // The service's own limit holds it up wherever it is now.
+    this.freedTargets.add(slot.service.target);
     this.freedTenants.add(slot.tenant);
     this.#forgetEmpty(slot.service, slot.target);
   }

@@ -31,7 +31,7 @@
  * It is not decided here who a client is (verdict/), nor how a slot's end is observed (shells).
  */
 import { refusals } from '../verdict/refusals.js';
-import { obstacle } from './admission.js';
+import { isStillRight, obstacle } from './admission.js';
 import { audit } from './audit.js';
 import { Books } from './books.js';
 import { Ended } from './ended.js';
@@ -128,7 +128,7 @@ export class Ledger {
       this.#outcome.refuse(connection, name, refusals.connection_reused(), bornMs);
       return;
     }
-    if (slot?.service.name === name) {
+    if (slot?.service.name === name && isStillRight(slot, this.#books)) {
       this.#slots.grantAgain(slot);
       return;
     }

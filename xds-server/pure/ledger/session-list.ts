@@ -4,12 +4,12 @@
  *
  * A row is claimed by the strongest of
  *
- *   server id, by a slot that is open      pids and ports are used again: the one that was reported since is right
- *   server id, by a slot that is closing
- *   address,   by a slot that is open      only for a slot whose server id is not known yet, and which learns it so
- *   address,   by a slot that is closing
- *   guess      the slot is as yet without a key that the list could show
+ *   reported id   the server id as its node has said it
+ *   listed id     the server id of the row that it was joined to before
+ *   address       its node's own address; only while no id is known, and a slot learns its listed id so
+ *   guess         it has no key yet that the list could show
  *
+ * and of two equal ones by the slot that is open: pids and ports are used again, and the one that closes is the older.
  * Only an id makes a row that was there before the grant a slot's own. So a session counts once whichever comes first,
  * its report or its row: as its slot. A row without an owner counts by itself. The list stays until the next one; a
  * report may join rows that are already there, and a slot that ends takes its row along, also out of a list that was
@@ -90,7 +90,11 @@ export class SessionList {
     }
     const loser = claim.owner;
     if (former) this.#disown(former);
-    if (loser) this.#disown(claim);
+    if (loser) {
+      this.#disown(claim);
+      // What it was taken for is somebody else.
+      loser.listedId = loser.peerPort = undefined;
+    }
     this.#own(slot, claim);
     if (
       loser &&
@@ -196,7 +200,8 @@ export class SessionList {
 
   #learn(slot: Slot, row: Row): void {
     slot.listedId = row.serverId;
-    slot.peerPort = portOf(row.peer);
+    // A row from before it opened may be of an earlier session with the same id.
+    if (slot.openedByMs !== undefined && slot.openedByMs < this.askedAtMs) slot.peerPort = portOf(row.peer);
     if (slot.serverId === undefined || row.peer === undefined || row.peer !== slot.localAddress) return;
     if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
     this.#truthful.add(slot.node);
@@ -232,7 +237,8 @@ function strength(slot: Slot, row: Row): number {
   }
   if (id !== row.serverId) return 0;
   const port = portOf(row.peer);
-  return slot.peerPort === undefined || port === undefined || slot.peerPort === port ? 3 + open : 0;
+  if (slot.peerPort !== undefined && port !== undefined && slot.peerPort !== port) return 0;
+  return (slot.serverId === undefined ? 3 : 5) + open;
 }
 
 /** Whether a row has no owner, or one that may as well own another. */

@@ -39,8 +39,8 @@ export function isResolvedByEnvoy(target: TargetPlan): boolean {
   return target.endpoints.some(({ host }) => !isIpAddress(host));
 }
 
-/** A LAN answers in milliseconds; three SYNs fit in. */
-const connectTimeoutMs = 5000;
+/** A LAN answers in milliseconds; a SYN may be lost once. Until then a grant may still become a session. */
+export const connectTimeoutMs = 2000;
 
 /** Envoy's own default, written down because it must never change: the service's limit comes by runtime. */
 const breaker = 1024;

@@ -75,7 +75,7 @@ const earlyDataBytes = 64 * 1024;
 export const checkTimeoutMs = 660_000;
 
 /** The longest pause between a session's reports. */
-const reportIntervalMs = 2000;
+export const reportIntervalMs = 2000;
 
 /** Past this much unsent, entries are dropped while the brain is away: some ten thousand of them. */
 const unsentReportBytes = 16 * 1024 * 1024;
@@ -86,7 +86,8 @@ const reportBatchMs = 5;
 /** No cluster has it: a connection that no verdict has given a cluster goes nowhere. */
 const noVerdict = 'sluice/no-verdict';
 
-const moduleConfig = { name: 'sluice' };
+/** Never unloaded: a thread of it sleeps until the deadlines of its connections. */
+const moduleConfig = { name: 'sluice', do_not_close: true };
 
 function handshake(plan: ListenerPlan, greeting: Greeting | undefined): ListenerFilter {
   if (plan.protocol === 'mysql' && !greeting)
@@ -160,6 +161,10 @@ function tcpProxy(plan: ListenerPlan) {
     // No connection to a database before the session filter lets the first bytes pass.
     upstream_connect_mode: 'ON_DOWNSTREAM_DATA',
     max_early_data_bytes: { value: earlyDataBytes },
+    // Where it gives up it closes without a word: the session filter sees the first failure while the second try is
+    // still to come, and says so in the client's protocol.
+    max_connect_attempts: { value: 10 },
+    backoff_options: { base_interval: durationMs(500), max_interval: durationMs(1000) },
     // How long a session may rest is not the network's to decide.
     idle_timeout: durationMs(0),
     access_log_options: {

@@ -136,7 +136,7 @@ describe('asking a running brain', () => {
     assert.match(stdout, /^orders\/primary .*connection refused +ready$/m);
     assert.match(stdout, /^edge-1 +30 min ago +delta +rejected: cluster$/m);
     assert.match(stdout, /^ {2}services\.search \(line 7\): expected a database$/m);
-    assert.match(stdout, /services\.checkout: no such \[31mthing/);
+    assert.match(stdout, /services\.checkout: no such {2}\[31mthing/);
     assert.ok(!stdout.includes('\x1b'), 'what a node says must not steer the terminal');
   });
 

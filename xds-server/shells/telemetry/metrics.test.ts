@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type { ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import { reasons } from '../../pure/verdict/refusals.js';
 import { Metrics } from './metrics.js';
 
 const usage = { total: 8, granted: 1, active: 5, closing: 2, waiting: 3 };
@@ -149,4 +151,32 @@ test('docs/operations.md describes every metric that is exported, and no other',
   const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
   const described = [...page.matchAll(/^\| `(sluice_\w+)/gm)].map(([, name]) => name!);
   assert.deepEqual(described.sort(), names.sort());
+});
+
+test('the alerts in docs/operations.md ask for metrics, labels and reasons that there are', async () => {
+  const made = metrics();
+  for (const reason of reasons) made.refused('checkout', reason, 1);
+  made.granted('checkout', 1);
+  made.nacked(TypeUrl.cluster);
+  for (const outcome of ['accepted', 'rejected'] as const) made.specRead(outcome);
+  const { text } = await made.scrape();
+  const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
+  const [, alerts = ''] = /## Alerts\n\n```yaml\n([^`]+)```/.exec(page) ?? [];
+  const { groups } = parse(alerts) as { groups: { rules: { alert: string; expr: string }[] }[] };
+  const rules = groups.flatMap((group) => group.rules);
+  assert.ok(rules.length > 5);
+  for (const { alert, expr } of rules) {
+    for (const [, name, , matchers = ''] of expr.matchAll(/(sluice_\w+)({([^}]*)})?/g)) {
+      const series = text
+        .split('\n')
+        .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+      assert.ok(series.length > 0, `${alert}: ${name}`);
+      for (const [, label, values = ''] of matchers.matchAll(/(\w+)=~?"([^"]+)"/g))
+        for (const value of values.split('|'))
+          assert.ok(
+            series.some((line) => line.includes(`${label}="${value}"`)),
+            `${alert}: ${label} ${value}`,
+          );
+    }
+  }
 });

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EnvoyApi } from '../envoy-api/envoy-api.js';
+import { type LogEntry, readLogEntries } from './log-entry.js';
+import { ledgerEventOf } from './report.js';
+
+const connection = '0123456789abcdef0123456789abcdef';
+
+const address = (host: string, port: number) => ({ socket_address: { address: host, port_value: port } });
+
+/** An entry as Envoy would send it, with these differences in its common properties and metadata. */
+function entry(type: string, common: object = {}, sluice: object = {}, verdict?: object): LogEntry {
+  const message = EnvoyApi.load().root.lookupType('envoy.service.accesslog.v3.StreamAccessLogsMessage');
+  const metadata = {
+    filter_metadata: {
+      sluice: { fields: { connection: { stringValue: connection }, ...sluice } },
+      ...(verdict && { 'envoy.filters.network.ext_authz': { fields: verdict } }),
+    },
+  };
+  const common_properties = {
+    access_log_type: type,
+    metadata,
+    duration: { seconds: 2, nanos: 5e8 },
+    ...common,
+  };
+  const tcp_logs = {
+    log_entry: [{ common_properties, connection_properties: { received_bytes: 10, sent_bytes: 20 } }],
+  };
+  const [read] = readLogEntries(message.encode(message.fromObject({ tcp_logs })).finish());
+  return read!;
+}
+
+const upstream = {
+  upstream_cluster: 'service/checkout',
+  upstream_local_address: address('10.1.0.1', 4711),
+  upstream_remote_address: address('::1', 5432),
+};
+const granted = { verdict: { stringValue: 'grant' }, cluster: { stringValue: 'service/checkout' } };
+
+test('a connection that opened is reported with its addresses', () => {
+  assert.deepEqual(ledgerEventOf(entry('TcpUpstreamConnected', upstream, {}, granted), 'edge-1'), {
+    kind: 'report',
+    connection,
+    node: 'edge-1',
+    service: 'checkout',
+    upstream: { localAddress: '10.1.0.1:4711', remoteAddress: '[::1]:5432' },
+  });
+});
+
+test('one that lives is reported with the server’s own id, once that is known', () => {
+  const event = ledgerEventOf(
+    entry('TcpPeriodic', upstream, { server_id: { numberValue: 77 } }, granted),
+    'edge-1',
+  );
+  assert.equal(event?.kind, 'report');
+  assert.equal(event?.upstream.serverId, 77);
+});
+
+test('the end tells who closed', () => {
+  const evidence = (common: object, sluice: object = {}) => {
+    const event = ledgerEventOf(entry('TcpConnectionEnd', common, sluice, granted), 'edge-1');
+    return event?.kind === 'end' && event.evidence;
+  };
+  assert.equal(evidence(upstream, { server_closed: { boolValue: true } }), 'server-closed');
+  assert.equal(evidence(upstream, { server_closed: { boolValue: false } }), 'proxy-closed');
+  assert.equal(evidence(upstream), 'proxy-closed');
+  assert.equal(evidence({}), 'never-opened');
+  const { upstream_remote_address } = upstream;
+  assert.equal(evidence({ upstream_remote_address }), 'proxy-closed', 'dialled, and perhaps accepted');
+});
+
+test('a client that left before its verdict ends without a service', () => {
+  assert.deepEqual(ledgerEventOf(entry('TcpConnectionEnd'), 'edge-1'), {
+    kind: 'end',
+    connection,
+    node: 'edge-1',
+    service: undefined,
+    upstream: {},
+    evidence: 'never-opened',
+  });
+});
+
+test('what was refused, never checked or is of another kind is no news', () => {
+  const refused = { verdict: { stringValue: 'refuse' } };
+  assert.equal(ledgerEventOf(entry('TcpConnectionEnd', {}, {}, refused), 'edge-1'), undefined);
+  assert.equal(
+    ledgerEventOf(entry('TcpConnectionEnd', {}, { connection: { stringValue: '' } }), 'n'),
+    undefined,
+  );
+  assert.equal(ledgerEventOf(entry('TcpConnectionStart', upstream, {}, granted), 'edge-1'), undefined);
+  assert.equal(ledgerEventOf(entry('TcpPeriodic', {}, {}, granted), 'edge-1'), undefined, 'not open yet');
+});
+
+test('durations and bytes are read', () => {
+  const { durationMs, receivedBytes, sentBytes } = entry('TcpConnectionEnd', upstream);
+  assert.deepEqual(
+    { durationMs, receivedBytes, sentBytes },
+    { durationMs: 2_500, receivedBytes: 10, sentBytes: 20 },
+  );
+});
