@@ -44,4 +44,8 @@ export async function startWorld(): Promise<World> {
   return { orders, users, reports, sluice };
 }
 
-const of = (tenant: string, database: string, max_connections: number) => ({ tenant, database, max_connections });
+const of = (tenant: string, database: string, max_connections: number) => ({
+  tenant,
+  database,
+  max_connections,
+});

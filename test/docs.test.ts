@@ -42,6 +42,7 @@ test('decisions are numbered without a gap, and each has context, decision and c
     assert.equal(Number(name.slice(0, 4)), index + 1, name);
     const text = readFileSync(path.join(top, 'docs/decisions', name), 'utf8');
     assert.match(text, new RegExp(`^# ${index + 1}\\. `));
-    for (const part of ['Context', 'Decision', 'Consequence']) assert.ok(text.includes(`**${part}.**`), `${name}: ${part}`);
+    for (const part of ['Context', 'Decision', 'Consequence'])
+      assert.ok(text.includes(`**${part}.**`), `${name}: ${part}`);
   }
 });

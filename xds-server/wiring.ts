@@ -225,7 +225,8 @@ export class Brain {
     this.#metrics.specRead('accepted');
     this.#spec = {
       file: this.#spec.file,
-      version: snapshot.version,
+      // Much of a spec is the ledger's alone and shows in no snapshot.
+      version: sha256(Buffer.from(JSON.stringify(spec) + snapshot.version)),
       loaded_at: new Date().toISOString(),
       problems: [],
       warnings: warnings.map(problemStatus),
@@ -239,7 +240,7 @@ export class Brain {
     this.#xds.publish(snapshot);
     this.#putInForce(beforeGrowth(plan, this.#inForce));
     if (this.#inForce !== plan) void this.#growWhenFollowed(plan, snapshot);
-    this.#log.info({ version: snapshot.version, services: plan.services.size }, 'the spec is in force');
+    this.#log.info({ version: this.#spec.version, services: plan.services.size }, 'the spec is in force');
   }
 
   #reject(problems: readonly Problem[]): void {

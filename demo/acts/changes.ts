@@ -73,7 +73,11 @@ export async function changes(world: World, stage: Stage): Promise<Finding[]> {
   await phase('a service is added', small + 1, async () => {
     const started = performance.now();
     await sluice.change((spec) => {
-      spec.services!.newcomer = sluice.service('newcomer', { tenant: 'shop', database: 'users', max_connections: 1 });
+      spec.services!.newcomer = sluice.service('newcomer', {
+        tenant: 'shop',
+        database: 'users',
+        max_connections: 1,
+      });
     });
     const inForceMs = Math.round(performance.now() - started);
     const session = await postgresSession(sluice, 'newcomer', login);
@@ -106,7 +110,9 @@ export async function changes(world: World, stage: Stage): Promise<Finding[]> {
     },
     {
       claim: 'resizing under load never overshoots',
-      seen: over.length ? over.map(({ what, peak }) => `${what}: ${peak}`).join(', ') : `${small}, ${large}, ${least} as counted by the database`,
+      seen: over.length
+        ? over.map(({ what, peak }) => `${what}: ${peak}`).join(', ')
+        : `${small}, ${large}, ${least} as counted by the database`,
       holds: over.length === 0 && full.length === 3 && !tooMany,
     },
     {

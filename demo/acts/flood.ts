@@ -32,7 +32,9 @@ export async function flood({ orders, sluice }: World, stage: Stage): Promise<Fi
   const started = performance.now();
   const { peak, looks } = await peakWhile(count, () => Promise.all(Array.from({ length: clients }, client)));
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  stage.say(`   served ${served} of ${clients} in ${seconds} s; the database’s own count, taken ${looks} times: at most ${peak}`);
+  stage.say(
+    `   served ${served} of ${clients} in ${seconds} s; the database’s own count, taken ${looks} times: at most ${peak}`,
+  );
   const tooMany = orders.server.hasSaidTooMany;
   return [
     {

@@ -8,7 +8,9 @@ const each = 4;
 export async function priorities({ sluice }: World, stage: Stage): Promise<Finding[]> {
   stage.act('Those who wait are served by priority');
   const login = { ...account, database: 'orders' };
-  const holders = await Promise.all(Array.from({ length: budget }, () => postgresSession(sluice, 'batch', login)));
+  const holders = await Promise.all(
+    Array.from({ length: budget }, () => postgresSession(sluice, 'batch', login)),
+  );
   const served: string[] = [];
   const waiting: Promise<void>[] = [];
   for (const service of ['batch', 'checkout']) {
@@ -22,7 +24,9 @@ export async function priorities({ sluice }: World, stage: Stage): Promise<Findi
       await sluice.brain.waitForWaiters(service, number);
     }
   }
-  stage.say(`   batch holds all ${budget}; first ${each} more of batch (priority 0) come to wait, then ${each} of checkout (priority 10)`);
+  stage.say(
+    `   batch holds all ${budget}; first ${each} more of batch (priority 0) come to wait, then ${each} of checkout (priority 10)`,
+  );
   await holders[0]!.end();
   await Promise.all(waiting);
   await Promise.all(holders.slice(1).map((session) => session.end()));

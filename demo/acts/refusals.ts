@@ -39,7 +39,11 @@ export async function timeout({ sluice }: World, stage: Stage): Promise<Finding[
     {
       claim: 'a client whose time is up is told which limit and how long',
       seen: `SQLSTATE ${code} after ${Math.round(afterMs)} ms`,
-      holds: code === '53300' && /impatient/.test(message) && afterMs > timeoutMs - 50 && afterMs < timeoutMs + graceMs,
+      holds:
+        code === '53300' &&
+        /impatient/.test(message) &&
+        afterMs > timeoutMs - 50 &&
+        afterMs < timeoutMs + graceMs,
     },
   ];
 }
@@ -51,7 +55,11 @@ export async function strangers({ orders, sluice }: World, stage: Stage): Promis
   const before = opened();
   const plaintext = new pg.Client({ host: sluice.host, port: sluice.ports.pg, ...login, ssl: false });
   const attempts = [
-    ['a name that nobody has', postgresClient(sluice, 'checkout', login, { hostname: strangersHostname }), '08004'],
+    [
+      'a name that nobody has',
+      postgresClient(sluice, 'checkout', login, { hostname: strangersHostname }),
+      '08004',
+    ],
     ['a service that does not allow him', postgresClient(sluice, 'vault', login), '28000'],
     ['no TLS', plaintext, '28000'],
   ] as const;
@@ -64,8 +72,12 @@ export async function strangers({ orders, sluice }: World, stage: Stage): Promis
   const since = opened() - before;
   const sessions = await orders.server.count(undefined, [observer]);
   const certificate = await sluice.certificates.client('spiffe://shop/vault');
-  const proven = await fateOf(async () => (await postgresSession(sluice, 'vault', login, { certificate })).end());
-  stage.say(`   and who proves by certificate that he is spiffe://shop/vault: ${proven.served ? 'is let in' : proven.code}`);
+  const proven = await fateOf(async () =>
+    (await postgresSession(sluice, 'vault', login, { certificate })).end(),
+  );
+  stage.say(
+    `   and who proves by certificate that he is spiffe://shop/vault: ${proven.served ? 'is let in' : proven.code}`,
+  );
   return [
     {
       claim: 'strangers are refused in their own protocol',

@@ -1,6 +1,7 @@
 /** Unmodified clients, each by its own normal options: the name that it connects to decides where it gets. */
-import { clientPrograms, mariadbCli, pgbench } from '../../test/e2e/clients.js';
+
 import type { Login, Told } from '../../test/e2e/clients/conversation.js';
+import { clientPrograms, mariadbCli, pgbench } from '../../test/e2e/clients.js';
 import { hostnameOf } from '../../test/harness/sluice.js';
 import type { Finding, Stage } from '../stage.js';
 import { account, type World } from '../world.js';
@@ -30,16 +31,28 @@ export async function routing({ sluice }: World, stage: Stage): Promise<Finding[
     routes[protocol].map(({ service, database }) => async () => {
       stage.live(`   ${name} connects to ${hostnameOf(service)}`);
       const port = protocol === 'postgres' ? sluice.ports.pg : sluice.ports.mysql;
-      note(name, hostnameOf(service), database, await run(login(service, database, port), sluice.clientEnvironment));
+      note(
+        name,
+        hostnameOf(service),
+        database,
+        await run(login(service, database, port), sluice.clientEnvironment),
+      );
     }),
   );
   await atOnce(2, work);
   const bench = await pgbench(login('checkout', 'orders', sluice.ports.pg), sluice.clientEnvironment);
-  note('pgbench', hostnameOf('checkout'), 'orders', bench.processed === 40 ? 'orders' : JSON.stringify(bench));
+  note(
+    'pgbench',
+    hostnameOf('checkout'),
+    'orders',
+    bench.processed === 40 ? 'orders' : JSON.stringify(bench),
+  );
   const cli = await mariadbCli(login('nightly', 'reports', sluice.ports.mysql), sluice.clientEnvironment);
   note('mariadb CLI', 'no name sent', 'reports', cli);
   stage.columns(rows);
-  stage.say('   TLS verified against the service’s name, passwords by SCRAM and by MySQL’s own exchange with the server.');
+  stage.say(
+    '   TLS verified against the service’s name, passwords by SCRAM and by MySQL’s own exchange with the server.',
+  );
   return [
     {
       claim: 'each client is routed by its name',

@@ -28,7 +28,9 @@ export function redrawPlan(plan: Plan, random: Random, traits: Traits): Plan {
   if (what === 1) {
     const target = random.between(1, traits.targets);
     targets[`t${target}/primary`] = drawTarget(random, target);
-  } else if (what === 2 && chosen) delete services[name];
+  }
+  // After a restart nobody knows any more whose sessions those of a removed service are.
+  else if (what === 2 && chosen && !traits.restarts) delete services[name];
   else if (what === 3 && chosen) services[name] = { ...chosen, maxConnections: random.between(1, 6) };
   else
     services[name] = drawService(random, traits, number, chosen?.target ?? random.pick(Object.keys(targets)));

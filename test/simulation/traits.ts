@@ -54,7 +54,7 @@ export function drawTraits(random: Random): Traits {
     showsUsers: random.chance(0.7),
     sharedUser: random.chance(0.2),
     nat: random.chance(0.3),
-    idInGreeting: random.chance(0.5),
+    idInGreeting: listsLogins && random.chance(0.5),
     arrivalMs: random.pick([5, 15, 40]),
     sessionMs: random.pick([50, 200, 800]),
     lossy: candid || random.chance(0.4) ? 0 : random.pick([0.05, 0.3]),

@@ -52,7 +52,7 @@ function auditService(service: Service, slots: readonly Slot[], books: Books, ex
   expect(`${name} used`, service.used, own.length);
   const here = own.filter((slot) => slot.target === service.target).length;
   expect(`${name} used here`, service.usedHere, here);
-  const rows = [...service.target.list.rows].filter((row) => !row.owner && row.ours === service);
+  const rows = [...service.target.list.rows].filter((row) => !row.owner && row.account === service);
   expect(`${name} unjoined`, service.unjoined, rows.length);
   const waits = service.queue.size > 0;
   expect(`${name} waits at its target`, service.target.waiting.has(service), waits);
@@ -83,7 +83,7 @@ function auditTarget(target: Target, slots: readonly Slot[], books: Books, expec
   expect(
     `${name} unjoined people`,
     target.unjoined.people,
-    rows.filter((row) => row.ours === undefined).length,
+    rows.filter(({ account }) => account === 'none' || account === 'unknown').length,
   );
   for (const row of target.list.rows)
     if (row.owner) expect(`owner of row ${row.serverId}`, row.owner.row, row);

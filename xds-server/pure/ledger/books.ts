@@ -208,18 +208,20 @@ export class Books {
   }
 
   #countRow(target: Target, row: Row, by: 1 | -1): void {
-    if (by === 1) row.ours = row.user === undefined ? undefined : target.users?.get(row.user);
+    if (by === 1) row.account = accountOf(row, target);
     else this.freedTargets.add(target);
-    if (row.ours === undefined) {
+    const { account } = row;
+    if (account === 'none' || account === 'unknown') {
       target.unjoined.people += by;
       return;
     }
     target.unjoined.ours += by;
-    if (row.ours === 'several') return;
-    const service = row.ours;
-    service.tenant.unjoined += by;
-    this.#share(service, () => (service.unjoined += by));
-    if (by === -1) this.freedTenants.add(service.tenant);
+    if (account === 'several') return;
+    account.tenant.unjoined += by;
+    this.#share(account, () => {
+      account.unjoined += by;
+    });
+    if (by === -1) this.freedTenants.add(account.tenant);
   }
 
   /** What is no longer planned is kept for its slots only. */
@@ -231,4 +233,8 @@ export class Books {
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {
   return plan ? Math.max(0, plan.guaranteed - usedHere - unjoined) : 0;
+}
+
+function accountOf({ user }: Row, { users }: Target): Row['account'] {
+  return user === undefined || users === undefined ? 'unknown' : (users.get(user) ?? 'none');
 }

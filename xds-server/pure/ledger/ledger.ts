@@ -70,6 +70,7 @@ export class Ledger {
    */
   apply(event: LedgerEvent, nowMs: number): LedgerEffect[] {
     this.#outcome.nowMs = Math.max(this.#outcome.nowMs, nowMs);
+    this.#outcome.step++;
     this.#startedMs ??= this.#outcome.nowMs;
     this.#expire();
     this.#take(event);

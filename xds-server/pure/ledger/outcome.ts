@@ -5,6 +5,8 @@ import type { Target } from './records.js';
 /** What one step has come to so far, and when it is. */
 export class Outcome {
   nowMs = Number.NEGATIVE_INFINITY;
+  /** Which step it is; several may be at the same time. */
+  step = 0;
   #effects: LedgerEffect[] = [];
   readonly #observed = new Set<Target>();
 

@@ -7,52 +7,31 @@
  *   while it logs in, where the server lists no logins: so one that is not known to have logged in is waited for as
  *     long as a login may take;
  *   in the moment between the server's kernel and the server: so one that was never listed is waited for by a margin;
- *   by anything that it could be known by (no server id, an address that NAT may have changed): then each row that is
- *     new enough and not surely another's may be it, and as many slots stay as there are such rows. They are counted a
- *     service at a time, because a service's limit must hold whichever of them it is.
+ *   by anything that it could be known by (no server id, an address that NAT may have changed): then it may be any row
+ *     that is new enough and not surely another's, and stays as long as there is one. Of several such slots and one row
+ *     each stays: which of them it is may still come out, and their services' limits hold whichever it is.
  */
-import type { Row, Service, Slot, Target } from './records.js';
-import { isUncertain, mayBe } from './session-list.js';
+import type { Slot, Target } from './records.js';
+import { isUncertain, mayBe, openedBy } from './session-list.js';
 
 /** The earliest question whose answer can prove that a closing slot is free. */
 export function provableFromMs(slot: Slot, marginMs: number): number {
   if (slot.listedId !== undefined || slot.serverId !== undefined) return slot.closingMs;
   const { listsLogins, loginTimeoutMs } = slot.target.list;
-  const openedByMs = slot.openedByMs ?? slot.closingMs;
-  return Math.max(slot.closingMs, openedByMs + (listsLogins ? marginMs : Math.max(marginMs, loginTimeoutMs)));
+  return Math.max(
+    slot.closingMs,
+    openedBy(slot) + (listsLogins ? marginMs : Math.max(marginMs, loginTimeoutMs)),
+  );
 }
 
 /** The closing slots that the target's list, as it stands, shows to be free. */
 export function provenFree(target: Target, marginMs: number): Slot[] {
   const { list } = target;
-  const free: Slot[] = [];
-  const vague = new Map<Service, Slot[]>();
-  for (const slot of target.closing) {
-    if (list.askedAtMs <= provableFromMs(slot, marginMs)) continue;
-    if (list.isVague(slot)) {
-      const others = vague.get(slot.service);
-      if (others) others.push(slot);
-      else vague.set(slot.service, [slot]);
-    } else if (!slot.row && !list.isContested(slot)) free.push(slot);
-  }
-  if (vague.size > 0) for (const slots of vague.values()) free.push(...surplus(slots, target));
-  return free;
-}
-
-/** Of one service's slots without a key, those for which no row is left. */
-function surplus(slots: readonly Slot[], target: Target): Slot[] {
-  const rows = [...target.list.rows].filter(isUncertain).sort((a, b) => b.seenMs - a.seenMs);
-  const latestFirst = [...slots].sort((a, b) => b.earliestMs - a.earliestMs);
-  // As many as can be matched at most: the latest slot, with the smallest choice of rows, goes first.
-  const taken = new Set<Row>();
-  let most = 0;
-  for (const slot of latestFirst) {
-    const row = rows.find((each) => !taken.has(each) && mayBe(slot, each));
-    if (!row) continue;
-    taken.add(row);
-    most++;
-  }
-  const guessed = slots.filter((slot) => slot.row);
-  const rest = latestFirst.filter((slot) => !slot.row).reverse();
-  return rest.slice(Math.max(0, most - guessed.length));
+  const due = [...target.closing].filter((slot) => list.askedAtMs > provableFromMs(slot, marginMs));
+  const uncertain = due.some((slot) => list.isVague(slot)) ? [...list.rows].filter(isUncertain) : [];
+  return due.filter((slot) =>
+    list.isVague(slot)
+      ? !uncertain.some((row) => mayBe(slot, row))
+      : slot.row === undefined && !list.isContested(slot),
+  );
 }

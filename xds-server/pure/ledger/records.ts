@@ -38,8 +38,8 @@ export interface Slot {
   state: SlotState;
   cause: ClosingCause | undefined;
   readonly bornMs: number;
-  /** No session that was seen before this can be its own; −∞ when it is not known when it was granted. */
-  readonly earliestMs: number;
+  /** The step of its grant: no session that was seen until then is its own. −∞ when another ledger granted it. */
+  earliestStep: number;
   /** When it was heard of that it is open; undefined while no node has said so. */
   openedByMs: number | undefined;
   reportedMs: number;
@@ -75,11 +75,11 @@ export interface Row {
   readonly serverId: ServerId;
   readonly peer: string | undefined;
   readonly user: string | undefined;
-  /** When the first list that shows it was received. */
-  readonly seenMs: number;
+  /** The step with the first list that shows it. */
+  readonly seenStep: number;
   owner: Slot | undefined;
-  /** What an unowned row counts as: `undefined` a session of people, past the nodes. */
-  ours: Service | 'several' | undefined;
+  /** Whose account it is: of which service, of some service, of none. Unknown where the list or a service does not say. */
+  account: Service | 'several' | 'none' | 'unknown';
 }
 
 export interface Tenant {

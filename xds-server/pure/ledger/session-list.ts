@@ -9,13 +9,14 @@
  *   address       its node's own address; only while no id is known, and a slot learns its listed id so
  *   guess         it has no key yet that the list could show
  *
- * and of two equal ones by the slot that is open: pids and ports are used again, and the one that closes is the older.
+ * and of two equal ones by the slot that was opened last: pids and ports are used again, and only when they are free.
  * Only an id makes a row that was there before the grant a slot's own. So a session counts once whichever comes first,
  * its report or its row: as its slot. A row without an owner counts by itself. The list stays until the next one; a
  * report may join rows that are already there, and a slot that ends takes its row along, also out of a list that was
  * asked for before the end and arrives after it.
  */
 import type { LedgerEvent, NodeId, ServerId } from './events.js';
+import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
 
 type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
@@ -51,7 +52,7 @@ export class SessionList {
   }
 
   /** @returns false, and nothing has changed, when the list is older than the one that is there. */
-  replace(list: Observed, slots: Iterable<Slot>, nowMs: number): boolean {
+  replace(list: Observed, slots: Iterable<Slot>, { nowMs, step }: Pick<Outcome, 'nowMs' | 'step'>): boolean {
     if (list.askedAtMs <= this.askedAtMs) return false;
     const before = this.#byId;
     for (const row of this.#rows) {
@@ -63,7 +64,7 @@ export class SessionList {
     this.listsLogins = list.listsLogins;
     this.loginTimeoutMs = list.loginTimeoutMs;
     this.own = list.own.length;
-    this.#rows = new Set(this.#read(list, before, nowMs));
+    this.#rows = new Set(this.#read(list, before, step));
     this.#byId = indexed(this.#rows, (row) => row.serverId);
     this.#byPeer = indexed(this.#rows, (row) => row.peer);
     for (const row of this.#rows) this.#count(row, 1);
@@ -139,13 +140,20 @@ export class SessionList {
     return id !== undefined && (this.#byId.get(id) ?? []).some((row) => row.owner?.state === 'closing');
   }
 
-  #read(list: Observed, before: ReadonlyMap<ServerId, readonly Row[]>, nowMs: number): Row[] {
+  #read(list: Observed, before: ReadonlyMap<ServerId, readonly Row[]>, step: number): Row[] {
     const own = new Set(list.own);
     const rows: Row[] = [];
     for (const { serverId, peer, user } of list.sessions) {
       if (own.has(serverId)) continue;
       const known = before.get(serverId)?.find((row) => row.peer === peer && row.user === user);
-      rows.push({ serverId, peer, user, seenMs: known?.seenMs ?? nowMs, owner: undefined, ours: undefined });
+      rows.push({
+        serverId,
+        peer,
+        user,
+        seenStep: known?.seenStep ?? step,
+        owner: undefined,
+        ours: undefined,
+      });
     }
     return rows;
   }
@@ -165,10 +173,9 @@ export class SessionList {
     if (!rows) return undefined;
     let weakest: Row | undefined;
     for (const row of rows) {
-      const claim = strength(slot, row);
-      if (claim === 0) continue;
+      if (strength(slot, row) === 0) continue;
       if (!row.owner) return row;
-      if (strength(row.owner, row) < claim) weakest = row;
+      if (isStronger(slot, row.owner, row)) weakest = row;
     }
     return weakest;
   }
@@ -176,16 +183,16 @@ export class SessionList {
   /** The latest first: their choice is the smallest, so that as many as possible find one. */
   #guess(unsure: Slot[]): void {
     if (unsure.length === 0) return;
-    const free = [...this.#rows].filter((row) => !row.owner).sort((a, b) => b.seenMs - a.seenMs);
-    unsure.sort((a, b) => b.earliestMs - a.earliestMs);
+    const free = [...this.#rows].filter((row) => !row.owner).sort((a, b) => b.seenStep - a.seenStep);
+    unsure.sort((a, b) => b.earliestStep - a.earliestStep);
     for (const slot of unsure) {
       if (slot.row) continue;
       let chosen: Row | undefined;
       for (const row of free) {
-        if (row.seenMs < slot.earliestMs) break;
+        if (row.seenStep <= slot.earliestStep) break;
         if (row.owner || !mayBe(slot, row)) continue;
         chosen = row;
-        if (row.ours === slot.service) break;
+        if (row.account === slot.service) break;
       }
       if (chosen) this.#own(slot, chosen);
     }
@@ -229,16 +236,25 @@ function idOf({ serverId, listedId }: Slot): ServerId | undefined {
 
 /** How good a slot's claim to a row is; 0: no better than a guess. */
 function strength(slot: Slot, row: Row): number {
-  const open = slot.state === 'closing' ? 0 : 1;
   const id = idOf(slot);
   if (id === undefined) {
     const isSame = row.peer !== undefined && row.peer === slot.localAddress;
-    return isSame && isOurGrant(slot) && mayBe(slot, row) ? 1 + open : 0;
+    return isSame && isOurGrant(slot) && mayBe(slot, row) ? 1 : 0;
   }
   if (id !== row.serverId) return 0;
   const port = portOf(row.peer);
   if (slot.peerPort !== undefined && port !== undefined && slot.peerPort !== port) return 0;
-  return (slot.serverId === undefined ? 3 : 5) + open;
+  return slot.serverId === undefined ? 2 : 3;
+}
+
+function isStronger(one: Slot, other: Slot, row: Row): boolean {
+  const by = strength(one, row) - strength(other, row);
+  return by > 0 || (by === 0 && openedBy(one) > openedBy(other));
+}
+
+/** When it was first heard of that it had been opened. */
+export function openedBy({ openedByMs, closingMs }: Slot): number {
+  return openedByMs ?? closingMs;
 }
 
 /** Whether a row has no owner, or one that may as well own another. */
@@ -250,13 +266,13 @@ export function isUncertain(row: Row): boolean {
  * Of a slot that another ledger granted any row could be: as likely another's, which would not be counted then. It says
  * what its own is with its next report.
  */
-function isOurGrant({ earliestMs }: Slot): boolean {
-  return Number.isFinite(earliestMs);
+function isOurGrant({ earliestStep }: Slot): boolean {
+  return Number.isFinite(earliestStep);
 }
 
 /** Whether nothing that is known speaks against it. */
-export function mayBe(slot: Slot, row: Row): boolean {
-  return row.seenMs >= slot.earliestMs && (typeof row.ours !== 'object' || row.ours === slot.service);
+export function mayBe({ earliestStep, service }: Slot, { seenStep, account }: Row): boolean {
+  return seenStep > earliestStep && (account === service || account === 'several' || account === 'unknown');
 }
 
 /** The host may be shown by name at one time and by address at another (MySQL), the port never changes. */

@@ -24,17 +24,19 @@ export class Slots {
 
   grant(client: Client): void {
     const { service } = client;
-    const { nowMs } = this.#outcome;
-    const slot = newSlot(client, service.target, nowMs);
+    const { nowMs, step } = this.#outcome;
+    const slot = newSlot(client, service.target, step);
     this.#books.addSlot(slot);
     service.hungryMs = service.target.grantedMs = service.tenant.grantedMs = nowMs;
-    this.grantAgain(slot);
+    this.#announce(slot);
   }
 
+  /** Its node has not had the answer: whatever it may have been taken for until now, it was not that. */
   grantAgain(slot: Slot): void {
+    slot.target.list.release(slot);
+    slot.earliestStep = this.#outcome.step;
     this.#books.setState(slot, 'granted');
-    this.#books.schedule(slot, this.#outcome.nowMs + confirmationMs(this.#settings));
-    this.#outcome.grant(slot.connection, slot.service.name, this.#settings.grantTtlMs, slot.bornMs);
+    this.#announce(slot);
   }
 
   /** For a connection that no grant of this ledger is known of. @returns nothing when there are too many to be true. */
@@ -68,7 +70,7 @@ export class Slots {
 
   observed(target: Target, event: Event<'observed'>): void {
     target.problem = undefined;
-    if (!target.list.replace(event, target.slots, this.#outcome.nowMs)) return;
+    if (!target.list.replace(event, target.slots, this.#outcome)) return;
     this.#books.freedTargets.add(target);
     for (const slot of provenFree(target, this.#settings.marginMs)) this.free(slot);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
@@ -87,6 +89,11 @@ export class Slots {
   free(slot: Slot): void {
     slot.target.list.depart(slot, this.#outcome.nowMs);
     this.#books.removeSlot(slot);
+  }
+
+  #announce(slot: Slot): void {
+    this.#books.schedule(slot, this.#outcome.nowMs + confirmationMs(this.#settings));
+    this.#outcome.grant(slot.connection, slot.service.name, this.#settings.grantTtlMs, slot.bornMs);
   }
 
   #learn(slot: Slot, { localAddress, remoteAddress, serverId }: UpstreamFacts): void {
@@ -128,7 +135,7 @@ export function wasUsed(slot: Slot): boolean {
   return slot.openedByMs !== undefined || slot.cause === 'ended';
 }
 
-function newSlot({ connection, node, service, bornMs }: Client, target: Target, earliestMs: number): Slot {
+function newSlot({ connection, node, service, bornMs }: Client, target: Target, earliestStep: number): Slot {
   return {
     kind: 'slot',
     connection,
@@ -139,9 +146,9 @@ function newSlot({ connection, node, service, bornMs }: Client, target: Target, 
     state: 'granted',
     cause: undefined,
     bornMs,
-    earliestMs,
+    earliestStep,
     openedByMs: undefined,
-    reportedMs: earliestMs,
+    reportedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,
     localAddress: undefined,
     remoteAddress: undefined,

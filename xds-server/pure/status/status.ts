@@ -103,7 +103,7 @@ export interface ProblemStatus {
 
 export interface SpecStatus {
   readonly file: string;
-  /** Snapshot version of the spec that is in force; null before the first good one. */
+  /** Changes with whatever a spec says or its files hold; null before the first good one. */
   readonly version: string | null;
   readonly loaded_at: string | null;
   /** What keeps the file as it is now from being taken; empty when the file is in force. */

@@ -31,6 +31,13 @@ export function parseAddress(text: string): Address {
   return { host, port };
 }
 
+/** An address where somebody else listens: its port is known. @throws InvalidArgumentError */
+export function parseRemoteAddress(text: string): Address {
+  const address = parseAddress(text);
+  if (address.port === 0) throw new InvalidArgumentError('Expected a port from 1 to 65535.');
+  return address;
+}
+
 export function formatAddress({ host, port }: Address): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -178,6 +178,7 @@ test('a command that is used wrongly exits with 2 and says how on stderr', async
     ['status', '--nonsense'],
     ['sessions', '--limit', '0'],
     ['bootstrap', '--node', 'n'],
+    ['bootstrap', '--node', 'n', '--xds', '127.0.0.1:0'],
     ['bootstrap', '--node', 'n n', '--xds', '127.0.0.1:18000'],
   ]) {
     const { code, stdout, stderr } = await sluice(...args);

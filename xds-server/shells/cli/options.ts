@@ -1,10 +1,10 @@
 /** Options that several commands share, so that they are spelt and parsed alike. */
 import { InvalidArgumentError, Option } from 'commander';
-import { defaultAdmin, formatAddress, parseAddress } from './address.js';
+import { defaultAdmin, formatAddress, parseRemoteAddress } from './address.js';
 
 export const adminOption = (): Option =>
   new Option('--admin <address>', 'admin address of the brain')
-    .argParser(parseAddress)
+    .argParser(parseRemoteAddress)
     .default(defaultAdmin, formatAddress(defaultAdmin));
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON');

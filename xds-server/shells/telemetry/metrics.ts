@@ -3,6 +3,7 @@
  * test holds against this file. Label values come only from the plan and from the table of refusals, never from a
  * client, so a scanner cannot grow them; series of a removed service go with it.
  */
+import { setImmediate } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Plan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
@@ -42,6 +43,10 @@ const typeNames = new Map<string, string>(Object.entries(TypeUrl).map(([name, ur
 export class Metrics {
   readonly #registry = new Registry();
   #services: ReadonlyMap<string, ServiceLabels> = new Map();
+  /** As they are at this scrape, read once for all gauges. */
+  #serviceRows: readonly ServiceStatus[] = [];
+  #targetRows: readonly TargetStatus[] = [];
+  readonly #gauges: GaugeSource;
 
   readonly #waits = new Histogram({
     name: 'sluice_wait_time_seconds',
@@ -83,9 +88,10 @@ export class Metrics {
   });
 
   constructor(gauges: GaugeSource) {
+    this.#gauges = gauges;
     collectDefaultMetrics({ register: this.#registry });
-    this.#serviceGauges(gauges);
-    this.#targetGauges(gauges);
+    this.#serviceGauges();
+    this.#targetGauges();
     this.#gauge('sluice_xds_nodes', 'Nodes with an open xDS stream.', [], (set) => set({}, gauges.nodes()));
   }
 
@@ -134,7 +140,15 @@ export class Metrics {
 
   /** What a scrape reads, in the Prometheus text format. */
   async scrape(): Promise<{ readonly contentType: string; readonly text: string }> {
-    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+    this.#serviceRows = [...this.#gauges.services()];
+    this.#targetRows = [...this.#gauges.targets()];
+    const parts: string[] = [];
+    for (const { name } of this.#registry.getMetricsAsArray()) {
+      parts.push(await this.#registry.getSingleMetricAsString(name));
+      // With a thousand services the whole would take long enough for clients to notice.
+      await setImmediate();
+    }
+    return { contentType: this.#registry.contentType, text: `${parts.join('\n\n')}\n` };
   }
 
   #gauge(
@@ -155,10 +169,10 @@ export class Metrics {
     });
   }
 
-  #serviceGauges(gauges: GaugeSource): void {
+  #serviceGauges(): void {
     const each = (name: string, help: string, value: (service: ServiceStatus) => number): void =>
       this.#gauge(name, help, byService, (set) => {
-        for (const service of gauges.services()) {
+        for (const service of this.#serviceRows) {
           const labels = this.#services.get(service.service);
           if (labels) set({ ...labels }, value(service));
         }
@@ -178,7 +192,7 @@ export class Metrics {
       'Slots of a service by state (granted, active, closing); they add up to sluice_grants.',
       [...byService, 'state'],
       (set) => {
-        for (const service of gauges.services()) {
+        for (const service of this.#serviceRows) {
           const labels = this.#services.get(service.service);
           if (!labels) continue;
           for (const state of ['granted', 'active', 'closing'] as const)
@@ -188,10 +202,10 @@ export class Metrics {
     );
   }
 
-  #targetGauges(gauges: GaugeSource): void {
+  #targetGauges(): void {
     const each = (name: string, help: string, value: (target: TargetStatus) => number | undefined): void =>
       this.#gauge(name, help, byTarget, (set) => {
-        for (const target of gauges.targets()) {
+        for (const target of this.#targetRows) {
           const [database = '', db_role = ''] = target.target.split('/');
           const now = value(target);
           if (now !== undefined) set({ database, db_role }, now);

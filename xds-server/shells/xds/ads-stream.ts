@@ -4,7 +4,7 @@
  *
  *     request ─▶ subscription of its type ─╮
  *     newest snapshot ─▶ all subscriptions ┴─▶ pump: nextTurn → bytes → write, until nothing is owed,
- *                                              the window is full or the socket is (then on `drain`)
+ *                                              the window is full or the socket is
  */
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { type ResourceSet, type Snapshot, TypeUrl } from '../../pure/snapshot/snapshot.js';
@@ -37,8 +37,11 @@ export class AdsStream {
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #sets = new Map<string, ResourceSet>();
   readonly #rejections = new Map<string, Rejection>();
+  /** Clusters that were sent before the node asked for any endpoints. */
+  readonly #sentBeforeEndpoints = new Set<string>();
   #snapshot: Snapshot | undefined;
-  #isBlocked = false;
+  /** A response is on its way to the socket; the next one is not made before the node has taken it off. */
+  #isWriting = false;
   #isClosed = false;
   /** Version of the newest snapshot that the node was told converged at. */
   #convergedAt: string | undefined;
@@ -48,12 +51,7 @@ export class AdsStream {
     private readonly variant: Variant,
     private readonly call: AdsCall,
     private readonly host: StreamHost,
-  ) {
-    call.on('drain', () => {
-      this.#isBlocked = false;
-      this.#pump();
-    });
-  }
+  ) {}
 
   get snapshot(): Snapshot | undefined {
     return this.#snapshot;
@@ -77,6 +75,10 @@ export class AdsStream {
     const claims = 'names' in request ? 0 : Object.keys(request.initialVersions).length;
     if (!this.#isWithin(claims)) return;
     if (answer) this.#note(subscription.typeUrl, answer);
+    if (typeUrl === TypeUrl.endpoints && this.#sentBeforeEndpoints.size > 0) {
+      subscription.repeat(this.#sentBeforeEndpoints);
+      this.#sentBeforeEndpoints.clear();
+    }
     this.#pump();
     this.host.progressed(this);
   }
@@ -159,17 +161,29 @@ export class AdsStream {
   }
 
   #pump(): void {
-    while (!this.#isBlocked && !this.#isClosed) {
+    while (!this.#isWriting && !this.#isClosed) {
       const turn = nextTurn(this.#subscriptions);
       if (!turn) return;
       const { typeUrl } = turn.subscription;
       const update = turn.subscription.next(turn.phase);
-      this.#isBlocked = !this.call.write(encodeUpdate(this.variant, typeUrl, update));
-      // A changed cluster warms until it is given its endpoints, also those that it has already
-      // (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#xds-protocol-resource-warming).
-      // Its endpoints bear its name.
-      if (typeUrl === TypeUrl.cluster) this.#subscriptions.get(TypeUrl.endpoints)?.repeat(update.changed);
+      this.#isWriting = true;
+      this.call.write(encodeUpdate(this.variant, typeUrl, update), () => {
+        this.#isWriting = false;
+        this.#pump();
+      });
+      if (typeUrl === TypeUrl.cluster) this.#repeatEndpoints(update.changed);
     }
+  }
+
+  /**
+   * A changed cluster warms until it is given its endpoints, also those that it has already
+   * (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol#xds-protocol-resource-warming). Its endpoints
+   * bear its name. A node that reconnects asks for clusters first and claims the endpoints, unchanged, later.
+   */
+  #repeatEndpoints(clusters: Iterable<string>): void {
+    const subscription = this.#subscriptions.get(TypeUrl.endpoints);
+    if (subscription) subscription.repeat(clusters);
+    else for (const name of clusters) this.#sentBeforeEndpoints.add(name);
   }
 
   #note(typeUrl: TypeUrl, answer: Answer): void {
