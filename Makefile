@@ -1,13 +1,16 @@
 # Each target does all of its set-up; a second run of that costs a second.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check
+.PHONY: help setup demo test check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## everything that is needed, once: packages, Envoy, drivers, the filters and the brain built
 	@setup/setup.sh
+
+demo: setup ## the whole idea on real parts, live; CHECK=1 asserts it and prints one JSON line
+	@CHECK=$(CHECK) node --import tsx demo/main.ts
 
 test: setup ## every test, from the parsers to the end-to-end drills on real databases
 	@node --import tsx test/run.ts

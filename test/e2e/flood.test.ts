@@ -85,6 +85,34 @@ test('100 MariaDB clients share 10 sessions, all are served, the database never 
   assert.equal((await reports.server.failedLogins()) - failedBefore, 0, reports.server.log);
 });
 
+/** Comes back as soon as it has left: slots change hands as fast as they can. */
+const comesBack = 5;
+
+test('slots that change hands at once are never in two hands, as Postgres counts', {
+  timeout: 60_000,
+}, async () => {
+  const account = { user: 'ann', password, database: 'orders' };
+  await flood(async () => {
+    for (let round = 0; round < comesBack; round += 1) {
+      await (await postgresSession(sluice, 'checkout', account)).end();
+    }
+  });
+  assert.equal(orders.server.hasSaidTooMany, false, orders.server.log);
+});
+
+test('slots that change hands at once are never in two hands, as MariaDB counts', {
+  timeout: 60_000,
+}, async () => {
+  const account = { user: 'ann', password, database: 'reports' };
+  const failedBefore = await reports.server.failedLogins();
+  await flood(async () => {
+    for (let round = 0; round < comesBack; round += 1) {
+      await (await mysqlSession(sluice, 'dashboard', account)).end();
+    }
+  });
+  assert.equal((await reports.server.failedLogins()) - failedBefore, 0, reports.server.log);
+});
+
 test('clients that find the queue full are told so, the others are served', async () => {
   const account = { user: 'ann', password, database: 'orders' };
   const held = await Promise.all(

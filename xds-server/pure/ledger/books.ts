@@ -85,6 +85,7 @@ export class Books {
       service = {
         name,
         plan: undefined,
+        users: undefined,
         tenant: this.tenant(nowhere),
         target: this.target(nowhere),
         counts: { granted: 0, session: 0, closing: 0 },

@@ -2,7 +2,7 @@
  * A new plan is put over what is there. Limits change at once; nothing that is open is closed or forgotten. What a
  * plan no longer names stays for as long as it has slots, so that it is found again should it come back.
  */
-import type { Plan, TargetPlan } from '../plan/plan.js';
+import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
 import { type Books, nowhere } from './books.js';
 import type { Service, Target, Waiter } from './records.js';
 
@@ -86,6 +86,7 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
     service.target.waiting.delete(service);
     service.tenant.waiting.delete(service);
     service.plan = servicePlan;
+    service.users = usersNamed(servicePlan);
     service.target = books.target(servicePlan.target);
     service.tenant = books.tenant(servicePlan.tenant);
     service.tenant.max = plan.tenants.get(servicePlan.tenant)?.maxConnections ?? Number.POSITIVE_INFINITY;
@@ -98,25 +99,38 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
   return orphans;
 }
 
-/** A target has no known users as soon as one rule of one of its services admits any. */
+/**
+ * Which accounts sessions of a target's services have. A service that is gone or has moved counts for as long as it
+ * has slots there; only to one that is planned there, and has an account to itself, a session can be ascribed.
+ */
 function adoptUsers(books: Books): void {
-  const users = new Map<Target, Map<string, Service | 'several'> | undefined>();
-  for (const service of books.services.values()) {
-    const { plan, target } = service;
-    if (!plan || (users.has(target) && !users.get(target))) continue;
-    const known = users.get(target) ?? new Map<string, Service | 'several'>();
-    const named = plan.allow.map((rule) => rule.user);
-    if (named.includes(undefined)) {
-      users.set(target, undefined);
-      continue;
-    }
-    for (const user of named as readonly string[]) {
-      const other = known.get(user);
-      known.set(user, other === undefined || other === service ? service : 'several');
-    }
-    users.set(target, known);
+  const services = new Map<Target, Set<Service>>();
+  const add = (target: Target, service: Service): void => {
+    services.set(target, (services.get(target) ?? new Set()).add(service));
+  };
+  for (const service of books.services.values()) if (service.plan) add(service.target, service);
+  for (const slot of books.slots.values()) add(slot.target, slot.service);
+  for (const target of books.targets.values()) target.users = usersOf(target, services.get(target) ?? []);
+}
+
+function usersOf(target: Target, services: Iterable<Service>): Target['users'] {
+  const users = new Map<string, Service | 'several'>();
+  for (const service of services) {
+    // One that admits any user makes it impossible to tell.
+    if (!service.users) return undefined;
+    const isHere = service.plan !== undefined && service.target === target;
+    for (const user of service.users) users.set(user, users.has(user) || !isHere ? 'several' : service);
   }
-  for (const target of books.targets.values()) target.users = users.get(target);
+  return users;
+}
+
+function usersNamed({ allow }: ServicePlan): ReadonlySet<string> | undefined {
+  const users = new Set<string>();
+  for (const { user } of allow) {
+    if (user === undefined) return undefined;
+    users.add(user);
+  }
+  return users;
 }
 
 function forgetEmpty(books: Books): void {

@@ -96,6 +96,8 @@ export interface Service {
   readonly name: string;
   /** Undefined: not in the plan (any more), and kept for its slots. */
   plan: ServicePlan | undefined;
+  /** Accounts that it may log in as, by its last plan; undefined: any, or never planned. */
+  users: ReadonlySet<string> | undefined;
   tenant: Tenant;
   target: Target;
   readonly counts: Counts;
@@ -120,7 +122,7 @@ export interface Target {
   readonly slots: Set<Slot>;
   readonly closing: Set<Slot>;
   readonly waiting: Set<Service>;
-  /** Accounts of its services; undefined when a service does not say which it uses. */
+  /** Accounts of its services; undefined: any. */
   users: ReadonlyMap<string, Service | 'several'> | undefined;
   readonly list: SessionList;
   /** Rows without an owner. */

@@ -24,6 +24,11 @@ type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
 /** What an unowned row adds to the counts is the business of whoever keeps them: called with +1 and −1. */
 export type CountRow = (row: Row, by: 1 | -1) => void;
 
+interface Departed {
+  readonly atMs: number;
+  readonly earliestStep: number;
+}
+
 const maxDeparted = 10_000;
 const maxTruthful = 10_000;
 
@@ -33,7 +38,7 @@ export class SessionList {
   #byId = new Map<ServerId, Row[]>();
   #byPeer = new Map<string, Row[]>();
   /** Server ids and peers of sessions known to have gone, and when that was learnt. */
-  readonly #departed = new Map<ServerId | string, number>();
+  readonly #departed = new Map<ServerId | string, Departed>();
   /** Nodes whose own addresses are what the server sees: no NAT between. */
   readonly #truthful = new Set<NodeId>();
   askedAtMs = Number.NEGATIVE_INFINITY;
@@ -117,10 +122,11 @@ export class SessionList {
     this.#departedAs(slot, nowMs);
   }
 
-  #departedAs({ serverId, localAddress }: Slot, nowMs: number): void {
+  #departedAs({ serverId, localAddress, earliestStep }: Slot, nowMs: number): void {
+    const key = serverId ?? localAddress;
+    if (key === undefined) return;
     if (this.#departed.size >= maxDeparted) this.#departed.delete(this.#departed.keys().next().value!);
-    if (serverId !== undefined) this.#departed.set(serverId, nowMs);
-    else if (localAddress !== undefined) this.#departed.set(localAddress, nowMs);
+    this.#departed.set(key, { atMs: nowMs, earliestStep });
   }
 
   /** The slot is no longer this target's; whatever it owned stays. */
@@ -152,7 +158,7 @@ export class SessionList {
         user,
         seenStep: known?.seenStep ?? step,
         owner: undefined,
-        ours: undefined,
+        account: 'unknown',
       });
     }
     return rows;
@@ -160,11 +166,14 @@ export class SessionList {
 
   /** A list that was asked for before an end may still show it; a row that somebody else has joined is not meant. */
   #forgetDeparted(): void {
-    for (const [key, atMs] of this.#departed) if (atMs < this.askedAtMs) this.#departed.delete(key);
+    for (const [key, { atMs }] of this.#departed) if (atMs < this.askedAtMs) this.#departed.delete(key);
     if (this.#departed.size === 0) return;
-    for (const row of this.#rows)
-      if (!row.owner && (this.#departed.has(row.serverId) || this.#departed.has(row.peer ?? '')))
+    for (const row of this.#rows) {
+      if (row.owner) continue;
+      const byPeer = this.#departed.get(row.peer ?? '');
+      if (this.#departed.has(row.serverId) || (byPeer && row.seenStep > byPeer.earliestStep))
         this.#remove(row);
+    }
   }
 
   #claimable(slot: Slot): Row | undefined {
@@ -272,7 +281,8 @@ function isOurGrant({ earliestStep }: Slot): boolean {
 
 /** Whether nothing that is known speaks against it. */
 export function mayBe({ earliestStep, service }: Slot, { seenStep, account }: Row): boolean {
-  return seenStep > earliestStep && (account === service || account === 'several' || account === 'unknown');
+  if (seenStep <= earliestStep) return false;
+  return !service.users || account === service || account === 'several' || account === 'unknown';
 }
 
 /** The host may be shown by name at one time and by address at another (MySQL), the port never changes. */
