@@ -3,6 +3,7 @@ import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
 import type { Address } from '#envoy-api/envoy/config/core/v3/Address.js';
 import type { HeaderMutation } from '#envoy-api/envoy/extensions/filters/http/header_mutation/v3/HeaderMutation.js';
 import type { UpstreamCodec } from '#envoy-api/envoy/extensions/filters/http/upstream_codec/v3/UpstreamCodec.js';
+import type { DownstreamConnectionsConfig } from '#envoy-api/envoy/extensions/resource_monitors/downstream_connections/v3/DownstreamConnectionsConfig.js';
 import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
 import { isIpAddress } from '../spec/ip.js';
 import { type Problem, renderProblem, shown } from '../spec/problem.js';
@@ -79,6 +80,17 @@ function bootstrapMessage({ node, xds, admin }: BootstrapOptions): Bootstrap {
     layered_runtime: {
       layers: [{ name: runtimeLayer, rtds_layer: { name: runtimeLayer, rtds_config: fromAds } }],
     },
+    overload_manager: {
+      resource_monitors: [
+        {
+          name: 'envoy.resource_monitors.global_downstream_max_connections',
+          typed_config: any<DownstreamConnectionsConfig>(
+            'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+            { max_active_downstream_connections: maxClients },
+          ),
+        },
+      ],
+    },
     static_resources: {
       clusters: [
         brainCluster(clusterOf.xds, node, xds, configurationKeepaliveMs),
@@ -87,6 +99,9 @@ function bootstrapMessage({ node, xds, admin }: BootstrapOptions): Bootstrap {
     },
   };
 }
+
+/** Waiting and half-open clients included: past it a node closes newcomers at once, so its memory has a bound. */
+const maxClients = 50_000;
 
 /** A brain that is busy with a large update is not dead. */
 const configurationKeepaliveMs = 10_000;
