@@ -5,7 +5,7 @@
  *   node --import tsx test/run.ts [SUITE...]     all suites, or those named
  */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -21,6 +21,8 @@ interface Suite {
 interface Outcome {
   readonly passed: number;
   readonly failed: number;
+  /** Could not be told here, and says why. */
+  readonly skipped?: number;
   /** Test files with the time each took, where a suite has files. */
   readonly files?: ReadonlyMap<string, number>;
 }
@@ -30,31 +32,51 @@ const cores = availableParallelism();
 /** A file that takes longer than this hangs. */
 const fileTimeoutMs = 180_000;
 
+/** Each starts an Envoy, a brain and databases: more than one for two cores measures the wait for a core. */
+const fewAtOnce = Math.max(1, Math.floor(cores / 2));
+
+const folders = {
+  golden: 'test/golden/',
+  feature: 'test/feature/',
+  simulation: 'test/simulation/',
+  'end to end': 'test/e2e/',
+} as const;
+
 const suites: readonly Suite[] = [
   { name: 'filters', run: cargoTests },
-  {
-    name: 'units and properties',
-    run: () =>
-      nodeTests([...testFiles('xds-server'), ...testFiles('test', 0), ...testFiles('test/harness')], cores),
-  },
-  { name: 'golden', run: () => nodeTests(testFiles('test/golden'), cores) },
-  { name: 'feature', run: () => nodeTests(testFiles('test/feature'), cores) },
-  // Each starts an Envoy, a brain and databases: more than one a core measures nothing but the wait for a core.
-  { name: 'e2e', run: () => nodeTests(testFiles('test/e2e'), Math.max(1, Math.floor(cores / 2))) },
+  { name: 'units', run: () => nodeTests(testFiles(elsewhere), cores) },
+  { name: 'golden', run: () => nodeTests(testFiles(within(folders.golden)), cores) },
+  { name: 'feature', run: () => nodeTests(testFiles(within(folders.feature)), cores) },
+  { name: 'simulation', run: () => nodeTests(testFiles(within(folders.simulation)), cores) },
+  { name: 'end to end', run: () => nodeTests(testFiles(within(folders['end to end'])), fewAtOnce) },
 ];
 
-function testFiles(folder: string, depth = Number.POSITIVE_INFINITY): string[] {
-  const from = path.join(top, folder);
-  if (!existsSync(from)) return [];
-  return readdirSync(from, { recursive: depth > 0, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.test.ts'))
+function within(folder: string): (file: string) => boolean {
+  return (file) => file.startsWith(folder);
+}
+
+/** Everything that no other suite has, so that no test file is left out. */
+function elsewhere(file: string): boolean {
+  return !Object.values(folders).some((folder) => file.startsWith(folder));
+}
+
+const sources = ['xds-server', 'demo', 'protos', 'test'];
+
+function testFiles(isWanted: (file: string) => boolean): string[] {
+  return sources
+    .flatMap((folder) =>
+      readdirSync(path.join(top, folder), { recursive: true, encoding: 'utf8' }).map(
+        (file) => `${folder}/${file}`,
+      ),
+    )
+    .filter((file) => file.endsWith('.test.ts') && isWanted(file))
     .sort()
-    .map((file) => path.join(from, file));
+    .map((file) => path.join(top, file));
 }
 
 function nodeTests(files: readonly string[], concurrency: number): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const outcome = { passed: 0, failed: 0, files: new Map<string, number>() };
+    const outcome = { passed: 0, failed: 0, skipped: 0, files: new Map<string, number>() };
     if (files.length === 0) return resolve(outcome);
     const events = run({ files: [...files], concurrency, timeout: fileTimeoutMs });
     const count = (key: 'passed' | 'failed') => (event: TestEvent) => {
@@ -62,7 +84,7 @@ function nodeTests(files: readonly string[], concurrency: number): Promise<Outco
         const file = path.relative(top, event.file);
         outcome.files.set(file, (outcome.files.get(file) ?? 0) + event.details.duration_ms);
       }
-      if (event.details.type !== 'suite') outcome[key] += 1;
+      if (event.details.type !== 'suite') outcome[event.skip === undefined ? key : 'skipped'] += 1;
     };
     events.on('test:pass', count('passed'));
     events.on('test:fail', count('failed'));
@@ -76,6 +98,7 @@ function nodeTests(files: readonly string[], concurrency: number): Promise<Outco
 interface TestEvent {
   readonly nesting: number;
   readonly file?: string;
+  readonly skip?: string | boolean;
   readonly details: { readonly duration_ms: number; readonly type?: string };
 }
 
@@ -102,6 +125,10 @@ function cargoTests(): Promise<Outcome> {
   });
 }
 
+function counts({ passed, failed, skipped }: Required<Omit<Outcome, 'files'>>): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
+}
+
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`.padStart(9);
 }
@@ -117,24 +144,25 @@ async function main(names: readonly string[]): Promise<void> {
   }
   const rows: string[] = [];
   const slowest: [file: string, ms: number][] = [];
-  const total = { passed: 0, failed: 0, ms: 0 };
+  const total = { passed: 0, failed: 0, skipped: 0, ms: 0 };
   for (const suite of suites) {
     if (names.length > 0 && !names.includes(suite.name)) continue;
     process.stdout.write(`\n== ${suite.name}\n`);
     const started = performance.now();
-    const { passed, failed, files = new Map<string, number>() } = await suite.run();
+    const { passed, failed, skipped = 0, files = new Map<string, number>() } = await suite.run();
     const ms = performance.now() - started;
     total.passed += passed;
     total.failed += failed;
+    total.skipped += skipped;
     total.ms += ms;
     slowest.push(...files);
-    rows.push(`${suite.name.padEnd(22)}${seconds(ms)}  ${passed} passed, ${failed} failed`);
+    rows.push(`${suite.name.padEnd(22)}${seconds(ms)}  ${counts({ passed, failed, skipped })}`);
   }
   slowest.sort(([, a], [, b]) => b - a);
   process.stdout.write(`\n== where the time went\n${rows.join('\n')}\n`);
   process.stdout.write(`${'all'.padEnd(22)}${seconds(total.ms)}\n`);
   for (const [file, ms] of slowest.slice(0, 8)) process.stdout.write(`  ${seconds(ms)}  ${file}\n`);
-  process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`);
+  process.stdout.write(`\n${counts(total)}\n`);
   process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 

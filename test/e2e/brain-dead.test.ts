@@ -19,7 +19,7 @@ let sluice: Sluice;
 before(async () => {
   [orders, reports] = await Promise.all([
     protectedPostgres('orders', { budget: 5, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 7, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
+    protectedMariaDb('reports', { budget: 8, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
   ]);
   const patient = { max_connections: 1, timeout_ms: 60_000 };
   sluice = await Sluice.start({
@@ -56,17 +56,23 @@ test('a client that waits when the brain is killed gets in after its restart', {
   await session.end();
 });
 
+/** Envoy asks again for about this long, at least; a brain that takes longer to start refuses who came meanwhile. */
+const patienceMs = 4000;
+
 test('a client that comes when the brain is dead gets in when it is back in time', {
   timeout: 60_000,
-}, async () => {
+}, async (t) => {
   await sluice.brain.waitForTaken('checkout', 0);
   await sluice.brain.kill();
-  const coming = postgresSession(sluice, 'checkout', ann);
+  const killed = performance.now();
+  const coming = fateOf(async () => (await postgresSession(sluice, 'checkout', ann)).end());
   await sluice.brain.startAgain();
   const back = performance.now();
-  const session = await coming;
+  const fate = await coming;
+  if (back - killed > patienceMs)
+    return t.skip(`a brain takes ${Math.round(back - killed)} ms to start here`);
+  assert.deepEqual(fate, { served: true });
   assert.ok(performance.now() - back < 5000, `served after ${performance.now() - back} ms`);
-  await session.end();
 });
 
 test('while the brain stays dead, sessions work and new clients are told so', {

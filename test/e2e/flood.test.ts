@@ -25,8 +25,16 @@ let sluice: Sluice;
 
 before(async () => {
   [orders, reports] = await Promise.all([
-    protectedPostgres('orders', { budget, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
+    protectedPostgres('orders', {
+      budget,
+      accounts: [{ name: 'ann', password }],
+      databases: ['orders'],
+    }),
+    protectedMariaDb('reports', {
+      budget,
+      accounts: [{ name: 'ann', password }],
+      databases: ['reports'],
+    }),
   ]);
   const patient = { max_connections: budget, max_queue: clients, timeout_ms: 60_000 };
   sluice = await Sluice.start({

@@ -21,7 +21,7 @@ let sluice: Sluice;
 before(async () => {
   [orders, reports] = await Promise.all([
     protectedPostgres('orders', { budget: 1, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 7, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
+    protectedMariaDb('reports', { budget: 8, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
   ]);
   const patient = { max_connections: 1, timeout_ms: 60_000 };
   sluice = await Sluice.start({

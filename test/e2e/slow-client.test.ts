@@ -20,7 +20,7 @@ let sluice: Sluice;
 before(async () => {
   [orders, reports] = await Promise.all([
     protectedPostgres('orders', { budget: 5, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 7, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
+    protectedMariaDb('reports', { budget: 8, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
   ]);
   sluice = await Sluice.start({
     databases: { orders, reports },

@@ -3,17 +3,21 @@
  * claim about a node is held against one.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import tls from 'node:tls';
 import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
 import type { TcpProxy } from '#envoy-api/envoy/extensions/filters/network/tcp_proxy/v3/TcpProxy.js';
 import { bootstrap } from '../../xds-server/pure/snapshot/bootstrap.js';
+import { downstreamTls } from '../../xds-server/pure/snapshot/downstream-tls.js';
 import { Encoder } from '../../xds-server/pure/snapshot/encoder.js';
 import { any, struct } from '../../xds-server/pure/snapshot/messages.js';
 import { type Resource, type ResourceSet, TypeUrl } from '../../xds-server/pure/snapshot/snapshot.js';
 import type { Variant } from '../../xds-server/pure/subscription/exchange.js';
 import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
+import { Certificates } from '../harness/certificates.js';
 import { Child } from '../harness/child.js';
 import { getJson } from '../harness/http.js';
 import { ownAddress, ownPort } from '../harness/own-address.js';
@@ -66,7 +70,18 @@ const tcpProxy = (target: string) => ({
   typed_config: any<TcpProxy>('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', {
     stat_prefix: 'tcp',
     cluster: target,
+    upstream_connect_mode: 'ON_DOWNSTREAM_DATA',
+    max_early_data_bytes: { value: 1024 },
   }),
+});
+
+/** As a listener of this project has it. */
+const onDemandCertificate = downstreamTls({
+  name: 'l',
+  protocol: 'mysql',
+  address: { host: ownAddress, port: 0 },
+  certificate: { chain: '', key: '' },
+  allowPlaintext: false,
 });
 
 const listener = (name: string, port: number, target: string): Resource =>
@@ -255,4 +270,59 @@ test('delta: an Envoy that waits for a server is served as soon as there is a sn
   await waitUntil('its request', () => server.xds.nodes().length > 0);
   server.xds.publish(world([cluster('a')]));
   await waitUntil('the cluster', () => isClusters(node, { a: '1s' }));
+});
+
+test('delta: a server name beyond the bound fails its handshake, and only that', async (t) => {
+  const server = await ServerUnderTest.start({ maxFallbacks: 1 });
+  t.after(() => server.stop());
+  const files = await (await Certificates.create()).server('example');
+  const certificate = (name: string): Resource => {
+    const pem = { chain: readFileSync(files.chain), key: readFileSync(files.key) };
+    return resource(TypeUrl.secret, name, {
+      name,
+      tls_certificate: {
+        certificate_chain: { inline_bytes: pem.chain },
+        private_key: { inline_bytes: pem.key },
+      },
+    });
+  };
+  const port = await ownPort();
+  const listener = resource(TypeUrl.listener, 'l', {
+    name: 'l',
+    address: { socket_address: { address: ownAddress, port_value: port } },
+    listener_filters: [
+      {
+        name: 'tls_inspector',
+        typed_config: any<object>('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {}),
+      },
+    ],
+    filter_chains: [{ filters: [tcpProxy('nowhere')], transport_socket: onDemandCertificate }],
+  });
+  server.xds.publish(
+    snapshotOf({
+      [TypeUrl.cluster]: setOf([]),
+      [TypeUrl.listener]: setOf([listener]),
+      [TypeUrl.secret]: { ...setOf([certificate('own.example')]), fallback: certificate },
+    }),
+  );
+  const node = await NodeUnderTest.start(t, 'delta', server.port);
+  await waitUntil('the listener', async () => (await node.listeners()).includes('l'));
+
+  const greet = async (servername: string): Promise<boolean> => {
+    const socket = tls.connect({ host: ownAddress, port, servername, rejectUnauthorized: false });
+    try {
+      await once(socket, 'secureConnect');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
+  };
+  assert.ok(await greet('own.example'));
+  assert.ok(await greet('stranger-1.example'), 'answered by the fallback');
+  assert.ok(!(await greet('stranger-2.example')), 'no room for another one');
+  assert.ok(!(await greet('stranger-2.example')), 'each time it asks');
+  assert.ok(await greet('stranger-1.example'));
+  assert.ok(await greet('own.example'));
 });

@@ -36,9 +36,6 @@ export interface MariaDbOptions {
   readonly databases?: readonly string[];
 }
 
-/** Sessions the harness holds for itself: to be added to a budget to get `maxConnections`. */
-export const mariaDbHarnessSessions = 1;
-
 /** Small files, so that a copy is quick. */
 const smallFiles = ['--innodb-log-file-size=4M', '--innodb-data-file-path=ibdata1:4M:autoextend'];
 

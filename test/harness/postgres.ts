@@ -35,9 +35,6 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string | number>>;
 }
 
-/** Sessions the harness holds for itself: to be added to a budget to get `maxConnections`. */
-export const postgresHarnessSessions = 1;
-
 const sessionsSql = `SELECT count(*)::int AS n FROM pg_stat_activity
   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
     AND ($1::text IS NULL OR usename = $1) AND NOT (usename = ANY($2::text[]))`;

@@ -1,12 +1,12 @@
 /**
- * A real database together with what a spec says of it. The server's own max_connections leaves room for the budget,
- * the reserve that the observer lives in, and the harness itself, for not one session more: if Sluice overshot, the
- * database would say so.
+ * A real database together with what a spec says of it. The server's own max_connections is the budget and the
+ * reserve, and the reserve is what the observer and the harness's own session take: there is room for not one session
+ * more. If Sluice overshot, the database would say so.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { MariaDb, type MariaDbAccount, mariaDbHarnessSessions } from './mariadb.js';
-import { Postgres, type PostgresAccount, postgresHarnessSessions } from './postgres.js';
+import { MariaDb, type MariaDbAccount } from './mariadb.js';
+import { Postgres, type PostgresAccount } from './postgres.js';
 import { scratchFolder } from './scratch.js';
 import type { SpecInput } from './spec-file.js';
 
@@ -16,7 +16,7 @@ type DatabaseInput = SpecInput['databases'][string];
 export const observer = 'sluice_observer';
 const observerPassword = 'watches only';
 
-/** The observer's two connections. */
+/** The observer's connection, and the session by which the harness asks the database. */
 const reserve = 2;
 
 export interface ProtectedOptions<Account> {
@@ -40,21 +40,21 @@ export async function protectedPostgres(
 ): Promise<Protected<Postgres>> {
   const server = await Postgres.start({
     name,
-    maxConnections: budget + reserve + postgresHarnessSessions,
+    maxConnections: budget + reserve,
     accounts: [...accounts, { name: observer, password: observerPassword, memberOf: ['pg_monitor'] }],
     databases,
   });
   return { server, budget, input: { engine: 'postgres', ...rest(name, server, budget) } };
 }
 
-/** @param options.budget at least 7: MariaDB allows no fewer than 10 sessions. */
+/** @param options.budget at least 8: MariaDB allows no fewer than 10 sessions. */
 export async function protectedMariaDb(
   name: string,
   { budget, accounts, databases }: ProtectedOptions<MariaDbAccount>,
 ): Promise<Protected<MariaDb>> {
   const server = await MariaDb.start({
     name,
-    maxConnections: budget + reserve + mariaDbHarnessSessions,
+    maxConnections: budget + reserve,
     accounts: [...accounts, { name: observer, password: observerPassword, globalPrivileges: ['PROCESS'] }],
     databases,
   });

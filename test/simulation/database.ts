@@ -10,6 +10,7 @@ export interface DatabaseSession {
   readonly user: string;
   readonly serverId: ServerId;
   readonly peer: string;
+  readonly openedMs: number;
   /** Logged in, or a server that lists logins. */
   listed: boolean;
 }

@@ -55,8 +55,8 @@ export function drawTraits(random: Random): Traits {
     sharedUser: random.chance(0.2),
     nat: random.chance(0.3),
     idInGreeting: listsLogins && random.chance(0.5),
-    arrivalMs: random.pick([5, 15, 40]),
-    sessionMs: random.pick([50, 200, 800]),
+    arrivalMs: random.pick([5, 20, 60]),
+    sessionMs: random.pick([30, 200, 800]),
     lossy: candid || random.chance(0.4) ? 0 : random.pick([0.05, 0.3]),
     restarts,
     partitions: !candid && random.chance(0.3),
@@ -64,6 +64,6 @@ export function drawTraits(random: Random): Traits {
     outages: random.chance(0.3),
     resizes: random.chance(0.4),
     people: random.pick(['none', 'none', 'few', 'flood']),
-    lingerMs: random.pick([0, 20, 300, 1500]),
+    lingerMs: random.pick([0, 5, 40, 1_500]),
   };
 }

@@ -40,24 +40,24 @@ export function isStillRight({ service, target, tenant }: Slot, books: Books): b
  *   makes less of everything.
  */
 export function next(
-  candidates: Set<Service>,
+  candidates: Service[],
   books: Books,
   nowMs: number,
   starvationMs: number,
 ): Service | undefined {
   let best: Service | undefined;
   let bestStarves = false;
+  let kept = 0;
   for (const service of candidates) {
-    if (service.queue.size === 0 || obstacle(service, books) !== undefined) {
-      candidates.delete(service);
-      continue;
-    }
+    if (service.queue.size === 0 || obstacle(service, books) !== undefined) continue;
+    candidates[kept++] = service;
     const starves = !service.target.favoured && isStarving(service, nowMs, starvationMs);
     if (!best || (starves === bestStarves ? isBefore(service, best, starves) : starves)) {
       best = service;
       bestStarves = starves;
     }
   }
+  candidates.length = kept;
   if (best) best.target.favoured = bestStarves;
   return best;
 }

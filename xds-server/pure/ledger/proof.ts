@@ -11,8 +11,9 @@
  *     that is new enough and not surely another's, and stays as long as there is one. Of several such slots and one row
  *     each stays: which of them it is may still come out, and their services' limits hold whichever it is.
  */
+
+import { isUncertain, mayBe, openedBy } from './claims.js';
 import type { Slot, Target } from './records.js';
-import { isUncertain, mayBe, openedBy } from './session-list.js';
 
 /** The earliest question whose answer can prove that a closing slot is free. */
 export function provableFromMs(slot: Slot, marginMs: number): number {
@@ -32,6 +33,6 @@ export function provenFree(target: Target, marginMs: number): Slot[] {
   return due.filter((slot) =>
     list.isVague(slot)
       ? !uncertain.some((row) => mayBe(slot, row))
-      : slot.row === undefined && !list.isContested(slot),
+      : slot.row === undefined && !list.isContested(slot, marginMs),
   );
 }

@@ -63,11 +63,14 @@ export class Queue {
   serve(starvationMs: number, grant: (waiter: Waiter) => void): void {
     const { freedTargets, freedTenants } = this.#books;
     if (freedTargets.size === 0 && freedTenants.size === 0) return;
-    const candidates = new Set<Service>();
-    for (const { waiting } of freedTargets) for (const service of waiting) candidates.add(service);
-    for (const { waiting } of freedTenants) for (const service of waiting) candidates.add(service);
+    const waiting = new Set<Service>();
+    for (const target of freedTargets) for (const service of target.waiting) waiting.add(service);
+    // A tenant without a limit holds nobody up.
+    for (const tenant of freedTenants)
+      if (Number.isFinite(tenant.max)) for (const service of tenant.waiting) waiting.add(service);
     freedTargets.clear();
     freedTenants.clear();
+    const candidates = [...waiting];
     for (;;) {
       const service = next(candidates, this.#books, this.#outcome.nowMs, starvationMs);
       if (!service) return;

@@ -43,7 +43,9 @@ export interface Slot {
   /** When it was heard of that it is open; undefined while no node has said so. */
   openedByMs: number | undefined;
   reportedMs: number;
+  /** When, and in which step, it began to close. */
   closingMs: number;
+  closingStep: number;
   localAddress: string | undefined;
   remoteAddress: string | undefined;
   /** As its node has reported it. */

@@ -1,20 +1,12 @@
 /**
- * The session list of one target, as the database showed it last, and which slot each of its rows belongs to. It
- * decides what is joined to what; what that means for a slot is decided in proof.ts.
+ * The session list of one target, as the database showed it last, and the slot that each of its rows belongs to
+ * (by the rules in claims.ts). What that means for a slot is decided in proof.ts.
  *
- * A row is claimed by the strongest of
- *
- *   reported id   the server id as its node has said it
- *   listed id     the server id of the row that it was joined to before
- *   address       its node's own address; only while no id is known, and a slot learns its listed id so
- *   guess         it has no key yet that the list could show
- *
- * and of two equal ones by the slot that was opened last: pids and ports are used again, and only when they are free.
- * Only an id makes a row that was there before the grant a slot's own. So a session counts once whichever comes first,
- * its report or its row: as its slot. A row without an owner counts by itself. The list stays until the next one; a
- * report may join rows that are already there, and a slot that ends takes its row along, also out of a list that was
- * asked for before the end and arrives after it.
+ * A session counts once whichever comes first, its report or its row: as its slot. A row without an owner counts by
+ * itself. The list stays until the next one; a report may join rows that are already there, and a slot that ends takes
+ * its row along, also out of a list that was asked for before the end and arrives after it.
  */
+import { hasAddress, idOf, isOurGrant, isStronger, isSuccessor, mayBe, portOf, strength } from './claims.js';
 import type { LedgerEvent, NodeId, ServerId } from './events.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
@@ -29,6 +21,7 @@ interface Departed {
   readonly earliestStep: number;
 }
 
+const none: readonly Row[] = [];
 const maxDeparted = 10_000;
 const maxTruthful = 10_000;
 
@@ -73,11 +66,10 @@ export class SessionList {
     this.#byId = indexed(this.#rows, (row) => row.serverId);
     this.#byPeer = indexed(this.#rows, (row) => row.peer);
     for (const row of this.#rows) this.#count(row, 1);
-    const unsure: Slot[] = [];
-    for (const slot of slots)
-      if (!this.join(slot) && this.isVague(slot) && isOurGrant(slot)) unsure.push(slot);
+    const unjoined: Slot[] = [];
+    for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
     this.#forgetDeparted();
-    this.#guess(unsure);
+    this.#guess(unjoined, this.#rows);
     return true;
   }
 
@@ -102,15 +94,7 @@ export class SessionList {
       loser.listedId = loser.peerPort = undefined;
     }
     this.#own(slot, claim);
-    if (
-      loser &&
-      !this.join(loser) &&
-      former &&
-      this.isVague(loser) &&
-      isOurGrant(loser) &&
-      mayBe(loser, former)
-    )
-      this.#own(loser, former);
+    if (loser && !this.join(loser) && former) this.#guess([loser], [former]);
     return true;
   }
 
@@ -140,17 +124,19 @@ export class SessionList {
     return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
   }
 
-  /** Whether a row with the slot's server id is there, but taken by another that is closing too. */
-  isContested(slot: Slot): boolean {
-    const id = idOf(slot);
-    return id !== undefined && (this.#byId.get(id) ?? []).some((row) => row.owner?.state === 'closing');
+  /** Whether a row that may be this closing slot's is another's, who may be wrong. */
+  isContested(slot: Slot, marginMs: number): boolean {
+    return this.#alike(slot).some(
+      (row) => row.owner && strength(slot, row) > 0 && !isSuccessor(row.owner, slot, row, marginMs),
+    );
   }
 
   #read(list: Observed, before: ReadonlyMap<ServerId, readonly Row[]>, step: number): Row[] {
+    // One row each: another server of the target may have given the same id to a client.
     const own = new Set(list.own);
     const rows: Row[] = [];
     for (const { serverId, peer, user } of list.sessions) {
-      if (own.has(serverId)) continue;
+      if (own.delete(serverId)) continue;
       const known = before.get(serverId)?.find((row) => row.peer === peer && row.user === user);
       rows.push({
         serverId,
@@ -176,34 +162,41 @@ export class SessionList {
     }
   }
 
-  #claimable(slot: Slot): Row | undefined {
+  /** Rows with its id, or while that is not known with its address. */
+  #alike(slot: Slot): readonly Row[] {
     const id = idOf(slot);
-    const rows = id !== undefined ? this.#byId.get(id) : this.#byPeer.get(slot.localAddress ?? '');
-    if (!rows) return undefined;
-    let weakest: Row | undefined;
-    for (const row of rows) {
-      if (strength(slot, row) === 0) continue;
-      if (!row.owner) return row;
-      if (isStronger(slot, row.owner, row)) weakest = row;
-    }
-    return weakest;
+    return (id !== undefined ? this.#byId.get(id) : this.#byPeer.get(slot.localAddress ?? '')) ?? none;
   }
 
-  /** The latest first: their choice is the smallest, so that as many as possible find one. */
-  #guess(unsure: Slot[]): void {
+  #claimable(slot: Slot): Row | undefined {
+    let free: Row | undefined;
+    let taken: Row | undefined;
+    for (const row of this.#alike(slot)) {
+      if (strength(slot, row) === 0) continue;
+      if (!row.owner) {
+        // Several servers of one target may use the same id.
+        if (!free || hasAddress(slot, row)) free = row;
+      } else if (isStronger(slot, row.owner, row)) taken = row;
+    }
+    return free ?? taken;
+  }
+
+  /** The latest slot first, with the latest row: its choice is the smallest, so that as many as possible find one. */
+  #guess(slots: readonly Slot[], rows: Iterable<Row>): void {
+    const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && isOurGrant(slot));
     if (unsure.length === 0) return;
-    const free = [...this.#rows].filter((row) => !row.owner).sort((a, b) => b.seenStep - a.seenStep);
-    unsure.sort((a, b) => b.earliestStep - a.earliestStep);
-    for (const slot of unsure) {
-      if (slot.row) continue;
-      let chosen: Row | undefined;
-      for (const row of free) {
-        if (row.seenStep <= slot.earliestStep) break;
-        if (row.owner || !mayBe(slot, row)) continue;
-        chosen = row;
-        if (row.account === slot.service) break;
+    const byAccount = indexed(
+      [...rows].filter((row) => !row.owner).sort((a, b) => a.seenStep - b.seenStep),
+      (row) => row.account,
+    );
+    for (const slot of unsure.sort((a, b) => b.earliestStep - a.earliestStep)) {
+      for (const account of [slot.service, ...byAccount.keys()]) {
+        const latest = byAccount.get(account)?.at(-1);
+        if (!latest || !mayBe(slot, latest)) continue;
+        byAccount.get(account)!.pop();
+        this.#own(slot, latest);
+        break;
       }
-      if (chosen) this.#own(slot, chosen);
     }
   }
 
@@ -218,7 +211,7 @@ export class SessionList {
     slot.listedId = row.serverId;
     // A row from before it opened may be of an earlier session with the same id.
     if (slot.openedByMs !== undefined && slot.openedByMs < this.askedAtMs) slot.peerPort = portOf(row.peer);
-    if (slot.serverId === undefined || row.peer === undefined || row.peer !== slot.localAddress) return;
+    if (slot.serverId === undefined || !hasAddress(slot, row)) return;
     if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
     this.#truthful.add(slot.node);
   }
@@ -236,58 +229,6 @@ export class SessionList {
     forget(this.#byId, row.serverId, row);
     forget(this.#byPeer, row.peer, row);
   }
-}
-
-/** What a list could show it by. */
-function idOf({ serverId, listedId }: Slot): ServerId | undefined {
-  return serverId ?? listedId;
-}
-
-/** How good a slot's claim to a row is; 0: no better than a guess. */
-function strength(slot: Slot, row: Row): number {
-  const id = idOf(slot);
-  if (id === undefined) {
-    const isSame = row.peer !== undefined && row.peer === slot.localAddress;
-    return isSame && isOurGrant(slot) && mayBe(slot, row) ? 1 : 0;
-  }
-  if (id !== row.serverId) return 0;
-  const port = portOf(row.peer);
-  if (slot.peerPort !== undefined && port !== undefined && slot.peerPort !== port) return 0;
-  return slot.serverId === undefined ? 2 : 3;
-}
-
-function isStronger(one: Slot, other: Slot, row: Row): boolean {
-  const by = strength(one, row) - strength(other, row);
-  return by > 0 || (by === 0 && openedBy(one) > openedBy(other));
-}
-
-/** When it was first heard of that it had been opened. */
-export function openedBy({ openedByMs, closingMs }: Slot): number {
-  return openedByMs ?? closingMs;
-}
-
-/** Whether a row has no owner, or one that may as well own another. */
-export function isUncertain(row: Row): boolean {
-  return !row.owner || strength(row.owner, row) === 0;
-}
-
-/**
- * Of a slot that another ledger granted any row could be: as likely another's, which would not be counted then. It says
- * what its own is with its next report.
- */
-function isOurGrant({ earliestStep }: Slot): boolean {
-  return Number.isFinite(earliestStep);
-}
-
-/** Whether nothing that is known speaks against it. */
-export function mayBe({ earliestStep, service }: Slot, { seenStep, account }: Row): boolean {
-  if (seenStep <= earliestStep) return false;
-  return !service.users || account === service || account === 'several' || account === 'unknown';
-}
-
-/** The host may be shown by name at one time and by address at another (MySQL), the port never changes. */
-function portOf(peer: string | undefined): string | undefined {
-  return peer?.slice(peer.lastIndexOf(':') + 1);
 }
 
 function indexed<Key>(rows: Iterable<Row>, keyOf: (row: Row) => Key | undefined): Map<Key, Row[]> {

@@ -117,6 +117,7 @@ export class Slots {
     }
     this.#books.setState(slot, 'closing', cause);
     slot.closingMs = this.#outcome.nowMs;
+    slot.closingStep = this.#outcome.step;
     this.#outcome.observe(slot.target);
     this.#awaitProof(slot);
   }
@@ -150,6 +151,7 @@ function newSlot({ connection, node, service, bornMs }: Client, target: Target, 
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,
+    closingStep: Number.POSITIVE_INFINITY,
     localAddress: undefined,
     remoteAddress: undefined,
     serverId: undefined,

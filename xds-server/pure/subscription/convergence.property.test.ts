@@ -20,7 +20,7 @@ type Temper = 'one by one' | 'names the culprit' | 'says nothing';
 type Step =
   | { readonly do: 'subscribe' | 'unsubscribe'; readonly names: readonly string[] }
   | { readonly do: 'publish'; readonly versions: readonly number[] }
-  | { readonly do: 'client reads' | 'server reads' | 'server sends' | 'reconnect' };
+  | { readonly do: 'client reads' | 'server reads' | 'server sends' | 'settle' | 'reconnect' };
 
 const isBad = (version: string): boolean => Number(version.split('-')[1]) % 4 === 3;
 
@@ -78,6 +78,7 @@ class Scenario {
     else if (step.do === 'server reads') this.#serverReads();
     else if (step.do === 'server sends') this.#serverSends();
     else if (step.do === 'client reads') this.#clientReads();
+    else if (step.do === 'settle') this.settle();
     else this.#reconnect();
   }
 
@@ -230,7 +231,11 @@ class Scenario {
       isPlain = false;
     } else {
       for (const name of [...request.subscribe, ...request.unsubscribe])
-        for (const asked of name === '*' ? NAMES : [name]) this.#asked.add(asked);
+        for (const asked of name === '*' ? NAMES : [name]) {
+          this.#asked.add(asked);
+          for (const refused of this.#refused)
+            if (refused.startsWith(`${asked}-`)) this.#refused.delete(refused);
+        }
       answer = subscription.requestDelta(request);
       isPlain = request.subscribe.length + request.unsubscribe.length === 0;
     }
@@ -274,7 +279,8 @@ class Scenario {
     for (const { name, version } of wanted) {
       if (isBad(version)) continue;
       this.cache.set(name, version);
-      this.keeps.add(name);
+      // Until its removal has its turn, a world also holds what has left the set.
+      if (this.#set?.resources.has(name)) this.keeps.add(name);
     }
     for (const name of response.removed) this.#drop(name);
     if (this.variant === 'delta' || !this.isRoot) return;
@@ -304,6 +310,7 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<Step>({ do: 'client reads' }) },
   { weight: 4, arbitrary: fc.constant<Step>({ do: 'server reads' }) },
   { weight: 4, arbitrary: fc.constant<Step>({ do: 'server sends' }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: 'settle' }) },
   { weight: 1, arbitrary: fc.constant<Step>({ do: 'reconnect' }) },
 );
 

@@ -10,6 +10,7 @@
  * Anchors such as #xds-ack-nack are of https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol
  */
 import type { Resource } from '../snapshot/snapshot.js';
+import { Held, type Holding, versionOf } from './held.js';
 import { readRejection } from './rejection.js';
 
 export interface Sent {
@@ -29,8 +30,7 @@ export interface Nack {
 }
 
 export class Delivery {
-  /** A version alone where the client claims it, or where the bytes will not be needed again. */
-  readonly #held = new Map<string, Resource | string>();
+  readonly #held: Held;
   readonly #inFlight = new Map<string, Sent>();
   readonly #rejected = new Map<string, Resource>();
   #batch = Number.POSITIVE_INFINITY;
@@ -41,8 +41,10 @@ export class Delivery {
    */
   constructor(
     private readonly isWanted: (name: string) => boolean,
-    private readonly keep: (resource: Resource) => Resource | string,
-  ) {}
+    private readonly keep: (resource: Resource) => Holding,
+  ) {
+    this.#held = new Held(isWanted);
+  }
 
   /** Responses that wait for their ACK or NACK. */
   get inFlight(): number {
@@ -60,11 +62,7 @@ export class Delivery {
 
   /** Names that the client has acknowledged, or brought along. */
   get held(): readonly string[] {
-    return [...this.#held.keys()];
-  }
-
-  get isEmpty(): boolean {
-    return this.#held.size === 0;
+    return this.#held.names;
   }
 
   /** The last good one, where its bytes are known. */
@@ -75,24 +73,25 @@ export class Delivery {
 
   /** Whether the client has the resource, at whatever good version, and has not been told to give it up. */
   holds(name: string): boolean {
-    if (!this.#held.has(name)) return false;
+    if (this.#held.get(name) === undefined) return false;
     for (const sent of this.#inFlight.values()) if (sent.removed.has(name)) return false;
     return true;
   }
 
   /** Version that the client will have once all that is in flight has been accepted. */
   expected(name: string): string | undefined {
-    for (const sent of [...this.#inFlight.values()].reverse()) {
-      const upsert = sent.upserts.get(name);
-      if (upsert) return upsert.version;
-      if (sent.removed.has(name)) return undefined;
-    }
     const held = this.#held.get(name);
-    return held && versionOf(held);
+    let version = held && versionOf(held);
+    for (const sent of this.#inFlight.values()) {
+      const upsert = sent.upserts.get(name);
+      if (upsert) version = upsert.version;
+      else if (sent.removed.has(name)) version = undefined;
+    }
+    return version;
   }
 
   /** The client claims this version, or holds this resource. */
-  hold(name: string, what: Resource | string): void {
+  hold(name: string, what: Holding): void {
     if (!this.isWanted(name)) return;
     this.#held.set(name, typeof what === 'string' ? what : this.keep(what));
     if (this.#rejected.get(name)?.version === versionOf(what)) this.#rejected.delete(name);
@@ -106,6 +105,13 @@ export class Delivery {
 
   pardon(name: string): void {
     this.#rejected.delete(name);
+  }
+
+  /** @returns the names that were rejected. */
+  pardonAll(): string[] {
+    const names = [...this.#rejected.keys()];
+    this.#rejected.clear();
+    return names;
   }
 
   send(nonce: string, sent: Sent): void {
@@ -164,11 +170,13 @@ export class Delivery {
   }
 
   /** Nothing is owed or under way any more: no culprit is left to be found. */
-  rest(): void {
+  rest(resources: ReadonlyMap<string, Resource>, fallbacks: Iterable<string>): void {
     this.#batch = Number.POSITIVE_INFINITY;
+    if (this.#rejected.size === 0) this.#held.rebase(resources, fallbacks);
   }
-}
 
-function versionOf(held: Resource | string): string {
-  return typeof held === 'string' ? held : held.version;
+  /** The client is about to want everything, and has no more than before. */
+  beforeWildcard(): void {
+    this.#held.unbase();
+  }
 }

@@ -11,6 +11,8 @@ const WILDCARD = '*';
 export interface InterestChange {
   /** Names to be answered even when the client should already have them at the newest version. */
   readonly asked: readonly string[];
+  /** Those of them that were not covered before. */
+  readonly added: readonly string[];
   /** Everything was asked for: the wildcard is new, or asked for again. */
   readonly wildcardAsked: boolean;
   /** Names that are no longer subscribed to by name; the wildcard may still cover them. */
@@ -18,7 +20,13 @@ export interface InterestChange {
   readonly wildcardDropped: boolean;
 }
 
-const NO_CHANGE: InterestChange = { asked: [], wildcardAsked: false, dropped: [], wildcardDropped: false };
+const NO_CHANGE: InterestChange = {
+  asked: [],
+  added: [],
+  wildcardAsked: false,
+  dropped: [],
+  wildcardDropped: false,
+};
 
 /**
  *                 first request empty, type has a wildcard
@@ -39,8 +47,12 @@ export class Interest {
    * @param hasLegacyWildcard whether an empty first request means everything. True for listeners and clusters, the
    *   two types for which the protocol defines a wildcard (#xds-protocol-resource-hints); a node without an EDS
    *   cluster that reconnects sends an empty first EDS request and means nothing by it.
+   * @param shared an equal string that is there anyway, if there is one
    */
-  constructor(private readonly hasLegacyWildcard: boolean) {}
+  constructor(
+    private readonly hasLegacyWildcard: boolean,
+    private readonly shared: (name: string) => string,
+  ) {}
 
   get wildcard(): boolean {
     return this.#wildcard;
@@ -55,6 +67,11 @@ export class Interest {
     return this.#wildcard || this.#names.has(name);
   }
 
+  /** Whether a request with these names makes the wildcard new. */
+  startsWildcard(names: readonly string[]): boolean {
+    return !this.#wildcard && names.includes(WILDCARD);
+  }
+
   /** Delta: adds and takes away names (#xds-protocol-delta-subscribe, #xds-protocol-unsubscribe). */
   update(subscribe: readonly string[], unsubscribe: readonly string[]): InterestChange {
     if (this.#startsLegacyWildcard(subscribe.length + unsubscribe.length === 0))
@@ -62,13 +79,14 @@ export class Interest {
     this.#explicit ||= subscribe.length > 0;
 
     const asked = new Set<string>();
+    const added = subscribe.filter((name) => !this.covers(name));
     const dropped: string[] = [];
     let wildcardAsked = false;
     let wildcardDropped = false;
     for (const name of subscribe) {
       if (name === WILDCARD) wildcardAsked = true;
       else {
-        this.#names.add(name);
+        this.#names.add(this.shared(name));
         // The client may have forgotten it despite being subscribed: it is sent again (#xds-protocol-delta-subscribe).
         asked.add(name);
       }
@@ -89,7 +107,7 @@ export class Interest {
     }
     // Only the server knows whether the wildcard still covers a name: the client has to be told (#xds-protocol-unsubscribe).
     if (this.#wildcard) for (const name of dropped) asked.add(name);
-    return { asked: [...asked], wildcardAsked, dropped, wildcardDropped };
+    return { asked: [...asked], added, wildcardAsked, dropped, wildcardDropped };
   }
 
   /** SotW: the whole list, each time (#xds-protocol-unsubscribing). */
@@ -105,12 +123,13 @@ export class Interest {
     const wildcard = next.delete(WILDCARD);
     const asked = [...next].filter((name) => !this.#names.has(name));
     const dropped = [...this.#names].filter((name) => !next.has(name));
+    const added = this.#wildcard ? [] : asked;
     const wildcardAsked = wildcard && !this.#wildcard;
     const wildcardDropped = !wildcard && this.#wildcard;
     this.#wildcard = wildcard;
     for (const name of dropped) this.#names.delete(name);
-    for (const name of asked) this.#names.add(name);
-    return { asked, wildcardAsked, dropped, wildcardDropped };
+    for (const name of asked) this.#names.add(this.shared(name));
+    return { asked, added, wildcardAsked, dropped, wildcardDropped };
   }
 
   /**

@@ -17,6 +17,7 @@ import { type Resource, type ResourceSet, TypeUrl } from '../snapshot/snapshot.j
 import { Delivery } from './delivery.js';
 import type { Answer, DeltaRequest, Phase, Reply, SotwRequest, Update, Variant } from './exchange.js';
 import { Interest, type InterestChange } from './interest.js';
+import { Supply } from './supply.js';
 
 export interface Bounds {
   /** Names that may be answered with a fallback; those past it do not exist. */
@@ -43,16 +44,16 @@ const FRAMING_BYTES = 256;
 
 export class Subscription {
   readonly #interest: Interest;
+  readonly #supply: Supply;
   readonly #delivery: Delivery;
   readonly #upserts = new Map<string, Owed>();
   readonly #removals = new Set<string>();
-  /** Names that are served by `ResourceSet.fallback`. */
-  readonly #fallbacks = new Set<string>();
   /** A response is owed even if there is nothing to put in it. */
   #answerOwed = false;
-  #set: ResourceSet | undefined;
   #begun = false;
   #nonces = 0;
+  /** The newest nonce when the client last gave something up. */
+  #lastDrop = 0;
   /** SotW: the client came with a version from an earlier stream and has acknowledged nothing on this one. */
   #isUncertain = false;
   #sentVersion: string | undefined;
@@ -63,11 +64,16 @@ export class Subscription {
     private readonly variant: Variant,
     private readonly bounds: Bounds,
   ) {
-    this.#interest = new Interest(this.#isRoot);
+    // Each stream brings its own copy of every name; the set's is shared.
+    this.#interest = new Interest(
+      this.#isRoot,
+      (name) => this.#supply.set?.resources.get(name)?.name ?? name,
+    );
+    this.#supply = new Supply(this.#interest, bounds.maxFallbacks);
     this.#delivery = new Delivery(
       (name) => this.#interest.covers(name),
       // A fallback is made for one name and stream; only its version is worth the memory.
-      (resource) => (this.#fallbacks.has(resource.name) ? resource.version : resource),
+      (resource) => (this.#supply.fallbacks.has(resource.name) ? resource.version : resource),
     );
   }
 
@@ -92,7 +98,13 @@ export class Subscription {
 
   /** Everything that is wanted was sent and answered, refused or not. */
   get isSettled(): boolean {
-    return this.#set !== undefined && !this.owes('upserts') && !this.owes('removals') && this.inFlight === 0;
+    return (
+      this.#begun &&
+      !!this.#supply.set &&
+      !this.owes('upserts') &&
+      !this.owes('removals') &&
+      this.inFlight === 0
+    );
   }
 
   get hasRejections(): boolean {
@@ -115,6 +127,7 @@ export class Subscription {
   requestDelta(request: DeltaRequest): Answer | undefined {
     const answer = this.#answer(request);
     // The nonce pairs a reply with its response and never stands in the way of a subscription (#xds-protocol-delta).
+    if (this.#interest.startsWildcard(request.subscribe)) this.#delivery.beforeWildcard();
     const change = this.#interest.update(request.subscribe, request.unsubscribe);
     if (this.#begun) this.#changeInterest(change);
     else {
@@ -134,6 +147,7 @@ export class Subscription {
       return undefined;
     }
     const answer = this.#answer(request);
+    if (this.#interest.startsWildcard(request.names)) this.#delivery.beforeWildcard();
     const change = this.#interest.replace(request.names);
     if (this.#begun) this.#changeInterest(change);
     else {
@@ -148,23 +162,26 @@ export class Subscription {
 
   /** @param changed names that were added, changed or removed since the set published before. */
   publish(set: ResourceSet, changed: Iterable<string>): void {
-    const before = this.#set;
-    this.#set = set;
+    const before = this.#supply.set;
+    this.#supply.replace(set);
     if (!before) this.#compareAll();
     else {
+      // All that was refused together may have been refused because of one, and that one may be gone.
+      if (this.#isUncertain) for (const name of this.#delivery.pardonAll()) this.#compare(name);
       for (const name of changed) this.#compare(name);
-      this.#compareFallbacks(set);
+      for (const name of [...this.#supply.fallbacks]) this.#compare(name);
+      for (const name of this.#supply.emerging()) this.#compare(name, 'asked');
     }
     this.#rest();
   }
 
   /** Sends these again, as far as they are wanted and exist. */
   repeat(names: Iterable<string>): void {
-    for (const name of names) if (this.#wanted(name, false)) this.#compare(name, 'asked');
+    for (const name of names) if (this.#supply.find(name, false)) this.#compare(name, 'asked');
   }
 
   owes(phase: Phase): boolean {
-    if (!this.#set) return false;
+    if (!this.#supply.set) return false;
     return phase === 'upserts' ? this.#upserts.size > 0 || this.#answerOwed : this.#removals.size > 0;
   }
 
@@ -187,7 +204,7 @@ export class Subscription {
     this.#nonces += 1;
     const nonce = String(this.#nonces);
     this.#delivery.send(nonce, { upserts, removed, carried: carried.map((resource) => resource.name) });
-    this.#sentVersion = this.#set!.version;
+    this.#sentVersion = this.#supply.set!.version;
     const isWhole =
       this.#interest.wildcard && !this.owes('upserts') && !this.owes('removals') && !this.hasRejections;
     // A part must not pass for the whole.
@@ -201,8 +218,8 @@ export class Subscription {
     if (reply.error === undefined) {
       const acked = this.#delivery.ack(reply.nonce);
       if (!acked) return undefined;
-      // The interest may have moved on since it was sent.
-      for (const name of acked) this.#compare(name);
+      // Of what the client gave up while it was on its way, it may hold something that nobody wants any more.
+      if (Number(reply.nonce) <= this.#lastDrop) for (const name of acked) this.#compare(name);
       this.#isUncertain = false;
       return { kind: 'ack' };
     }
@@ -218,20 +235,22 @@ export class Subscription {
     this.#begun = true;
     // The first answer ends a node's initialisation, also when there is nothing in it; one that comes with versions has
     // that behind it.
-    this.#answerOwed = change.wildcardAsked && this.#delivery.isEmpty;
-    if (this.#set) this.#compareAll();
+    this.#answerOwed = change.wildcardAsked && this.#delivery.held.length === 0;
+    if (this.#supply.set) this.#compareAll();
   }
 
   #changeInterest(change: InterestChange): void {
+    if (change.dropped.length > 0 || change.wildcardDropped) this.#lastDrop = this.#nonces;
+    for (const name of change.added) this.#delivery.forget(name);
     for (const name of change.dropped) if (!this.#interest.covers(name)) this.#forget(name);
     if (change.wildcardDropped)
       for (const name of [...this.#delivery.held, ...this.#upserts.keys(), ...this.#removals])
         if (!this.#interest.covers(name)) this.#forget(name);
-    for (const name of change.dropped) this.#fallbacks.delete(name);
-    if (!this.#set) return;
+    for (const name of change.dropped) this.#supply.release(name);
+    if (!this.#supply.set) return;
     if (change.wildcardAsked) {
       this.#answerOwed = true;
-      for (const name of this.#set.resources.keys()) this.#compare(name, 'asked');
+      for (const name of this.#supply.set.resources.keys()) this.#compare(name, 'asked');
     }
     for (const name of change.asked) this.#compare(name, 'asked');
     for (const name of change.dropped) this.#compare(name);
@@ -245,21 +264,12 @@ export class Subscription {
 
   /** The first set meets the first request: everything is compared once. */
   #compareAll(): void {
-    const set = this.#set;
+    const set = this.#supply.set;
     if (!set || !this.#begun) return;
     if (this.#interest.wildcard) for (const name of set.resources.keys()) this.#compare(name);
     for (const name of this.#interest.names)
       this.#compare(name, this.#delivery.expected(name) === undefined ? 'asked' : 'news');
     for (const name of this.#delivery.held) this.#compare(name);
-  }
-
-  #compareFallbacks(set: ResourceSet): void {
-    for (const name of [...this.#fallbacks]) this.#compare(name);
-    if (!set.fallback) return;
-    for (const name of this.#interest.names) {
-      const isAbsent = !set.resources.has(name) && !this.#fallbacks.has(name);
-      if (isAbsent && this.#hasRoom && set.fallback(name)) this.#compare(name, 'asked');
-    }
   }
 
   /** Puts the name where it belongs: owed as an upsert, as a removal, or not at all. */
@@ -272,7 +282,7 @@ export class Subscription {
 
     const expected = this.#delivery.expected(name);
     // Room that becomes free goes to the next who asks, not to those who were told that there is none.
-    const wanted = this.#wanted(name, reason !== 'news' || expected !== undefined);
+    const wanted = this.#supply.find(name, reason !== 'news' || expected !== undefined);
     const rejected = this.#delivery.rejected.get(name);
     if (rejected && rejected.version !== wanted?.version) this.#delivery.pardon(name);
     if (wanted) {
@@ -299,27 +309,11 @@ export class Subscription {
     else this.#removals.add(name);
   }
 
-  /** @param mayTakeRoom whether the name may become one more of those that are served by a fallback. */
-  #wanted(name: string, mayTakeRoom: boolean): Resource | undefined {
-    if (!this.#set || !this.#interest.covers(name)) return undefined;
-    const own = this.#set.resources.get(name);
-    const hasRoom = this.#fallbacks.has(name) || (mayTakeRoom && this.#hasRoom);
-    const fallback =
-      !own && hasRoom && this.#interest.names.has(name) ? this.#set.fallback?.(name) : undefined;
-    if (fallback) this.#fallbacks.add(name);
-    else this.#fallbacks.delete(name);
-    return own ?? fallback;
-  }
-
-  get #hasRoom(): boolean {
-    return this.#fallbacks.size < this.bounds.maxFallbacks;
-  }
-
   #takeUpserts(upserts: Map<string, Resource>, removed: Set<string>): void {
     this.#answerOwed = false;
     let room = this.bounds.maxUpdateBytes;
     for (const name of this.#upserts.keys()) {
-      const wanted = this.#wanted(name, false);
+      const wanted = this.#supply.find(name, false);
       const isRejected = wanted && this.#delivery.rejected.get(name)?.version === wanted.version;
       const resource = isRejected ? (this.#delivery.lastGood(name) ?? wanted) : wanted;
       if (resource) room -= resource.bytes.length + FRAMING_BYTES;
@@ -361,7 +355,7 @@ export class Subscription {
 
   #rest(): void {
     if (!this.isSettled) return;
-    this.#delivery.rest();
-    if (!this.hasRejections) this.#ackedVersion = this.#set!.version;
+    this.#delivery.rest(this.#supply.set!.resources, this.#supply.fallbacks);
+    if (!this.hasRejections) this.#ackedVersion = this.#supply.set!.version;
   }
 }

@@ -14,11 +14,12 @@ import { showableMessage } from '../../pure/subscription/rejection.js';
 import { Subscription } from '../../pure/subscription/subscription.js';
 import type { Bounds } from './bounds.js';
 import type { Convergence, NodeView, Rejection, TypeView } from './node-view.js';
-import { encodeUpdate } from './wire.js';
+import type { ResponseEncoder } from './wire.js';
 
 /** What a stream asks of its server, and tells it. */
 export interface StreamHost {
   readonly bounds: Bounds;
+  readonly encoder: ResponseEncoder;
   changes(before: ResourceSet | undefined, after: ResourceSet): readonly string[];
   /** Each refused resource, once its owner is known. */
   rejected(stream: AdsStream, typeUrl: TypeUrl, rejection: Rejection): void;
@@ -167,7 +168,7 @@ export class AdsStream {
       const { typeUrl } = turn.subscription;
       const update = turn.subscription.next(turn.phase);
       this.#isWriting = true;
-      this.call.write(encodeUpdate(this.variant, typeUrl, update), () => {
+      this.call.write(this.host.encoder.encode(this.variant, typeUrl, update), () => {
         this.#isWriting = false;
         this.#pump();
       });

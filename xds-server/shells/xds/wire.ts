@@ -45,33 +45,52 @@ export function sotwRequestOf(message: DiscoveryRequest__Output): SotwRequest {
   };
 }
 
-export function encodeUpdate(variant: Variant, typeUrl: string, update: Update): Buffer {
-  const head = protobuf.Writer.create()
-    .uint32(tag(1))
-    .string(update.version)
-    .uint32(tag(4))
-    .string(typeUrl)
-    .uint32(tag(5))
-    .string(update.nonce);
-  for (const name of update.removed) head.uint32(tag(6)).string(name);
-  const parts: Uint8Array[] = [head.finish()];
-  for (const resource of update.resources) parts.push(framingOf(variant, typeUrl, resource), resource.bytes);
-  return Buffer.concat(parts);
+/** Makes responses; one for all streams, so that what many are sent is put together once. */
+export class ResponseEncoder {
+  /** What stands before a resource's bytes; gone with the resource. */
+  readonly #framings: Record<Variant, WeakMap<Resource, Uint8Array>> = {
+    delta: new WeakMap(),
+    sotw: new WeakMap(),
+  };
+  /** By variant and type, the resources sent last: after a publish every node is sent the same. */
+  readonly #last = new Map<string, { resources: readonly Resource[]; bytes: Buffer }>();
+
+  encode(variant: Variant, typeUrl: string, update: Update): Buffer {
+    const head = protobuf.Writer.create()
+      .uint32(tag(1))
+      .string(update.version)
+      .uint32(tag(4))
+      .string(typeUrl)
+      .uint32(tag(5))
+      .string(update.nonce);
+    for (const name of update.removed) head.uint32(tag(6)).string(name);
+    return Buffer.concat([head.finish(), this.#resources(variant, typeUrl, update.resources)]);
+  }
+
+  #resources(variant: Variant, typeUrl: string, resources: readonly Resource[]): Uint8Array {
+    if (resources.length === 0) return Buffer.alloc(0);
+    const key = `${variant} ${typeUrl}`;
+    const last = this.#last.get(key);
+    if (last && isSame(last.resources, resources)) return last.bytes;
+    const framings = this.#framings[variant];
+    const parts: Uint8Array[] = [];
+    for (const resource of resources) {
+      let framing = framings.get(resource);
+      if (!framing) {
+        framing = variant === 'delta' ? frameResource(typeUrl, resource) : frameAny(2, typeUrl, resource);
+        framings.set(resource, framing);
+      }
+      parts.push(framing, resource.bytes);
+    }
+    const bytes = Buffer.concat(parts);
+    this.#last.set(key, { resources, bytes });
+    return bytes;
+  }
 }
 
-/** What stands before a resource's bytes; made once for all streams and gone with the resource. */
-const framings: Record<Variant, WeakMap<Resource, Uint8Array>> = {
-  delta: new WeakMap(),
-  sotw: new WeakMap(),
-};
-
-function framingOf(variant: Variant, typeUrl: string, resource: Resource): Uint8Array {
-  let framing = framings[variant].get(resource);
-  if (!framing) {
-    framing = variant === 'delta' ? frameResource(typeUrl, resource) : frameAny(2, typeUrl, resource);
-    framings[variant].set(resource, framing);
-  }
-  return framing;
+/** The very same objects in the same order. */
+function isSame(some: readonly Resource[], others: readonly Resource[]): boolean {
+  return some.length === others.length && some.every((resource, index) => resource === others[index]);
 }
 
 /** Field `field` holding an Any, up to where its value's bytes begin. */

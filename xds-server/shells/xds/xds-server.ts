@@ -15,7 +15,7 @@ import { type AdsCall, AdsStream, type StreamHost } from './ads-stream.js';
 import { BOUNDS, type Bounds } from './bounds.js';
 import { FanOut } from './fan-out.js';
 import type { NodeView, Rejection } from './node-view.js';
-import { adsDefinition, deltaRequestOf, sotwRequestOf } from './wire.js';
+import { adsDefinition, deltaRequestOf, ResponseEncoder, sotwRequestOf } from './wire.js';
 
 export interface XdsServerOptions {
   readonly api: EnvoyApi;
@@ -49,6 +49,7 @@ export class XdsServer {
     this.#bounds = { ...BOUNDS, ...options.bounds };
     this.#host = {
       bounds: this.#bounds,
+      encoder: new ResponseEncoder(),
       changes: (before, after) => this.#changesBetween(before, after),
       rejected: (stream, typeUrl, rejection) => this.#onRejected(stream, typeUrl, rejection),
       progressed: (stream) => this.#onProgressed(stream),

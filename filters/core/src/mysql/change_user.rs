@@ -2,7 +2,7 @@
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html>
 
 use super::packet::{self, HEADER_BYTES};
-use super::{RELAY_PLUGIN, capability};
+use super::{RELAY_PLUGIN, capability, name};
 use crate::cursor::Cursor;
 use crate::refusal::Refusal;
 
@@ -31,6 +31,10 @@ pub fn rewrite(packet: &[u8], capabilities: u32, admitted: &str) -> Result<Vec<u
     let (Some(charset), true) = (cursor.take(2), capabilities & capability::PLUGIN_AUTH != 0) else {
         return Err(Refusal::new(b"08004", 1251, "COM_CHANGE_USER names no authentication plugin"));
     };
+    let [low, high] = *charset else { return Err(short()) };
+    let number = u16::from_le_bytes([low, high]);
+    name::user(user, number)?;
+    name::database(database, number)?;
     // Some clients end the packet with the name, without its NUL.
     let attributes = if cursor.until_nul().is_some() { cursor.rest() } else { b"" };
     let payload = [&[command], user, &[0, 0], database, &[0], charset, RELAY_PLUGIN, &[0], attributes].concat();
@@ -60,6 +64,15 @@ mod tests {
             let refusal = rewrite(&command(other), capability::REQUIRED, "m").unwrap_err();
             assert_eq!((refusal.errno, &refusal.sqlstate), (1045, b"28000"));
         }
+    }
+
+    #[test]
+    fn the_same_bytes_in_another_character_set_are_another_user() {
+        let command =
+            |charset: &[u8; 2]| framed(0, &[b"\x11", "m\u{e9}".as_bytes(), b"\0\0reports\0", charset].concat());
+        assert!(rewrite(&command(b"\x2d\0"), capability::REQUIRED, "m\u{e9}").is_ok());
+        let refusal = rewrite(&command(b"\x08\0"), capability::REQUIRED, "m\u{e9}").unwrap_err();
+        assert_eq!(refusal.errno, 1043);
     }
 
     #[test]

@@ -5,10 +5,17 @@
 //! a file of 16 MB (its predecessor has the greatest length), and a file of LOCAL INFILE whose numbers have come round
 //! from 255 to 0 (its predecessor was number 255 and not the empty packet that ends a file). Every other packet numbered 0
 //! starts a command, or the server closes the connection for packets out of order.
+//!
+//! Whether a file is going on, only the server knows: one that has given up on it, or has skipped a packet too long for it,
+//! waits for a command instead. So behind a number 255 what looks like COM_CHANGE_USER is neither, but [`Found::Unclear`].
 
 use super::packet::{self, CONTINUES, HEADER_BYTES};
+use super::response;
+use crate::refusal::Refusal;
 
 const COM_CHANGE_USER: u8 = 0x11;
+/// The longest COM_CHANGE_USER that is read: as much as a login may take.
+const MAX_CHANGE_USER_BYTES: usize = response::MAX_BYTES;
 
 /// What the bytes at hand contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +31,49 @@ pub enum Found {
         /// Header and payload.
         bytes: usize,
     },
+    /// A COM_CHANGE_USER, or a piece of a file that happens to begin with its byte.
+    Unclear,
+}
+
+/// What may pass of the bytes at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passage {
+    /// All of them.
+    All,
+    /// What is before this offset; the rest waits for more.
+    Hold(usize),
+    /// What is before this offset; the rest can't become whole any more.
+    Cut(usize),
+    /// A whole COM_CHANGE_USER, at this offset, of this length.
+    ChangeUser {
+        /// Where its header begins.
+        at: usize,
+        /// Header and payload.
+        bytes: usize,
+    },
+    /// None.
+    Refuse(Refusal),
+}
+
+impl Found {
+    /// What may pass of `available` bytes. After `end_stream` nothing waits: the server would never learn of the end.
+    pub fn passage(self, available: usize, end_stream: bool) -> Passage {
+        match self {
+            Self::Nothing => Passage::All,
+            // Less than a packet: no server acts on it.
+            Self::Undecided(_) if end_stream => Passage::All,
+            Self::Undecided(at) => Passage::Hold(at),
+            Self::ChangeUser { bytes, .. } if bytes > MAX_CHANGE_USER_BYTES => {
+                Passage::Refuse(Refusal::protocol(format!("COM_CHANGE_USER of {bytes} bytes")))
+            }
+            Self::ChangeUser { at, bytes } if at + bytes <= available => Passage::ChangeUser { at, bytes },
+            Self::ChangeUser { at, .. } if end_stream => Passage::Cut(at),
+            Self::ChangeUser { at, .. } => Passage::Hold(at),
+            Self::Unclear => {
+                Passage::Refuse(Refusal::protocol("a packet that may be COM_CHANGE_USER or part of a file"))
+            }
+        }
+    }
 }
 
 /// The packets of one client.
@@ -40,9 +90,13 @@ impl Commands {
         Walk { commands: self, offset: 0, head: [0; HEADER_BYTES + 1], have: 0, found: Found::Nothing }
     }
 
-    fn starts_command(&self, sequence: u8) -> bool {
-        let goes_on = self.last_length == CONTINUES || (self.last_sequence == u8::MAX && self.last_length > 0);
-        sequence == 0 && !goes_on
+    /// A command, as far as the number and what was before can tell.
+    fn may_start_command(&self, sequence: u8) -> bool {
+        sequence == 0 && self.last_length != CONTINUES
+    }
+
+    fn may_be_within_file(&self) -> bool {
+        self.last_sequence == u8::MAX && self.last_length > 0
     }
 }
 
@@ -81,13 +135,16 @@ impl Walk<'_> {
         let Some((length, sequence)) = packet::header(&self.head).filter(|_| self.have >= HEADER_BYTES) else {
             return true;
         };
-        let command = length > 0 && self.commands.starts_command(sequence);
+        let command = length > 0 && self.commands.may_start_command(sequence);
         if command && self.have == HEADER_BYTES {
             return true;
         }
         let [.., first] = self.head;
         if command && first == COM_CHANGE_USER {
-            self.found = Found::ChangeUser { at: self.offset - self.have, bytes: HEADER_BYTES + length };
+            self.found = match self.commands.may_be_within_file() {
+                true => Found::Unclear,
+                false => Found::ChangeUser { at: self.offset - self.have, bytes: HEADER_BYTES + length },
+            };
             return false;
         }
         self.commands.last_length = length as u32;
@@ -107,91 +164,5 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mysql::packet::framed;
-
-    /// Walks as the session filter does: what can't be told is offered again, with the next piece behind it.
-    fn offsets(bytes: &[u8], piece: usize) -> Vec<usize> {
-        let (mut commands, mut found) = (Commands::default(), Vec::new());
-        let (mut passed, mut arrived) = (0, 0);
-        while arrived < bytes.len() {
-            arrived = (arrived + piece).min(bytes.len());
-            loop {
-                let mut walk = commands.walk();
-                walk.chunk(&bytes[passed..arrived]);
-                match walk.end() {
-                    Found::Nothing => passed = arrived,
-                    Found::Undecided(at) => passed += at,
-                    Found::ChangeUser { at, bytes: length } => {
-                        if passed + at + length > arrived {
-                            passed += at;
-                            break;
-                        }
-                        found.push(passed + at);
-                        passed += at + length;
-                        continue;
-                    }
-                }
-                break;
-            }
-        }
-        found
-    }
-
-    fn everywhere(bytes: &[u8]) -> Vec<usize> {
-        let whole = offsets(bytes, bytes.len());
-        for piece in 1..bytes.len().min(64) {
-            assert_eq!(offsets(bytes, piece), whole, "in pieces of {piece}");
-        }
-        whole
-    }
-
-    #[test]
-    fn a_change_of_user_is_found_between_other_commands() {
-        let bytes =
-            [framed(0, b"\x03select 1"), framed(0, b"\x11root\0"), framed(0, b"\x0e"), framed(0, b"\x11")].concat();
-        assert_eq!(everywhere(&bytes), [13, 28]);
-    }
-
-    #[test]
-    fn its_byte_inside_a_payload_is_no_command() {
-        let long_data = framed(0, &[&[0x18, 1, 0, 0, 0, 0, 0][..], &framed(0, b"\x11root\0")].concat());
-        let reply = framed(3, b"\x11not a command");
-        assert_eq!(everywhere(&[long_data, reply, framed(0, b"")].concat()), [0; 0]);
-    }
-
-    #[test]
-    fn a_packet_that_continues_the_greatest_length_is_no_command() {
-        let mut bytes = vec![0xff, 0xff, 0xff, 255, 3];
-        bytes.resize(4 + CONTINUES as usize, b'x');
-        bytes.extend(framed(0, b"\x11the rest of it"));
-        let end = bytes.len();
-        bytes.extend(framed(0, b"\x11root\0"));
-        assert_eq!(offsets(&bytes, 1 << 20), [end]);
-    }
-
-    #[test]
-    fn a_file_whose_numbers_come_round_is_no_command_and_its_end_is_an_end() {
-        let mut bytes = framed(0, b"\x03load data local infile 'x' into table t");
-        for sequence in (2..=255).chain(0..=2) {
-            bytes.extend(framed(sequence, b"\x11line of the file"));
-        }
-        bytes.extend(framed(3, b""));
-        let end = bytes.len();
-        bytes.extend(framed(0, b"\x11root\0"));
-        assert_eq!(everywhere(&bytes), [end]);
-    }
-
-    #[test]
-    fn a_file_that_ends_at_number_255_is_followed_by_commands() {
-        let mut bytes = framed(0, b"\x03load data local infile 'x' into table t");
-        for sequence in 2..255 {
-            bytes.extend(framed(sequence, b"line"));
-        }
-        bytes.extend(framed(255, b""));
-        let end = bytes.len();
-        bytes.extend(framed(0, b"\x11root\0"));
-        assert_eq!(everywhere(&bytes), [end]);
-    }
-}
+#[path = "commands_tests.rs"]
+mod tests;

@@ -123,6 +123,10 @@ impl Login {
             }
         }
         if self.is_over() {
+            // Whoever reads the rest of the client's packet as the next one loses track of where commands begin.
+            if self.client_payload_left > 0 || !self.client_header.is_empty() {
+                return Err(unexpected("the server has decided within a packet of the client"));
+            }
             out.append(&mut self.unfinished);
         }
         Ok(())
@@ -182,16 +186,17 @@ impl Login {
             self.client_header.extend_from_slice(header);
             bytes = rest;
             let Some((length, sequence)) = packet::header(&self.client_header) else { continue };
-            // A command behind the proof would be carried out by the server after its OK, unseen here.
-            if !std::mem::take(&mut self.client_may_send) {
+            // A command behind the proof would be carried out by the server after its OK, unseen here. So would one in the
+            // place of the proof, if what seemed to ask for it was the answer to an earlier command.
+            if !std::mem::take(&mut self.client_may_send) || sequence != self.answer.wrapping_add(1) {
                 return Err(Refusal::new(b"08S01", 1156, "Got packets out of order: sent before the server answered"));
             }
+            self.answer = sequence.wrapping_add(1);
             if length > MAX_PACKET_BYTES {
                 return Err(Refusal::protocol(format!("a packet of {length} bytes during login")));
             }
             let [a, b, c, ..] = (length as u32).to_le_bytes();
             out.extend_from_slice(&[a, b, c, sequence.wrapping_sub(self.ahead)]);
-            self.answer = sequence.wrapping_add(1);
             self.client_payload_left = length;
             self.client_header.clear();
         }

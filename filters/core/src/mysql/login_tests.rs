@@ -126,6 +126,34 @@ fn nothing_may_be_sent_before_the_server_asks() {
 }
 
 #[test]
+fn a_command_in_the_place_of_the_proof_does_not_slip_through() {
+    let mut login = Login::again();
+    let mut upstream = Vec::new();
+    serve(&mut login, &framed(1, &switch(b"mysql_native_password")[4..]), 50).2.unwrap();
+    assert_eq!(login.client_sent(&framed(0, b"\x11root\0"), &mut upstream).unwrap_err().errno, 1156);
+    assert_eq!(upstream, b"");
+}
+
+#[test]
+fn a_proof_that_is_too_long_is_answered_with_the_next_number() {
+    let mut login = Login::new(&response(), &BIRTH);
+    serve(&mut login, &[server_greeting(u32::MAX), switch(b"client_ed25519")].concat(), 50).2.unwrap();
+    let too_long = [&(MAX_PACKET_BYTES as u32 + 1).to_le_bytes()[..3], &[4]].concat();
+    assert_eq!(login.client_sent(&too_long, &mut Vec::new()).unwrap_err().errno, 1043);
+    assert_eq!(login.answer_sequence(), 5);
+}
+
+#[test]
+fn a_server_that_decides_within_a_packet_of_the_client_is_not_followed() {
+    for begun in [&[9, 0, 0, 4][..], &[9, 0], &[9, 0, 0, 4, b'x']] {
+        let mut login = Login::new(&response(), &BIRTH);
+        serve(&mut login, &[server_greeting(u32::MAX), switch(b"client_ed25519")].concat(), 50).2.unwrap();
+        login.client_sent(begun, &mut Vec::new()).unwrap();
+        assert_eq!(serve(&mut login, &framed(4, &[OK, 0, 0]), 50).2.unwrap_err().errno, 1105);
+    }
+}
+
+#[test]
 fn a_server_that_is_no_mysql_is_told_apart() {
     for bytes in [&b"SSH-2.0-x\r\n"[..], &framed(0, b"\x09old\0"), &framed(0, b""), &[0xff; 9]] {
         let mut login = Login::new(&response(), &BIRTH);

@@ -18,6 +18,7 @@ pub mod change_user;
 pub mod commands;
 pub mod greeting;
 pub mod login;
+pub mod name;
 pub mod negotiation;
 pub mod packet;
 pub mod plugin;

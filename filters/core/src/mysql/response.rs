@@ -3,7 +3,7 @@
 //! <https://mariadb.com/kb/en/connection/#handshake-response-packet>
 
 use super::packet::{self, HEADER_BYTES};
-use super::{RELAY_PLUGIN, capability};
+use super::{RELAY_PLUGIN, capability, name};
 use crate::cursor::{Cursor, bounded};
 use crate::identity::{Identity, MAX_APPLICATION_NAME_BYTES};
 use crate::refusal::Refusal;
@@ -74,6 +74,8 @@ fn parse(payload: &[u8]) -> Result<Parsed, Refusal> {
     // Largest packet, charset and 19 bytes of filler.
     let fixed = cursor.take(24).ok_or_else(short)?;
     let extended = cursor.u32_le().ok_or_else(short)?;
+    let [_, _, _, _, charset, ..] = *fixed else { return Err(short()) };
+    let charset = u16::from(charset);
     let is_mariadb = capabilities & capability::CLIENT_MYSQL == 0;
 
     let mut for_server = (capabilities & !capability::SSL).to_le_bytes().to_vec();
@@ -113,8 +115,12 @@ fn parse(payload: &[u8]) -> Result<Parsed, Refusal> {
     if !cursor.rest().is_empty() {
         return Err(Refusal::protocol(format!("{} bytes follow the handshake response", cursor.rest().len())));
     }
-    let identity =
-        Identity { user: text("user", user)?, database: text("database", database)?, application_name, options: None };
+    let identity = Identity {
+        user: name::user(user, charset)?,
+        database: name::database(database, charset)?,
+        application_name,
+        options: None,
+    };
     Ok((identity, capabilities, if is_mariadb { extended } else { 0 }, for_server))
 }
 
@@ -133,14 +139,6 @@ fn negotiable(capabilities: u32, length: usize) -> Result<(), Refusal> {
         return Err(Refusal::new(b"08004", 1251, "the client does not support pluggable authentication"));
     }
     Ok(())
-}
-
-/// A name that is compared with the operator's: it must be text, or two different names could look the same.
-fn text(name: &str, bytes: &[u8]) -> Result<String, Refusal> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(Refusal::protocol(format!("the {name} name is not UTF-8"))),
-    }
 }
 
 fn program_name(attributes: &[u8]) -> Option<String> {

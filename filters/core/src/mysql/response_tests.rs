@@ -98,3 +98,12 @@ fn names_that_are_no_text_are_refused() {
     assert_eq!(errno(&packet::framed(2, &payload(CAPABILITIES, b"\xff\0\0r\0p\0\0"))), 1043);
     assert_eq!(errno(&packet::framed(2, &payload(CAPABILITIES, b"m\0\0\xff\0p\0\0"))), 1043);
 }
+
+#[test]
+fn names_that_the_server_would_read_otherwise_are_refused() {
+    assert_eq!(errno(&packet::framed(2, &payload(CAPABILITIES, b"'m'\0\0r\0p\0\0"))), 1043);
+    let mut latin1 = payload(CAPABILITIES, "m\u{e9}\0\0r\0p\0\0".as_bytes());
+    assert_eq!(whole(&packet::framed(2, &latin1)).identity.user, "m\u{e9}");
+    latin1[8] = 8;
+    assert_eq!(errno(&packet::framed(2, &latin1)), 1043);
+}

@@ -11,6 +11,9 @@ pub const MAX_BODY_BYTES: usize = 10_000;
 /// More parameters than any driver sends; the server would look each of them up.
 pub const MAX_PARAMETERS: usize = 64;
 
+/// Postgres cuts longer names (`NAMEDATALEN`), and would log in somebody else than the check was asked about.
+pub const MAX_NAME_BYTES: usize = 63;
+
 const LENGTH_BYTES: usize = 4;
 
 /// What the first bytes after TLS are.
@@ -66,12 +69,15 @@ fn refused(why: impl Into<std::borrow::Cow<'static, str>>) -> Startup {
 }
 
 fn identity(parameters: &mut Cursor<'_>) -> Result<Identity, String> {
-    let [mut user, mut database, mut application_name, mut options] = [None; 4];
+    let [mut user, mut database, mut application_name, mut options, mut replication] = [None; 5];
     for _ in 0..=MAX_PARAMETERS {
         let name = parameters.until_nul().ok_or("a startup parameter is not terminated")?;
         if name.is_empty() {
             if !parameters.rest().is_empty() {
                 return Err(format!("{} bytes follow the last startup parameter", parameters.rest().len()));
+            }
+            if !replication.is_none_or(stays_in_database) {
+                return Err("physical replication is of no database; only replication=database is served".to_owned());
             }
             let user = required_text("user", user)?
                 .filter(|user| !user.is_empty())
@@ -90,6 +96,7 @@ fn identity(parameters: &mut Cursor<'_>) -> Result<Identity, String> {
             b"database" => &mut database,
             b"application_name" => &mut application_name,
             b"options" => &mut options,
+            b"replication" => &mut replication,
             _ => continue,
         };
         // Postgres takes the last of two; whoever judges the first would judge somebody else.
@@ -100,11 +107,19 @@ fn identity(parameters: &mut Cursor<'_>) -> Result<Identity, String> {
     Err(format!("more than {MAX_PARAMETERS} startup parameters"))
 }
 
+/// Does this value of `replication` leave the connection in the database that it names? Others make Postgres forget it and
+/// show the whole cluster, or are none of its truth values.
+fn stays_in_database(replication: &[u8]) -> bool {
+    matches!(replication, b"database" | b"false" | b"off" | b"no" | b"0")
+}
+
 /// A name that is compared with the operator's: it must be text, or two different names could look the same.
 fn required_text<'a>(name: &str, value: Option<&'a [u8]>) -> Result<Option<&'a str>, String> {
-    value
-        .map(|value| std::str::from_utf8(value).map_err(|_| format!("startup parameter {name} is not UTF-8")))
-        .transpose()
+    let Some(value) = value else { return Ok(None) };
+    if value.len() > MAX_NAME_BYTES {
+        return Err(format!("startup parameter {name} has {} bytes; Postgres keeps {MAX_NAME_BYTES}", value.len()));
+    }
+    std::str::from_utf8(value).map(Some).map_err(|_| format!("startup parameter {name} is not UTF-8"))
 }
 
 fn reported_text(value: Option<&[u8]>, limit: usize) -> Option<String> {

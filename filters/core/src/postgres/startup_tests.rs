@@ -48,8 +48,25 @@ fn the_database_is_the_users_where_none_is_named() {
 }
 
 #[test]
-fn replication_connections_are_not_special() {
-    assert_eq!(accepted(b"user\0a\0replication\0database\0\0").user, "a");
+fn replication_stays_in_the_database_that_the_check_sees() {
+    for inside in ["database", "false", "off", "no", "0"] {
+        assert_eq!(accepted(format!("user\0a\0replication\0{inside}\0\0").as_bytes()).user, "a");
+    }
+    for outside in ["true", "on", "1", "yes", "t", "TRUE", "physical", ""] {
+        let parameters = format!("user\0a\0database\0d\0replication\0{outside}\0\0");
+        assert!(refusal(&packet(parameters.as_bytes())).contains("physical replication"), "{outside:?}");
+    }
+    assert!(refusal(&packet(b"user\0a\0replication\0off\0replication\0on\0\0")).contains("twice"));
+}
+
+#[test]
+fn names_that_postgres_would_cut_are_refused() {
+    let with = |user: usize, database: usize| {
+        packet(&[b"user\0", &vec![b'u'; user][..], b"\0database\0", &vec![b'd'; database], b"\0\0"].concat())
+    };
+    assert!(matches!(read(&with(63, 63)), Startup::Message { .. }));
+    assert!(refusal(&with(64, 1)).contains("user has 64 bytes"));
+    assert!(refusal(&with(1, 64)).contains("database has 64 bytes"));
 }
 
 #[test]

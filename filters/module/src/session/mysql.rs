@@ -3,16 +3,13 @@
 use sluice_abi::{Buffer, Connection, Status};
 use sluice_core::birth::{self, Birth};
 use sluice_core::mysql::change_user::{self, rewrite};
-use sluice_core::mysql::commands::{Commands, Found};
+use sluice_core::mysql::commands::{Commands, Passage};
 use sluice_core::mysql::login::{Event, Login};
 use sluice_core::mysql::packet;
 use sluice_core::mysql::response::{self, Reading, Response};
 use sluice_core::refusal::Refusal;
 
 use super::{Refused, report_login, report_server};
-
-/// The longest COM_CHANGE_USER that is read: as much as a login may take.
-const MAX_CHANGE_USER_BYTES: usize = response::MAX_BYTES;
 
 pub struct Mysql {
     user: String,
@@ -74,21 +71,15 @@ impl Mysql {
         }
         let mut walk = self.commands.walk();
         buffer.chunks(|chunk| walk.chunk(chunk));
-        match walk.end() {
-            Found::Nothing => Ok(Status::Continue),
-            // Less than a packet: no server acts on it.
-            Found::Undecided(_) if end_stream => Ok(Status::Continue),
-            Found::Undecided(at) => Ok(self.hold(buffer, at)),
-            Found::ChangeUser { at, bytes } if bytes <= MAX_CHANGE_USER_BYTES => {
-                if buffer.len() < at + bytes {
-                    return Ok(self.hold(buffer, at));
-                }
-                self.change_user(buffer, at, bytes)
+        match walk.end().passage(buffer.len(), end_stream) {
+            Passage::All => Ok(Status::Continue),
+            Passage::Hold(at) => Ok(self.hold(buffer, at)),
+            Passage::Cut(at) => {
+                buffer.replace(&buffer.copy(at));
+                Ok(Status::Continue)
             }
-            Found::ChangeUser { bytes, .. } => {
-                let why = format!("COM_CHANGE_USER of {bytes} bytes");
-                Err((Refusal::protocol(why), change_user::ANSWER_SEQUENCE))
-            }
+            Passage::ChangeUser { at, bytes } => self.change_user(buffer, at, bytes),
+            Passage::Refuse(refusal) => Err((refusal, change_user::ANSWER_SEQUENCE)),
         }
     }
 

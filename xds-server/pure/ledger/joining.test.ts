@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DrivenLedger } from '../../../test/simulation/driven-ledger.js';
+import type { ObservedSession } from './events.js';
+
+const plan = { services: { checkout: { maxConnections: 10 } } };
+const named = {
+  services: {
+    checkout: { maxConnections: 10, allow: [{ user: 'checkout' }] },
+    billing: { maxConnections: 10, allow: [{ user: 'billing' }] },
+  },
+};
+const people = (count: number): ObservedSession[] =>
+  Array.from({ length: count }, (_, i) => ({ serverId: 900 + i, peer: `10.9.9.9:${900 + i}` }));
+
+function expectCounted(driven: DrivenLedger, used: number, unjoined: number): void {
+  const { target } = { target: driven.target() };
+  assert.deepEqual({ used: target.used, unjoined: target.unjoined }, { used, unjoined });
+}
+
+test('report before list: one session', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+});
+
+test('list before report: one session, also between the two', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  driven.report('a', { serverId: 11 });
+  expectCounted(driven, 1, 0);
+});
+
+test('a session is joined by its address until its server id is known', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.report('a', { localAddress: '10.1.1.1:4001' });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
+
+test('with NAT between, a session that is listed before its id is known counts once', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.report('a', { localAddress: '10.1.1.1:4001' });
+  driven.observed([{ serverId: 11, peer: '203.0.113.7:60001' }]);
+  expectCounted(driven, 1, 0);
+  driven.report('a', { localAddress: '10.1.1.1:4001', serverId: 11 });
+  expectCounted(driven, 1, 0);
+});
+
+test('a guess is given up when the id says otherwise', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);
+  expectCounted(driven, 1, 0);
+  driven.report('a', { serverId: 11 });
+  expectCounted(driven, 1, 1);
+});
+
+test('a list that was asked for before a grant explains nothing about it', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.observed(people(1));
+  driven.check('a');
+  driven.observed(people(1));
+  expectCounted(driven, 1, 1);
+});
+
+test('a list that was asked for before an end, and comes after it, does not bring the session back', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.nowMs += 5;
+  const askedAtMs = driven.nowMs;
+  driven.nowMs += 5;
+  driven.end('a', 'server-closed', { serverId: 11 });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { askedAtMs });
+  expectCounted(driven, 0, 0);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 0, 1);
+});
+
+test('a session that ends takes its row out of the list that is there', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([{ serverId: 11 }]);
+  driven.end('a', 'server-closed');
+  expectCounted(driven, 0, 0);
+});
+
+test('a pid that is used again is the younger connection’s, and the older one’s slot becomes free', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.nowMs += 5;
+  driven.open('b', 11);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(
+    driven.ledger.view({ sessions: 9 }).sessions.map(({ connection }) => connection),
+    ['b'],
+  );
+});
+
+test('a pid that a stranger uses again under another port does not hold a closing slot', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.observed([{ serverId: 11, peer: '10.9.9.9:5555' }]);
+  expectCounted(driven, 0, 1);
+});
+
+test('a port that is used again while the server still has the session before does not mix the two up', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.report('a', { localAddress: '10.1.1.1:4001' });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.nowMs += 5;
+  driven.check('b');
+  driven.report('b', { localAddress: '10.1.1.1:4001' });
+  driven.observed([
+    { serverId: 12, peer: '10.1.1.1:4001' },
+    { serverId: 11, peer: '10.1.1.1:4001' },
+  ]);
+  expectCounted(driven, 2, 0);
+  driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }]);
+  assert.deepEqual(
+    driven.ledger.view({ sessions: 9 }).sessions.map(({ connection }) => connection),
+    ['b'],
+  );
+});
+
+test('people use the reserve: sessions of nobody’s take from the budget only what does not fit into it', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.observed(people(2));
+  assert.deepEqual(driven.target(), { ...driven.target(), unjoined: 2, unjoinedCounted: 0, free: 10 });
+  driven.observed(people(5));
+  assert.deepEqual(driven.target(), { ...driven.target(), unjoined: 5, unjoinedCounted: 3, free: 7 });
+});
+
+test('the observer’s own sessions are in the reserve', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.observed([{ serverId: 1 }, ...people(2)], { own: [1] });
+  assert.deepEqual(driven.target(), { ...driven.target(), unjoined: 2, unjoinedCounted: 1, free: 9 });
+});
+
+test('a flood of direct connections shrinks what is given, and gives it back when it goes', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.observed(people(12));
+  assert.deepEqual(driven.check('a'), []);
+  assert.deepEqual(driven.observed(people(11)), ['grant a']);
+});
+
+test('a session with a service’s account that no node reports is counted as that service’s, not as people’s', () => {
+  const driven = DrivenLedger.recovered(named);
+  driven.observed([
+    { serverId: 70, peer: '10.1.1.1:1', user: 'checkout' },
+    { serverId: 71, peer: '10.9.9.9:1', user: 'alice' },
+  ]);
+  assert.deepEqual(driven.target(), { ...driven.target(), unjoined: 2, unjoinedCounted: 1, free: 9 });
+  driven.report('old', { serverId: 70 });
+  assert.deepEqual(driven.target(), { ...driven.target(), used: 1, unjoinedCounted: 0, free: 9 });
+});
+
+test('such a session counts against the limit of its service and its tenant', () => {
+  const driven = DrivenLedger.recovered({
+    ...named,
+    services: { ...named.services, checkout: { ...named.services.checkout, maxConnections: 1 } },
+  });
+  driven.observed([{ serverId: 70, peer: '10.1.1.1:1', user: 'checkout' }]);
+  assert.deepEqual(driven.check('a'), []);
+  assert.deepEqual(driven.check('b', 'billing'), ['grant b']);
+  assert.deepEqual(driven.observed([]), ['grant a']);
+});
+
+test('sessions of several servers with the same id are each their own', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.open('b', 11);
+  driven.observed([
+    { serverId: 11, peer: '10.1.1.1:1' },
+    { serverId: 11, peer: '10.1.1.1:2' },
+  ]);
+  expectCounted(driven, 2, 0);
+  driven.end('a', 'proxy-closed');
+  driven.end('b', 'proxy-closed');
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:2' }]);
+  assert.ok(driven.target().used >= 1);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
