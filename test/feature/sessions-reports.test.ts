@@ -29,7 +29,13 @@ function logOf({ connection, type, opened = true, sluice = {}, verdict = 'grant'
       duration: { seconds: 3, nanos: 0 },
       metadata: {
         filter_metadata: {
-          sluice: { fields: { connection: { stringValue: connection }, ...sluice } },
+          sluice: {
+            fields: {
+              connection: { stringValue: connection },
+              protocol: { stringValue: 'postgres' },
+              ...sluice,
+            },
+          },
           'envoy.filters.network.ext_authz': { fields: granted },
         },
       },

@@ -503,6 +503,8 @@ export class World {
     const limit = Math.max(...inForce.map((plan) => plan.services.get(service!)?.maxConnections ?? 0));
     if (ofService > limit)
       throw new Violation(`I1: ${ofService} sessions of ${service}, limit ${limit}: ${this.#dump()}`);
+    // After a restart a tenant does not wait at one database for another of its databases to be counted.
+    if (restarts) return;
     const ofTenant = all.filter((session) => session.tenant === tenant).length;
     const most = Math.max(
       ...inForce.map((plan) => plan.tenants.get(tenant!)?.maxConnections ?? Number.POSITIVE_INFINITY),

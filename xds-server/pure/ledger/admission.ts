@@ -6,6 +6,9 @@
  * client that was born first. A service that is held up by its own or its tenant's limit is passed over, so that it
  * holds up nobody else.
  *
+ * While one of a tenant's databases recovers, its services at the others go on: what the tenant has at that one is not
+ * known yet, and one database that does not answer must not stop another. Until then its limit may be exceeded.
+ *
  * Guaranteed shares: a service within its own may have any slot; beyond it only those that nobody's unused share needs.
  */
 import { type Books, unusedGuarantee } from './books.js';

@@ -2,9 +2,10 @@
  * Asks the servers of one target for their sessions, again and again, and tells the ledger. It decides when to ask
  * and what counts as an answer, and nothing about slots.
  *
- *                soon()                        an answer, or none
- *   waiting ──────────────▶ due in 20 ms ──▶ asking ──────────────▶ waiting: twice as long as before,
- *      └───────── due ────────────────────────▲                      1 s at most
+ *              soon(): at once, and 5 ms after the last
+ *   waiting ────────────────────────────────────────────▶ asking ──▶ answered, or not
+ *      ▲ └───────── due ──────────────────────────────────▲            │
+ *      └── 20 ms, then twice as long each time, 1 s at most ◀──────────┘
  *
  * One question at a time. A target's answer is that of all its servers together: where one is silent the others
  * prove nothing about a connection that may be on any of them.
@@ -13,6 +14,9 @@ import type { LedgerEvent, ObservedSession, ServerId } from '../../pure/ledger/e
 import type { Endpoint, TargetPlan } from '../../pure/plan/plan.js';
 import { type Connect, isUnreachable, type Link, type Login, problemOf, type ServerFacts } from './link.js';
 
+/** Between two questions when each is wanted for a reason of its own. */
+const leastMs = 5;
+/** Between questions that wait for one and the same thing, at first. */
 const quickMs = 20;
 const calmMs = 1_000;
 
@@ -38,7 +42,10 @@ export class TargetObserver {
   #timer: NodeJS.Timeout | undefined;
   #dueMs = Number.POSITIVE_INFINITY;
   #pauseMs: number = quickMs;
+  #askedMs = Number.NEGATIVE_INFINITY;
   #asking = false;
+  /** Something happened that the question under way may have been too early for. */
+  #again = false;
   #telling = false;
   #stopped = false;
   #answeredMs: number | undefined;
@@ -73,13 +80,18 @@ export class TargetObserver {
     // Asked for because the answer that is being told did not settle it: no reason to ask faster.
     if (this.#telling) return;
     this.#pauseMs = quickMs;
-    if (!this.#asking) this.#due(quickMs);
+    this.#again = this.#asking;
+    if (!this.#asking) this.#due(this.#leastMs());
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
     for (const server of this.#servers) server.close();
+  }
+
+  #leastMs(): number {
+    return Math.max(0, this.#askedMs + leastMs - this.#options.now());
   }
 
   #due(inMs: number): void {
@@ -95,14 +107,16 @@ export class TargetObserver {
     this.#dueMs = Number.POSITIVE_INFINITY;
     this.#asking = true;
     const askedAtMs = this.#options.now();
-    this.#pauseMs = Math.min(this.#pauseMs * 2, calmMs);
+    this.#askedMs = askedAtMs;
     const answers = await Promise.allSettled(this.#servers.map((server) => server.list()));
     this.#asking = false;
     if (this.#stopped) return;
     this.#telling = true;
     this.#options.tell(this.#eventOf(answers, askedAtMs));
     this.#telling = false;
-    this.#due(this.#pauseMs);
+    this.#due(this.#again ? this.#leastMs() : this.#pauseMs);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, calmMs);
+    this.#again = false;
   }
 
   #eventOf(answers: readonly PromiseSettledResult<ServerAnswer>[], askedAtMs: number): LedgerEvent {

@@ -61,7 +61,9 @@ test('the end tells who closed', () => {
     const event = ledgerEventOf(entry('TcpConnectionEnd', common, sluice, granted), 'edge-1');
     return event?.kind === 'end' && event.evidence;
   };
-  assert.equal(evidence(upstream, { server_closed: { boolValue: true } }), 'server-closed');
+  const closed = { server_closed: { boolValue: true } };
+  assert.equal(evidence(upstream, { ...closed, protocol: { stringValue: 'postgres' } }), 'server-closed');
+  assert.equal(evidence(upstream, { ...closed, protocol: { stringValue: 'mysql' } }), 'proxy-closed');
   assert.equal(evidence(upstream, { server_closed: { boolValue: false } }), 'proxy-closed');
   assert.equal(evidence(upstream), 'proxy-closed');
   assert.equal(evidence({}), 'never-opened');

@@ -39,12 +39,15 @@ function upstreamOf(entry: LogEntry): UpstreamFacts {
 }
 
 /**
+ * Postgres closes a session's socket by ending its process, which has given its slot back by then. A MySQL server
+ * closes it first and counts it a little longer: long enough, on a busy machine, to turn the next client away.
+ *
  * A server that was dialled but never reached may still have accepted and forked: that is no proof that nothing was
- * opened, so only the database can say.
+ * opened.
  */
 function evidenceOf(entry: LogEntry): EndEvidence {
   const closed = entry.facts.get('server_closed');
-  if (closed === true || closed === 1) return 'server-closed';
+  if ((closed === true || closed === 1) && entry.facts.get('protocol') === 'postgres') return 'server-closed';
   return entry.upstreamLocal === undefined && entry.upstreamRemote === undefined
     ? 'never-opened'
     : 'proxy-closed';
