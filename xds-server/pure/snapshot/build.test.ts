@@ -58,6 +58,8 @@ test('a snapshot holds every type, and every name stands in its own bytes', () =
     'secret listener/mysql',
     'secret listener/pg',
     'secret listener/pg/client-ca',
+    'secret checkout.orders.db.example.com',
+    'secret reports.db.example.com',
     'secret search.orders.db.example.com',
     'runtime sluice',
   ]);
@@ -85,6 +87,8 @@ test('every resource names the object that it comes from', () => {
     'listener/mysql: listeners.mysql.tls.certificate',
     'listener/pg: listeners.pg.tls.certificate',
     'listener/pg/client-ca: listeners.pg.tls.client_ca',
+    'checkout.orders.db.example.com: listeners.pg.tls.certificate',
+    'reports.db.example.com: listeners.mysql.tls.certificate',
     'search.orders.db.example.com: services.search.certificate',
     'sluice: services',
   ]);
@@ -107,16 +111,21 @@ const second = {
 const changes: readonly [why: string, path: string, value: unknown, changes: readonly string[]][] = [
   ['a resize is runtime and nothing else', 'services.checkout.max_connections', 41, ['runtime sluice']],
   [
-    'a new service is its own cluster and endpoints',
+    'a new service is its own cluster, endpoints and certificate',
     'services.second',
     second,
-    ['cluster service/second', 'endpoints service/second', 'runtime sluice'],
+    ['cluster service/second', 'endpoints service/second', 'runtime sluice', 'secret second.example.com'],
   ],
   [
     'a service that goes takes only its own along',
     'services.checkout',
     leftOut,
-    ['cluster service/checkout', 'endpoints service/checkout', 'runtime sluice'],
+    [
+      'cluster service/checkout',
+      'endpoints service/checkout',
+      'runtime sluice',
+      'secret checkout.orders.db.example.com',
+    ],
   ],
   [
     'a moved server is endpoints alone',
@@ -134,7 +143,12 @@ const changes: readonly [why: string, path: string, value: unknown, changes: rea
   ['a changed rule concerns no node', 'services.checkout.allow', [{ user: 'y' }], []],
   ['a changed default service concerns no node', 'listeners.mysql.default_service', leftOut, []],
   ['a changed budget concerns no node', 'databases.orders.capacity', 200, []],
-  ['another host name concerns no node', 'services.checkout.hostname', 'other.example.com', []],
+  [
+    'another host name is another certificate and nothing else',
+    'services.checkout.hostname',
+    'other.example.com',
+    ['secret checkout.orders.db.example.com', 'secret other.example.com'],
+  ],
   ['a listener that moves is that listener', 'listeners.pg.address', '0.0.0.0:5433', ['listener pg']],
   [
     'a CA that is taken back is the listener and the secret',
@@ -211,15 +225,15 @@ test('a server name without a certificate of its own gets the listener’s, unde
       .inline_bytes;
     return `${name} ${Buffer.from(chain, 'base64')} ${resource!.owner}`;
   };
-  assert.equal(resources.has('checkout.orders.db.example.com'), false);
   assert.equal(
-    chainOf(fallback!('checkout.orders.db.example.com')),
+    chainOf(resources.get('checkout.orders.db.example.com')),
     'checkout.orders.db.example.com front.pem listeners.pg.tls.certificate',
   );
   assert.equal(
-    chainOf(fallback!('reports.db.example.com')),
+    chainOf(resources.get('reports.db.example.com')),
     'reports.db.example.com front.pem listeners.mysql.tls.certificate',
   );
+  assert.equal(resources.has('stranger.example.com'), false);
   assert.equal(
     chainOf(fallback!('stranger.example.com')),
     'stranger.example.com front.pem listeners.mysql.tls.certificate',
@@ -235,14 +249,6 @@ test('what is no server name has no certificate', () => {
   const { fallback } = sound.sets.get(TypeUrl.secret)!;
   for (const name of ['', 'listener/pg/key', 'a_b', '10.0.0.1', 'a..b', `${'a'.repeat(64)}.com`, 'x\n'])
     assert.equal(fallback!(name), undefined, name);
-});
-
-test('a service that changes its protocol changes the version of the secrets, since its fallback is another', () => {
-  const before = snapshot(changed('services.second', second));
-  const after = snapshot(
-    changed('services.second', { ...second, database: 'warehouse', max_connections: 5 }),
-  );
-  assert.notEqual(before.sets.get(TypeUrl.secret)!.version, after.sets.get(TypeUrl.secret)!.version);
 });
 
 test('a file that was not read is an error that names it', () => {

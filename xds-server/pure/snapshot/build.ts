@@ -1,12 +1,11 @@
-import type { ListenerPlan, Plan, Protocol } from '../plan/plan.js';
-import { isHostname } from '../spec/hostname.js';
+import type { Plan } from '../plan/plan.js';
 import { cluster, isResolvedByEnvoy } from './cluster.js';
 import type { Encoder } from './encoder.js';
 import { loadAssignment } from './endpoints.js';
 import { greetingFor } from './greeting.js';
 import { listener } from './listener.js';
 import { runtime, runtimeLayer } from './runtime.js';
-import { certificate, clientCa, clientCaSecret, defaultSecret, type Pem } from './secret.js';
+import { secretSet } from './secret-set.js';
 import { type Resource, type ResourceSet, type Snapshot, TypeUrl } from './snapshot.js';
 
 /** Content hash as text, long enough that two contents never share one (the shells give SHA-256). */
@@ -54,7 +53,10 @@ export function buildSnapshot(
       make(TypeUrl.listener, each.name, listener(each, greeting), `listeners.${each.name}`),
     ),
   );
-  sets.set(TypeUrl.secret, secretSet(plan, files, make, hash));
+  sets.set(
+    TypeUrl.secret,
+    secretSet(plan, files, make, (resources) => setOf(resources, hash)),
+  );
   add(TypeUrl.runtime, [make(TypeUrl.runtime, runtimeLayer, runtime(plan), 'services')]);
   return {
     version: hashText(
@@ -65,7 +67,8 @@ export function buildSnapshot(
   };
 }
 
-type Make = (type: TypeUrl, name: string, message: object, owner: string) => Resource;
+/** Encodes a message and names the operator's object that it comes from. */
+export type Make = (type: TypeUrl, name: string, message: object, owner: string) => Resource;
 
 function resourceMaker(encoder: Encoder, hash: Hash): Make {
   return (type, name, message, owner) => {
@@ -84,73 +87,8 @@ function setOf(resources: readonly Resource[], hash: Hash): ResourceSet {
   };
 }
 
-/**
- * Named: each listener's own certificate and CA, and the certificates that services bring. Any other server name,
- * known or not, gets a listener's certificate under the name that was asked for, so that its client can read an
- * answer in its own protocol: the first listener's that speaks the service's protocol, or the very first's.
- * (A node asks by server name alone, so which of several listeners was called is not known.)
- */
-function secretSet(plan: Plan, files: ReadonlyMap<string, Uint8Array>, make: Make, hash: Hash): ResourceSet {
-  const file = (path: string) => files.get(path) ?? missing(`file ${path}`);
-  const pem = ({ chain, key }: { chain: string; key: string }): Pem => ({
-    chain: file(chain),
-    key: file(key),
-  });
-  const listeners = sorted(plan.listeners);
-  const resources: Resource[] = [];
-  for (const { name, certificate: own, clientCa: ca } of listeners) {
-    const secret = certificate(defaultSecret(name), pem(own));
-    resources.push(make(TypeUrl.secret, defaultSecret(name), secret, `listeners.${name}.tls.certificate`));
-    if (ca === undefined) continue;
-    const validation = clientCa(clientCaSecret(name), file(ca));
-    resources.push(make(TypeUrl.secret, clientCaSecret(name), validation, `listeners.${name}.tls.client_ca`));
-  }
-  for (const { name, hostname, certificate: own } of sorted(plan.services)) {
-    if (own === undefined) continue;
-    const secret = certificate(hostname, pem(own));
-    resources.push(make(TypeUrl.secret, hostname, secret, `services.${name}.certificate`));
-  }
-  const firstOf = (protocol: Protocol | undefined): ListenerPlan =>
-    listeners.find((each) => each.protocol === protocol) ?? listeners[0] ?? missing('a listener');
-  const set = setOf(resources, hash);
-  const answered = new Map<string, Resource>();
-  return {
-    resources: set.resources,
-    // What the fallback says is content too: another protocol of a hostname is another certificate.
-    version: hashText(hash, [
-      set.version,
-      ...sorted(plan.services).map(({ hostname, protocol }) => `${hostname} ${firstOf(protocol).name}`),
-    ]),
-    fallback: (name) => {
-      const known = answered.get(name);
-      if (known) return known;
-      if (!isHostname(name)) return undefined;
-      // Server names are compared without regard to case (RFC 6066, section 3).
-      const service = plan.services.get(plan.hostnames.get(name.toLowerCase()) ?? '');
-      const from = firstOf(service?.protocol);
-      const resource = service?.certificate
-        ? make(
-            TypeUrl.secret,
-            name,
-            certificate(name, pem(service.certificate)),
-            `services.${service.name}.certificate`,
-          )
-        : make(
-            TypeUrl.secret,
-            name,
-            certificate(name, pem(from.certificate)),
-            `listeners.${from.name}.tls.certificate`,
-          );
-      if (answered.size < maxAnswered) answered.set(name, resource);
-      return resource;
-    },
-  };
-}
-
-/** Server names are chosen by strangers: beyond this many an answer is made anew each time. */
-const maxAnswered = 10_000;
-
-function sorted<T extends { readonly name: string }>(byName: ReadonlyMap<string, T>): readonly T[] {
+/** By name, so that equal plans give equal bytes. */
+export function sorted<T extends { readonly name: string }>(byName: ReadonlyMap<string, T>): readonly T[] {
   return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -158,6 +96,6 @@ function hashText(hash: Hash, lines: readonly string[]): string {
   return hash(new TextEncoder().encode(lines.join('\n')));
 }
 
-function missing(what: string): never {
+export function missing(what: string): never {
   throw new Error(`expected ${what}, found none`);
 }

@@ -1,0 +1,68 @@
+import type { CertificateFiles, ListenerPlan, Plan, Protocol } from '../plan/plan.js';
+import { isHostname } from '../spec/hostname.js';
+import { type Make, missing, sorted } from './build.js';
+import { certificate, clientCa, clientCaSecret, defaultSecret } from './secret.js';
+import { type Resource, type ResourceSet, TypeUrl } from './snapshot.js';
+
+/** Server names are chosen by strangers: beyond this many an answer is made anew each time. */
+const maxAnswered = 10_000;
+
+/**
+ * The secrets: each listener's own certificate and CA, and one certificate for each service's hostname, its own or that
+ * of the first listener that speaks its protocol. (A node asks by server name alone, so which of several listeners was
+ * called is not known.)
+ *
+ * Any other server name gets the first listener's certificate under the name that was asked for, so that its client can
+ * read a refusal in its own protocol. Those are fallbacks, of which a node may have a bounded number: strangers choose
+ * these names and must not use up the room of services.
+ *
+ * @throws Error when a certificate's file is not among `files`
+ */
+export function secretSet(
+  plan: Plan,
+  files: ReadonlyMap<string, Uint8Array>,
+  make: Make,
+  setOf: (resources: readonly Resource[]) => ResourceSet,
+): ResourceSet {
+  const file = (path: string) => files.get(path) ?? missing(`file ${path}`);
+  const resource = (name: string, { chain, key }: CertificateFiles, owner: string): Resource =>
+    make(TypeUrl.secret, name, certificate(name, { chain: file(chain), key: file(key) }), owner);
+  const ofListener = (name: string, listener: ListenerPlan): Resource =>
+    resource(name, listener.certificate, `listeners.${listener.name}.tls.certificate`);
+
+  const listeners = sorted(plan.listeners);
+  const speaking = (protocol: Protocol): ListenerPlan =>
+    listeners.find((each) => each.protocol === protocol) ?? missing(`a ${protocol} listener`);
+  const resources: Resource[] = [];
+  for (const listener of listeners) {
+    const { name, clientCa: ca } = listener;
+    resources.push(ofListener(defaultSecret(name), listener));
+    if (ca === undefined) continue;
+    const validation = clientCa(clientCaSecret(name), file(ca));
+    resources.push(make(TypeUrl.secret, clientCaSecret(name), validation, `listeners.${name}.tls.client_ca`));
+  }
+  for (const { name, hostname, protocol, certificate: own } of sorted(plan.services))
+    resources.push(
+      own
+        ? resource(hostname, own, `services.${name}.certificate`)
+        : ofListener(hostname, speaking(protocol)),
+    );
+
+  const set = setOf(resources);
+  const answered = new Map<string, Resource>();
+  return {
+    ...set,
+    fallback: (name) => {
+      const known = answered.get(name);
+      if (known) return known;
+      if (!isHostname(name)) return undefined;
+      // Server names are compared without regard to case (RFC 6066, section 3).
+      const service = plan.services.get(plan.hostnames.get(name.toLowerCase()) ?? '');
+      const answer = service?.certificate
+        ? resource(name, service.certificate, `services.${service.name}.certificate`)
+        : ofListener(name, service ? speaking(service.protocol) : (listeners[0] ?? missing('a listener')));
+      if (answered.size < maxAnswered) answered.set(name, answer);
+      return answer;
+    },
+  };
+}
