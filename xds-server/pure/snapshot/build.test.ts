@@ -6,7 +6,7 @@ import { EnvoyApi } from '../../shells/envoy-api/envoy-api.js';
 import { planOf } from '../plan/plan-of.js';
 import { parseSpec } from '../spec/parse-spec.js';
 import { referencedFiles } from '../spec/referenced-files.js';
-import { changed, leftOut, yaml } from '../spec/sound-spec.js';
+import { leftOut, yaml } from '../spec/sound-spec.js';
 import { buildSnapshot } from './build.js';
 import { Encoder } from './encoder.js';
 import { protoJson } from './proto-json.js';
