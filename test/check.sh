@@ -28,9 +28,10 @@ rust() {
   cargo "$component" --manifest-path filters/Cargo.toml "$@"
 }
 
-check 'format and lint' node_modules/.bin/biome ci --error-on-warnings
+check 'format and lint' node_modules/.bin/biome ci --colors=off --error-on-warnings
 check 'types' node_modules/.bin/tsc --noEmit
 check 'imports' node --import tsx --test test/architecture.test.ts
+check 'generated files' node --import tsx --test xds-server/pure/spec/json-schema.test.ts
 check 'filters: format' rust fmt --all --check
 check 'filters: lint' rust clippy --quiet --locked --workspace --all-targets -- --deny warnings
 

@@ -15,19 +15,20 @@ import type { Logger } from 'pino';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
-import type { Plan, ServicePlan } from './pure/plan/plan.js';
+import type { ServicePlan } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
 import { buildSnapshot } from './pure/snapshot/build.js';
 import { connectTimeoutMs } from './pure/snapshot/cluster.js';
 import { Encoder } from './pure/snapshot/encoder.js';
 import { checkTimeoutMs, reportIntervalMs } from './pure/snapshot/listener.js';
-import { type Snapshot, TypeUrl } from './pure/snapshot/snapshot.js';
+import { TypeUrl } from './pure/snapshot/snapshot.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
+import type { Spec } from './pure/spec/spec.js';
 import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
 import { BrainStatus } from './shells/control/brain-status.js';
-import { beforeGrowth } from './shells/control/growth.js';
+import { Enactment } from './shells/control/enactment.js';
 import { LedgerLoop } from './shells/control/ledger-loop.js';
 import { Observers } from './shells/databases/observers.js';
 import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
@@ -48,21 +49,10 @@ export interface BrainOptions {
   readonly version: string;
 }
 
-const nothingPlanned: Plan = {
-  listeners: new Map(),
-  targets: new Map(),
-  observers: new Map(),
-  tenants: new Map(),
-  services: new Map(),
-  hostnames: new Map(),
-};
-
 /** A node that is connected has a new cluster within milliseconds, or has rejected it. */
 const nodePatienceMs = 2_000;
 /** One that is not connected may be on its way back. */
 const absencePatienceMs = 30_000;
-/** How long a grown limit waits for breakers that do not follow. */
-const growthPatienceMs = 1_000;
 /** Nodes that vanish are noticed after this and as long again; what they held is given up then. */
 const keepaliveMs = 5_000;
 /** More than may ever be held, so that this never is the limit. */
@@ -85,11 +75,7 @@ export class Brain {
   readonly #server: Server;
   readonly #status: BrainStatus;
   #spec: SpecStatus;
-  #plan = nothingPlanned;
-  /** What the ledger goes by: behind `#plan` while limits that grow wait for the nodes. */
-  #inForce = nothingPlanned;
-  #snapshot: Snapshot | undefined;
-  #publishedMs = 0;
+  readonly #enactment: Enactment;
   #specFile: SpecFile | undefined;
   #admin: AdminServer | undefined;
   /** With the ports that were really taken; after `start`. */
@@ -109,7 +95,7 @@ export class Brain {
       startedAt: new Date(),
       now,
       spec: () => this.#spec,
-      plan: () => this.#plan,
+      plan: () => this.#enactment.plan,
       ledger: (view) => this.#ledger.view(view),
       observer: (target) => this.#observers.view(target),
       nodes: () => this.#xds.nodes(),
@@ -125,10 +111,18 @@ export class Brain {
       onNack: (_node, typeUrl) => this.#metrics.nacked(typeUrl),
       onConverged: (_node, snapshotVersion) => this.#converged(snapshotVersion),
     });
+    this.#enactment = new Enactment({
+      log,
+      now,
+      publish: (snapshot) => this.#xds.publish(snapshot),
+      limit: (plan) => this.#loop.apply({ kind: 'plan', plan }),
+      ledger: () => this.#ledger.view(),
+      nodesHave: (version) => this.#nodesHave(version),
+    });
     this.#observers = new Observers({ now, log, tell: (event) => this.#loop.apply(event) });
     this.#authz = new AuthzService({
       now,
-      plan: () => this.#plan,
+      plan: () => this.#enactment.plan,
       apply: (event) => this.#loop.apply(event),
       isDown: (target) => this.#observers.isDown(target),
       readiness: this.#readiness(),
@@ -193,6 +187,7 @@ export class Brain {
 
   /** Held checks go back to their nodes, which ask again: another brain, or this one when it has started again. */
   async stop(): Promise<void> {
+    this.#enactment.stop();
     this.#specFile?.close();
     const served = new Promise((resolve) => this.#server.tryShutdown(resolve));
     this.#authz.stop();
@@ -209,37 +204,27 @@ export class Brain {
     else this.#authz.carryOut(effect);
   }
 
-  #take(loaded: LoadedSpec): void {
-    const { spec, files, passwords, warnings } = loaded;
-    let plan: Plan;
-    let snapshot: Snapshot;
+  #take({ spec, files, passwords, warnings }: LoadedSpec): void {
+    const plan = planOf(spec);
     try {
-      plan = planOf(spec);
-      snapshot = buildSnapshot(plan, files, this.#encoder, sha256);
+      this.#enactment.enact(plan, (of) => buildSnapshot(of, files, this.#encoder, sha256));
     } catch (error) {
       // A spec that was accepted and cannot be carried out is a bug, and no reason to leave what is in force.
-      this.#log.error({ error }, 'an accepted spec cannot be made into a snapshot');
+      this.#log.error({ error }, 'an accepted spec cannot be carried out');
       this.#reject([{ path: '', expected: 'a spec that can be carried out', found: String(error) }]);
       return;
     }
+    this.#metrics.planned(plan);
     this.#metrics.specRead('accepted');
+    this.#observers.follow(plan, passwords);
     this.#spec = {
       file: this.#spec.file,
-      // Much of a spec is the ledger's alone and shows in no snapshot.
-      version: sha256(Buffer.from(JSON.stringify(spec) + snapshot.version)),
+      version: versionOf(spec, files),
       loaded_at: new Date().toISOString(),
       problems: [],
       warnings: warnings.map(problemStatus),
     };
     for (const warning of warnings) this.#log.warn({ path: warning.path }, renderProblem(warning));
-    this.#plan = plan;
-    this.#snapshot = snapshot;
-    this.#publishedMs = now();
-    this.#metrics.planned(plan);
-    this.#observers.follow(plan, passwords);
-    this.#xds.publish(snapshot);
-    this.#putInForce(beforeGrowth(plan, this.#inForce));
-    if (this.#inForce !== plan) void this.#growWhenFollowed(plan, snapshot);
     this.#log.info({ version: this.#spec.version, services: plan.services.size }, 'the spec is in force');
   }
 
@@ -253,36 +238,21 @@ export class Brain {
     );
   }
 
-  #putInForce(plan: Plan): void {
-    this.#inForce = plan;
-    this.#loop.apply({ kind: 'plan', plan });
-  }
-
-  /** Breakers first, slots second; see growth.ts. */
-  async #growWhenFollowed(plan: Plan, snapshot: Snapshot): Promise<void> {
-    const version = snapshot.sets.get(TypeUrl.runtime)?.version;
-    const isBehind = (): boolean =>
-      this.#xds
-        .nodes()
-        .some(({ types }) => types.find(({ typeUrl }) => typeUrl === TypeUrl.runtime)?.acked !== version);
-    const untilMs = now() + growthPatienceMs;
-    while (isBehind() && now() < untilMs) await pause(5);
-    if (this.#plan !== plan) return;
-    if (isBehind())
-      this.#log.warn('limits have grown that a node has not followed: it may close what is granted');
-    this.#putInForce(plan);
+  #nodesHave(runtimeVersion: string | undefined): boolean {
+    const isRuntime = ({ typeUrl }: { readonly typeUrl: string }): boolean => typeUrl === TypeUrl.runtime;
+    return this.#xds.nodes().every(({ types }) => types.find(isRuntime)?.acked === runtimeVersion);
   }
 
   #converged(version: string): void {
-    if (version !== this.#snapshot?.version) return;
+    if (version !== this.#enactment.snapshot?.version) return;
     if (this.#xds.nodes().every(({ convergence }) => convergence === 'converged'))
-      this.#metrics.converged((now() - this.#publishedMs) / 1000);
+      this.#metrics.converged((now() - this.#enactment.publishedMs) / 1000);
   }
 
   /** A node can carry out a grant when it has the service's cluster and, where they are not in it, its endpoints. */
   #readiness(): Readiness {
     const needed = ({ cluster }: ServicePlan): TypeUrl[] =>
-      this.#snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster)
+      this.#enactment.snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster)
         ? [TypeUrl.cluster, TypeUrl.endpoints]
         : [TypeUrl.cluster];
     return {
@@ -299,6 +269,14 @@ export class Brain {
       },
     };
   }
+}
+
+/** Of all that the operator wrote, passwords excepted: much of it is the ledger's alone and shows in no snapshot. */
+function versionOf(spec: Spec, files: ReadonlyMap<string, Uint8Array>): string {
+  const hash = createHash('sha256').update(JSON.stringify(spec));
+  for (const [name, bytes] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
+    hash.update(name).update(bytes);
+  return hash.digest('hex').slice(0, 16);
 }
 
 function isLoopback(host: string): boolean {

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import type mysql from 'mysql2';
 import type pg from 'pg';
 import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
-import { mysqlSession, postgresClient, postgresSession } from './sessions.js';
+import { waitUntil } from '../harness/wait-until.js';
+import { backendOf, mysqlSession, postgresClient, postgresSession } from './sessions.js';
 
 const password = 'correct horse';
 const ann = { user: 'ann', password, database: 'orders' };
@@ -72,6 +74,43 @@ for (const [how, leave] of Object.entries(waysToLeave)) {
     await next.end();
   });
 }
+
+test('a Postgres client that vanishes in mid-query keeps its slot until the database is done with it', {
+  timeout: 30_000,
+}, async () => {
+  const socket = new net.Socket();
+  const leaver = await postgresSession(sluice, 'checkout', ann, { stream: socket });
+  const backend = await backendOf(leaver);
+  leaver.query('SELECT pg_sleep(1.5)').catch(() => {});
+  await waitUntil('the query runs', async () => {
+    const sql = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active'";
+    return (await orders.server.query(sql, [backend])).length === 1;
+  });
+  socket.resetAndDestroy();
+
+  const next = await postgresSession(sluice, 'checkout', ann);
+  assert.deepEqual(await orders.server.query('SELECT 1 FROM pg_stat_activity WHERE pid = $1', [backend]), []);
+  // The server has room for nobody beside the leaver: too early an admission would have failed.
+  assert.equal(orders.server.hasSaidTooMany, false, orders.server.log);
+  await next.end();
+});
+
+test('a MySQL client that vanishes in mid-query keeps its slot until the database is done with it', {
+  timeout: 30_000,
+}, async () => {
+  const socket = net.connect(sluice.ports.mysql, sluice.host);
+  const leaver = await mysqlSession(sluice, 'dashboard', annOfReports, socket);
+  const [[row]] = await leaver.query<mysql.RowDataPacket[]>('SELECT connection_id() AS id');
+  const listed = () =>
+    reports.server.query('SELECT info FROM information_schema.processlist WHERE id = ?', [row!.id]);
+  leaver.query('SELECT sleep(1.5)').catch(() => {});
+  await waitUntil('the query runs', async () => (await listed())[0]?.info !== null);
+  socket.resetAndDestroy();
+
+  const next = await mysqlSession(sluice, 'dashboard', annOfReports);
+  assert.deepEqual(await listed(), []);
+  await next.end();
+});
 
 /** As the server's log has it, before any login. */
 function openedSessions(): number {

@@ -1,31 +1,25 @@
 /**
  * Which row of a session list is a slot's? A claim is the stronger the surer it is:
  *
- *   reported id   the server id as its node has said it
- *   listed id     the server id of the row that it was joined to before
- *   address       its node's own address; only while no id is known, and a slot learns its listed id so
- *   guess         it has no key yet that the list could show, and nothing speaks against it
+ *   id        the server id as its node has reported it
+ *   address   its node's own address, while its id is not reported; more so the row that it was joined to before
+ *   guess     it has no key yet that the list could show, and nothing speaks against it
  *
  * and of two equal ones the slot's that was opened last: pids and ports are used again, and only when they are free.
- * Only an id makes a row that was there before the grant a slot's own.
+ * Only an id makes a row that was there before the grant a slot's own, and nothing one that came after a list which
+ * would have shown it.
  */
-import type { ServerId } from './events.js';
 import type { Row, Slot } from './records.js';
 
-/** What a list could show it by. */
-export function idOf({ serverId, listedId }: Slot): ServerId | undefined {
-  return serverId ?? listedId;
-}
+/** The claim that leaves no doubt. */
+const certain = 3;
 
 /** 0: no better than a guess. */
 export function strength(slot: Slot, row: Row): number {
-  if (!hasAccount(slot, row)) return 0;
-  const id = idOf(slot);
-  if (id === undefined) return hasAddress(slot, row) && isOurGrant(slot) && isNew(slot, row) ? 1 : 0;
-  if (id !== row.serverId) return 0;
-  const port = portOf(row.peer);
-  if (slot.peerPort !== undefined && port !== undefined && slot.peerPort !== port) return 0;
-  return slot.serverId === undefined ? 2 : 3;
+  if (row.seenStep > slot.latestStep || !hasAccount(slot, row)) return 0;
+  if (slot.serverId !== undefined) return slot.serverId === row.serverId ? certain : 0;
+  if (!hasAddress(slot, row) || !isOurGrant(slot) || row.seenStep <= slot.earliestStep) return 0;
+  return slot.listedId === row.serverId ? 2 : 1;
 }
 
 export function isStronger(one: Slot, other: Slot, row: Row): boolean {
@@ -38,7 +32,7 @@ export function isStronger(one: Slot, other: Slot, row: Row): boolean {
  * to one that was granted later, or was still reported open later.
  */
 export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number): boolean {
-  if (one.serverId !== row.serverId || strength(one, row) === 0) return false;
+  if (strength(one, row) < certain) return false;
   return (
     one.earliestStep > other.closingStep ||
     (one.state === 'session' && one.reportedMs > other.closingMs + marginMs)
@@ -47,16 +41,12 @@ export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number):
 
 /** Whether a row has no owner, or one that may as well own another. */
 export function isUncertain(row: Row): boolean {
-  return !row.owner || strength(row.owner, row) === 0;
+  return !row.owner || strength(row.owner, row) < certain;
 }
 
 /** Whether nothing that is known speaks against it. */
 export function mayBe(slot: Slot, row: Row): boolean {
-  return isNew(slot, row) && hasAccount(slot, row);
-}
-
-function isNew({ earliestStep }: Slot, { seenStep }: Row): boolean {
-  return seenStep > earliestStep;
+  return row.seenStep > slot.earliestStep && row.seenStep <= slot.latestStep && hasAccount(slot, row);
 }
 
 /** False only where the account is surely not one of the slot's service. */
@@ -81,7 +71,14 @@ export function openedBy({ openedByMs, closingMs }: Slot): number {
   return openedByMs ?? closingMs;
 }
 
-/** The host may be shown by name at one time and by address at another (MySQL), the port never changes. */
-export function portOf(peer: string | undefined): string | undefined {
-  return peer?.slice(peer.lastIndexOf(':') + 1);
+/**
+ * Whether two rows of one id, in one list and the next, are the same session. A host may be shown by address at first
+ * and by name later (MySQL), or not at all during login; a port never changes.
+ */
+export function isSameSession(one: string | undefined, other: string | undefined): boolean {
+  return one === undefined || other === undefined || portOf(one) === portOf(other);
+}
+
+function portOf(peer: string): string {
+  return peer.slice(peer.lastIndexOf(':') + 1);
 }

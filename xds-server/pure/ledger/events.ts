@@ -28,7 +28,7 @@ export interface ObservedSession {
   /** `address:port` as the server sees its peer; absent for Unix sockets. */
   readonly peer?: string;
   /**
-   * Account that it logged in as, where the list says so. Where every allow rule of a target's services names its
+   * Account that it has logged in as; absent until then, and where the list does not say. Where every allow rule of a target's services names its
    * user, a session of such an account that no node has reported is known to be Sluice's, and is counted as that.
    */
   readonly user?: string;

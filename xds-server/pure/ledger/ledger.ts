@@ -118,7 +118,8 @@ export class Ledger {
 
   #check(event: Event<'check'>): void {
     const { connection, node, service: name } = event;
-    const bornMs = this.#outcome.nowMs - Math.max(0, event.waitedMs);
+    const waitedMs = Number.isFinite(event.waitedMs) ? Math.max(0, event.waitedMs) : 0;
+    const bornMs = this.#outcome.nowMs - waitedMs;
     const waiter = this.#books.waiters.get(connection);
     // It keeps its place.
     if (waiter?.service.name === name) return;

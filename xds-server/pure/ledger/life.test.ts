@@ -202,3 +202,12 @@ test('a clock that goes back does not move a deadline', () => {
   driven.check('c');
   assert.equal(driven.ledger.nextDeadlineMs(), due);
 });
+
+test('a wait that is no number counts as none', () => {
+  const driven = DrivenLedger.recovered(one);
+  driven.open('a', 11);
+  driven.check('b', 'checkout', Number.NaN);
+  driven.check('c', 'checkout', -5);
+  assert.equal(driven.ledger.nextDeadlineMs(), driven.nowMs + 5_000);
+  assert.equal(driven.service().longestWaitMs, 0);
+});

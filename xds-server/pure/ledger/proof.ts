@@ -8,8 +8,8 @@
  *     long as a login may take;
  *   in the moment between the server's kernel and the server: so one that was never listed is waited for by a margin;
  *   by anything that it could be known by (no server id, an address that NAT may have changed): then it may be any row
- *     that is new enough and not surely another's, and stays as long as there is one. Of several such slots and one row
- *     each stays: which of them it is may still come out, and their services' limits hold whichever it is.
+ *     that was there in time and is not surely another's, and stays as long as there is one. Of several such slots and
+ *     one row each stays: which of them it is may still come out, and their services' limits hold whichever it is.
  */
 
 import { isUncertain, mayBe, openedBy } from './claims.js';
@@ -25,10 +25,15 @@ export function provableFromMs(slot: Slot, marginMs: number): number {
   );
 }
 
-/** The closing slots that the target's list, as it stands, shows to be free. */
-export function provenFree(target: Target, marginMs: number): Slot[] {
+/**
+ * The closing slots that the target's list shows to be free.
+ *
+ * @param step in which the list was received
+ */
+export function provenFree(target: Target, marginMs: number, step: number): Slot[] {
   const { list } = target;
   const due = [...target.closing].filter((slot) => list.askedAtMs > provableFromMs(slot, marginMs));
+  for (const slot of due) slot.latestStep = Math.min(slot.latestStep, step);
   const uncertain = due.some((slot) => list.isVague(slot)) ? [...list.rows].filter(isUncertain) : [];
   return due.filter((slot) =>
     list.isVague(slot)

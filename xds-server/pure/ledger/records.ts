@@ -40,6 +40,8 @@ export interface Slot {
   readonly bornMs: number;
   /** The step of its grant: no session that was seen until then is its own. −∞ when another ledger granted it. */
   earliestStep: number;
+  /** The step of the first list that would have shown it had it lived: none that is seen later is its own. */
+  latestStep: number;
   /** When it was heard of that it is open; undefined while no node has said so. */
   openedByMs: number | undefined;
   reportedMs: number;
@@ -52,8 +54,6 @@ export interface Slot {
   serverId: ServerId | undefined;
   /** As the list showed it; from then on the list will show it as long as it lives. */
   listedId: ServerId | undefined;
-  /** Port of its peer in the list: a session with the same id and another port is another session. */
-  peerPort: string | undefined;
   row: Row | undefined;
   timer: Place<Timed> | undefined;
 }

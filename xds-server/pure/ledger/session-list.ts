@@ -6,7 +6,7 @@
  * itself. The list stays until the next one; a report may join rows that are already there, and a slot that ends takes
  * its row along, also out of a list that was asked for before the end and arrives after it.
  */
-import { hasAddress, idOf, isOurGrant, isStronger, isSuccessor, mayBe, portOf, strength } from './claims.js';
+import { hasAddress, isOurGrant, isSameSession, isStronger, isSuccessor, mayBe, strength } from './claims.js';
 import type { LedgerEvent, NodeId, ServerId } from './events.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
@@ -66,9 +66,10 @@ export class SessionList {
     this.#byId = indexed(this.#rows, (row) => row.serverId);
     this.#byPeer = indexed(this.#rows, (row) => row.peer);
     for (const row of this.#rows) this.#count(row, 1);
-    const unjoined: Slot[] = [];
-    for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
+    const all = [...slots];
+    const unjoined = all.filter((slot) => !this.join(slot));
     this.#forgetDeparted();
+    this.#learn(all);
     this.#guess(unjoined, this.#rows);
     return true;
   }
@@ -76,14 +77,11 @@ export class SessionList {
   /** Finds a slot its row by what is known of it now. @returns whether it has one by id or address. */
   join(slot: Slot): boolean {
     const former = slot.row;
-    if (former && strength(slot, former) > 0) {
-      this.#learn(slot, former);
-      return true;
-    }
+    if (former && strength(slot, former) > 0) return true;
     const claim = this.#claimable(slot);
     if (!claim) {
       // Its id is known now, and the row that it was given for another reason has a different one.
-      if (former && idOf(slot) !== undefined) this.#disown(former);
+      if (former && slot.serverId !== undefined) this.#disown(former);
       return false;
     }
     const loser = claim.owner;
@@ -91,7 +89,7 @@ export class SessionList {
     if (loser) {
       this.#disown(claim);
       // What it was taken for is somebody else.
-      loser.listedId = loser.peerPort = undefined;
+      loser.listedId = undefined;
     }
     this.#own(slot, claim);
     if (loser && !this.join(loser) && former) this.#guess([loser], [former]);
@@ -120,7 +118,7 @@ export class SessionList {
 
   /** Whether the list, if it shows the slot's session, could not be told to show it. */
   isVague(slot: Slot): boolean {
-    if (idOf(slot) !== undefined) return false;
+    if (slot.serverId !== undefined || slot.listedId !== undefined) return false;
     return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
   }
 
@@ -137,7 +135,7 @@ export class SessionList {
     const rows: Row[] = [];
     for (const { serverId, peer, user } of list.sessions) {
       if (own.delete(serverId)) continue;
-      const known = before.get(serverId)?.find((row) => row.peer === peer && row.user === user);
+      const known = before.get(serverId)?.find((row) => isSameSession(row.peer, peer));
       rows.push({
         serverId,
         peer,
@@ -162,23 +160,25 @@ export class SessionList {
     }
   }
 
-  /** Rows with its id, or while that is not known with its address. */
-  #alike(slot: Slot): readonly Row[] {
-    const id = idOf(slot);
-    return (id !== undefined ? this.#byId.get(id) : this.#byPeer.get(slot.localAddress ?? '')) ?? none;
+  /** Rows with its id, or while that is not reported with its address. */
+  #alike({ serverId, localAddress }: Slot): readonly Row[] {
+    return (serverId !== undefined ? this.#byId.get(serverId) : this.#byPeer.get(localAddress ?? '')) ?? none;
   }
 
   #claimable(slot: Slot): Row | undefined {
-    let free: Row | undefined;
-    let taken: Row | undefined;
+    let best: Row | undefined;
+    let bestWorth = 0;
     for (const row of this.#alike(slot)) {
-      if (strength(slot, row) === 0) continue;
-      if (!row.owner) {
-        // Several servers of one target may use the same id.
-        if (!free || hasAddress(slot, row)) free = row;
-      } else if (isStronger(slot, row.owner, row)) taken = row;
+      const claim = strength(slot, row);
+      if (claim === 0 || (row.owner && !isStronger(slot, row.owner, row))) continue;
+      // Several servers of one target may use the same id: then the address tells them apart.
+      const worth = 4 * claim + (hasAddress(slot, row) ? 2 : 0) + (row.owner ? 0 : 1);
+      if (worth > bestWorth) {
+        best = row;
+        bestWorth = worth;
+      }
     }
-    return free ?? taken;
+    return best;
   }
 
   /** The latest slot first, with the latest row: its choice is the smallest, so that as many as possible find one. */
@@ -200,20 +200,27 @@ export class SessionList {
     }
   }
 
+  /** What a list says of the slots that it shows. */
+  #learn(slots: readonly Slot[]): void {
+    const addresses = new Map<string, number>();
+    for (const { serverId, localAddress } of slots)
+      if (serverId === undefined && localAddress !== undefined)
+        addresses.set(localAddress, (addresses.get(localAddress) ?? 0) + 1);
+    for (const slot of slots) {
+      const { row, serverId, localAddress, node } = slot;
+      if (!row || strength(slot, row) === 0) continue;
+      // Of two that have had the same address it may be either's.
+      if (serverId !== undefined || addresses.get(localAddress!) === 1) slot.listedId = row.serverId;
+      if (serverId === undefined || !hasAddress(slot, row)) continue;
+      if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
+      this.#truthful.add(node);
+    }
+  }
+
   #own(slot: Slot, row: Row): void {
     this.#count(row, -1);
     row.owner = slot;
     slot.row = row;
-    if (strength(slot, row) > 0) this.#learn(slot, row);
-  }
-
-  #learn(slot: Slot, row: Row): void {
-    slot.listedId = row.serverId;
-    // A row from before it opened may be of an earlier session with the same id.
-    if (slot.openedByMs !== undefined && slot.openedByMs < this.askedAtMs) slot.peerPort = portOf(row.peer);
-    if (slot.serverId === undefined || !hasAddress(slot, row)) return;
-    if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
-    this.#truthful.add(slot.node);
   }
 
   #disown(row: Row): void {

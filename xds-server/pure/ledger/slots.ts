@@ -35,6 +35,7 @@ export class Slots {
   grantAgain(slot: Slot): void {
     slot.target.list.release(slot);
     slot.earliestStep = this.#outcome.step;
+    slot.latestStep = Number.POSITIVE_INFINITY;
     this.#books.setState(slot, 'granted');
     this.#announce(slot);
   }
@@ -57,6 +58,7 @@ export class Slots {
     slot.openedByMs ??= nowMs;
     if (slot.state !== 'session') {
       this.#books.setState(slot, 'session');
+      slot.latestStep = Number.POSITIVE_INFINITY;
       this.#books.schedule(slot, nowMs + this.#settings.silentAfterMs);
     }
     this.#learn(slot, upstream);
@@ -72,7 +74,7 @@ export class Slots {
     target.problem = undefined;
     if (!target.list.replace(event, target.slots, this.#outcome)) return;
     this.#books.freedTargets.add(target);
-    for (const slot of provenFree(target, this.#settings.marginMs)) this.free(slot);
+    for (const slot of provenFree(target, this.#settings.marginMs, this.#outcome.step)) this.free(slot);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
   }
@@ -148,6 +150,7 @@ function newSlot({ connection, node, service, bornMs }: Client, target: Target, 
     cause: undefined,
     bornMs,
     earliestStep,
+    latestStep: Number.POSITIVE_INFINITY,
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,
@@ -156,7 +159,6 @@ function newSlot({ connection, node, service, bornMs }: Client, target: Target, 
     remoteAddress: undefined,
     serverId: undefined,
     listedId: undefined,
-    peerPort: undefined,
     row: undefined,
     timer: undefined,
   };

@@ -144,7 +144,7 @@ function serviceView(service: Service, books: Books, nowMs: number): ServiceView
     guaranteed: plan?.guaranteed ?? 0,
     ...usage(service, service.used, queue.size),
     longestWaitMs: longest ? nowMs - longest.key : 0,
-    heldBy: obstacle(service, books),
+    heldBy: plan && obstacle(service, books),
   };
 }
 

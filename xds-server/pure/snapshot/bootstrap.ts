@@ -74,7 +74,17 @@ function bootstrapMessage({ node, xds, admin }: BootstrapOptions): Bootstrap {
         api_type: 'DELTA_GRPC',
         transport_api_version: 'V3',
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: clusterOf.xds } }],
+        grpc_services: [
+          {
+            envoy_grpc: {
+              cluster_name: clusterOf.xds,
+              // A brain that is back grants nothing to a node before the node has told it what it holds.
+              retry_policy: {
+                retry_back_off: { base_interval: durationMs(250), max_interval: durationMs(1000) },
+              },
+            },
+          },
+        ],
       },
     },
     layered_runtime: {

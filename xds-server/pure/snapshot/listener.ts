@@ -143,12 +143,14 @@ function extAuthz(plan: ListenerPlan) {
     grpc_service: {
       ...brain(),
       timeout: durationMs(checkTimeoutMs),
-      // A held check moves on when its brain dies.
+      // Without it Envoy takes max_interval below for the time-out of each try, which would cut every longer wait.
+      initial_metadata: [{ key: 'x-envoy-upstream-rq-per-try-timeout-ms', value: `${checkTimeoutMs}` }],
+      // A held check moves on when its brain dies, and finds the next one within a second. After some fifteen seconds
+      // without any, clients are told so.
       retry_policy: {
         retry_on: 'unavailable,cancelled,connect-failure,refused-stream,reset',
-        num_retries: { value: 6 },
-        // Envoy takes max_interval for the time-out of each try as well: shorter than a wait, it would cut it.
-        retry_back_off: { base_interval: durationMs(250), max_interval: durationMs(checkTimeoutMs) },
+        num_retries: { value: 30 },
+        retry_back_off: { base_interval: durationMs(250), max_interval: durationMs(1000) },
       },
     },
   });

@@ -49,12 +49,12 @@ export function identify(client: ClientFacts, plan: Plan): Identified {
 
 function serviceNamed(client: ClientFacts, listener: ListenerPlan, plan: Plan): Identified {
   if (!client.tls && !listener.allowPlaintext) return { refusal: refusals.tls_required() };
-  const hostname = client.tls ? hostnameOf(client.serverName) : '';
-  const name = hostname === '' ? listener.defaultService : plan.hostnames.get(hostname);
+  const sent = client.tls ? (client.serverName ?? '') : '';
+  const name = sent === '' ? listener.defaultService : plan.hostnames.get(canonical(sent));
   const service = name === undefined ? undefined : plan.services.get(name);
   if (!service)
     return {
-      refusal: hostname === '' ? refusals.hostname_missing() : refusals.unknown_hostname({ hostname }),
+      refusal: sent === '' ? refusals.hostname_missing() : refusals.unknown_hostname({ hostname: sent }),
     };
   if (service.protocol !== listener.protocol)
     return {
@@ -66,8 +66,8 @@ function serviceNamed(client: ClientFacts, listener: ListenerPlan, plan: Plan): 
 const spoken = { postgres: 'Postgres', mysql: 'MySQL' } as const;
 
 /** Host names are compared without regard to case, and a dot at the end names the root (RFC 1034 section 3.1). */
-function hostnameOf(serverName: string | undefined): string {
-  return (serverName ?? '').toLowerCase().replace(/\.$/, '');
+function canonical(serverName: string): string {
+  return serverName.toLowerCase().replace(/\.$/, '');
 }
 
 /** Every condition of a rule must hold. A rule without conditions is none. */

@@ -4,6 +4,7 @@
  */
 import type { LedgerView, Usage, ViewOptions } from '../../pure/ledger/view.js';
 import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
+import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type {
   NodeStatus,
   ObserverStatus,
@@ -218,5 +219,6 @@ function rejections({ node, types }: NodeView): RejectionStatus[] {
   });
 }
 
-/** `type.googleapis.com/envoy.config.cluster.v3.Cluster` → `Cluster` */
-const typeName = (typeUrl: string): string => typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
+const typeNames = new Map<string, string>(Object.entries(TypeUrl).map(([name, url]) => [url, name]));
+
+const typeName = (typeUrl: string): string => typeNames.get(typeUrl) ?? typeUrl;

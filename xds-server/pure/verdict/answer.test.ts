@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { grantMetadata, refusalMetadata } from './answer.js';
+import { refusals } from './refusals.js';
+
+const connection = '0123456789abcdef0123456789abcdef';
+
+test('a grant names its connection, its cluster and the end of its time', () => {
+  assert.deepEqual(grantMetadata({ connection, cluster: 'service/checkout', expiresMonotonicMs: 12_345 }), {
+    verdict: 'grant',
+    connection,
+    cluster: 'service/checkout',
+    expires_monotonic_ms: 12_345,
+  });
+});
+
+test('a refusal carries its codes and texts, and no field that it does not have', () => {
+  assert.deepEqual(refusalMetadata(connection, refusals.not_allowed()), {
+    verdict: 'refuse',
+    connection,
+    sqlstate: '28000',
+    errno: 1045,
+    message: 'this client may not use this service',
+    hint: 'Client certificate, address, user and database must together match an "allow" rule of the service.',
+  });
+  assert.deepEqual(refusalMetadata(connection, refusals.service_removed({ service: 'checkout' })), {
+    verdict: 'refuse',
+    connection,
+    sqlstate: '57P03',
+    errno: 1053,
+    message: 'service "checkout" has been removed',
+  });
+});
