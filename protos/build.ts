@@ -13,7 +13,9 @@ import protobuf from 'protobufjs';
 
 const top = path.resolve(import.meta.dirname, '..');
 const out = path.join(top, 'build/envoy-api');
-const inputs = ['protos/envoy-api/Cargo.lock', 'protos/roots.json', 'protos/build.ts'].map((f) => path.join(top, f));
+const inputs = ['protos/envoy-api/Cargo.lock', 'protos/roots.json', 'protos/build.ts'].map((f) =>
+  path.join(top, f),
+);
 const api = path.join(out, 'api.json');
 
 /** Folders of the crate that hold .proto files, each the root of its own import paths. */
@@ -29,11 +31,15 @@ const includeFolders = [
 
 function crateFolder(): string {
   const manifest = path.join(top, 'protos/envoy-api/Cargo.toml');
-  const json = execFileSync('cargo', ['metadata', '--locked', '--format-version=1', '--manifest-path', manifest], {
-    encoding: 'utf8',
-    maxBuffer: 64 << 20,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const json = execFileSync(
+    'cargo',
+    ['metadata', '--locked', '--format-version=1', '--manifest-path', manifest],
+    {
+      encoding: 'utf8',
+      maxBuffer: 64 << 20,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const packages = (JSON.parse(json) as { packages: { name: string; manifest_path: string }[] }).packages;
   const found = packages.find((p) => p.name === 'envoy-types');
   if (!found) throw new Error('protos/envoy-api/Cargo.lock: expected the crate envoy-types, found none');
@@ -49,7 +55,10 @@ function isFresh(): boolean {
 function build(): void {
   const protos = path.join(crateFolder(), 'proto');
   // The last one holds google/protobuf/descriptor.proto.
-  const includes = [...includeFolders.map((f) => path.join(protos, f)), path.join(top, 'node_modules/protobufjs')];
+  const includes = [
+    ...includeFolders.map((f) => path.join(protos, f)),
+    path.join(top, 'node_modules/protobufjs'),
+  ];
   const roots = JSON.parse(readFileSync(path.join(top, 'protos/roots.json'), 'utf8')) as string[];
 
   const root = new protobuf.Root();

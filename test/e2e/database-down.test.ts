@@ -22,26 +22,32 @@ before(async () => {
   });
   sluice = await Sluice.start({
     databases: { orders },
-    services: { checkout: { database: 'orders', max_connections: 2, timeout_ms: 30_000 } },
+    services: { checkout: { database: 'orders', max_connections: 2, timeout_ms: 3_000 } },
   });
 });
 
 after(stopEverything);
 
-test('a client of a database where nobody listens is told so at once', { timeout: 60_000 }, async () => {
-  await (await postgresSession(sluice, 'checkout', ann)).end();
+const fate = () => fateOf(async () => (await postgresSession(sluice, 'checkout', ann)).end());
+
+test('clients of a database where nobody listens are told so, soon by the brain, and take no slot with them', {
+  timeout: 60_000,
+}, async () => {
+  assert.deepEqual(await fate(), { served: true });
+  await sluice.brain.waitForTaken('checkout', 0);
   await orders.server.stop();
+  // More often than there are slots.
+  for (let client = 0; client < 4; client++) {
+    const told = await fate();
+    assert.ok(!told.served && ['08006', '57P03'].includes(String(told.code)), JSON.stringify(told));
+  }
   await waitUntil('the brain is sure that it is down', async () => {
-    const fate = await fateOf(() => postgresSession(sluice, 'checkout', ann));
-    assert.deepEqual(fate, { served: false, code: '57P03' });
-    return (await sluice.brain.metrics()).includes('reason="database_down"');
+    const told = await fate();
+    return !told.served && told.code === '57P03';
   });
   const askedMs = performance.now();
-  assert.deepEqual(await fateOf(() => postgresSession(sluice, 'checkout', ann)), {
-    served: false,
-    code: '57P03',
-  });
+  assert.deepEqual(await fate(), { served: false, code: '57P03' });
   assert.ok(performance.now() - askedMs < 1_000, `${performance.now() - askedMs} ms`);
-  const [target] = (await sluice.brain.status()).targets;
-  assert.equal(target?.observer.state, 'failing');
+  assert.equal((await sluice.brain.status()).targets[0]?.observer.state, 'failing');
+  await sluice.brain.waitForTaken('checkout', 0);
 });

@@ -56,7 +56,9 @@ async function spec(): Promise<SpecInput> {
 }
 
 test('a brain that is told to stop ends by itself within two seconds', async () => {
-  const brain = await Brain.start(new SpecFile(await spec()).path);
+  const { path: file } = new SpecFile(await spec());
+  const brain = await sluice('serve', '--spec', file, '--xds', '127.0.0.1:0', '--admin', '127.0.0.1:0');
+  await waitUntil('the brain serves', () => brain.log.includes('the brain serves'));
   const toldMs = performance.now();
   assert.deepEqual(await brain.stop(), { code: 0, signal: null });
   assert.ok(performance.now() - toldMs < 2_000, `${performance.now() - toldMs} ms`);

@@ -176,6 +176,45 @@ test('two unconfirmed grants stay while one session is there that may be either�
   expectCounted(driven, 1, 0);
 });
 
+test('a session that comes after a list which would have shown one’s own is not taken for it', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
+  driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);
+  expectCounted(driven, 1, 0);
+  driven.observed([{ serverId: 71, peer: '10.9.9.9:2' }]);
+  expectCounted(driven, 0, 1);
+});
+
+test('a client that asks again had not opened what its grant was taken for', () => {
+  const driven = DrivenLedger.recovered(named);
+  driven.check('a');
+  driven.observed([{ serverId: 70, peer: '10.1.1.1:1', user: 'checkout' }]);
+  expectCounted(driven, 1, 0);
+  driven.check('a');
+  expectCounted(driven, 1, 1);
+  driven.observed([{ serverId: 70, peer: '10.1.1.1:1', user: 'checkout' }]);
+  expectCounted(driven, 1, 1);
+});
+
+test('of two logins from the same port it is not known which of them a list shows', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  const noLogins = { listsLogins: false };
+  for (const name of ['a', 'b']) {
+    driven.check(name);
+    driven.report(name, address);
+    driven.nowMs += 5;
+    driven.end(name, 'proxy-closed', address);
+  }
+  driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }], noLogins);
+  driven.observed([], noLogins);
+  expectCounted(driven, 2, 0);
+  driven.pass(60_000);
+  driven.observed([], noLogins);
+  expectCounted(driven, 0, 0);
+});
+
 test('a session with another service’s account is not taken for one’s own', () => {
   const driven = DrivenLedger.recovered(named);
   driven.check('a');

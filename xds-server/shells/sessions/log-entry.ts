@@ -21,6 +21,10 @@ export interface LogEntry {
   readonly upstreamLocal?: string;
   /** The server that was dialled, in vain perhaps. */
   readonly upstreamRemote?: string;
+  /** Why the last attempt to connect failed, in Envoy's words; absent when none did. */
+  readonly failure?: string;
+  /** How often it was tried to connect to a server. */
+  readonly attempts: number;
   /** What the node's own filters said (namespace `sluice`). */
   readonly facts: FlatStruct;
   /** What this brain, or one before it, answered (namespace of ext_authz). */
@@ -65,6 +69,7 @@ function readEntry(reader: FieldReader): LogEntry {
     type: 'other',
     facts: nothing,
     verdict: nothing,
+    attempts: 0,
     durationMs: 0,
     receivedBytes: 0,
     sentBytes: 0,
@@ -85,7 +90,9 @@ function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
     else if (field === 14) setAddress('upstreamLocal');
     else if (field === 15) entry.cluster = reader.string();
     else if (field === 17) readMetadata(reader, wanted, metadata);
+    else if (field === 18) entry.failure = reader.string();
     else if (field === 23) entry.durationMs = readMilliseconds(reader);
+    else if (field === 24) entry.attempts = reader.uint32();
     else if (field === 33) entry.type = types.get(reader.uint32()) ?? 'other';
     else return false;
     return true;

@@ -69,6 +69,15 @@ test('the end tells who closed', () => {
   assert.equal(evidence({}), 'never-opened');
   const { upstream_remote_address } = upstream;
   assert.equal(evidence({ upstream_remote_address }), 'proxy-closed', 'dialled, and perhaps accepted');
+  const refused = {
+    upstream_remote_address,
+    upstream_transport_failure_reason: 'delayed connect error: Connection refused',
+    upstream_request_attempt_count: 1,
+  };
+  assert.equal(evidence(refused), 'never-opened');
+  assert.equal(evidence({ ...refused, upstream_request_attempt_count: 2 }), 'proxy-closed');
+  const other = { ...refused, upstream_transport_failure_reason: 'connection timeout' };
+  assert.equal(evidence(other), 'proxy-closed');
 });
 
 test('a client that left before its verdict ends without a service', () => {

@@ -43,12 +43,16 @@ function upstreamOf(entry: LogEntry): UpstreamFacts {
  * closes it first and counts it a little longer: long enough, on a busy machine, to turn the next client away.
  *
  * A server that was dialled but never reached may still have accepted and forked: that is no proof that nothing was
- * opened.
+ * opened, unless its machine said that nobody listens.
  */
 function evidenceOf(entry: LogEntry): EndEvidence {
   const closed = entry.facts.get('server_closed');
   if ((closed === true || closed === 1) && entry.facts.get('protocol') === 'postgres') return 'server-closed';
-  return entry.upstreamLocal === undefined && entry.upstreamRemote === undefined
-    ? 'never-opened'
-    : 'proxy-closed';
+  if (entry.upstreamLocal !== undefined) return 'proxy-closed';
+  return entry.upstreamRemote === undefined || wasRefused(entry) ? 'never-opened' : 'proxy-closed';
+}
+
+/** The only attempt was answered by RST (ECONNREFUSED); of several only the last one is known. */
+function wasRefused({ failure, attempts }: LogEntry): boolean {
+  return attempts === 1 && failure !== undefined && /connect error: Connection refused$/.test(failure);
 }
