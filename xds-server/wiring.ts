@@ -20,7 +20,7 @@ import { planOf } from './pure/plan/plan-of.js';
 import { buildSnapshot } from './pure/snapshot/build.js';
 import { connectTimeoutMs } from './pure/snapshot/cluster.js';
 import { Encoder } from './pure/snapshot/encoder.js';
-import { checkTimeoutMs, reportIntervalMs } from './pure/snapshot/listener.js';
+import { checkTimeoutMs, reportIntervalMs, unsentReportBytes } from './pure/snapshot/listener.js';
 import { TypeUrl } from './pure/snapshot/snapshot.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
@@ -139,6 +139,7 @@ export class Brain {
     this.#loop.subscribe((effect) => this.#carryOut(effect));
     this.#server = new Server({
       'grpc.max_concurrent_streams': maxStreams,
+      'grpc.max_receive_message_length': 2 * unsentReportBytes,
       'grpc.keepalive_time_ms': keepaliveMs,
       'grpc.keepalive_timeout_ms': keepaliveMs,
     });

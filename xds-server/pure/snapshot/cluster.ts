@@ -58,6 +58,8 @@ function byName(service: ServicePlan, target: TargetPlan): Cluster {
         dns_min_refresh_rate: durationMs(1000),
         dns_failure_refresh_rate: { base_interval: durationMs(500), max_interval: durationMs(5000) },
         dns_lookup_family: 'V4_PREFERRED',
+        // Addresses of one name are one server: the observer asks one, so sessions must not be spread over them.
+        all_addresses_in_single_endpoint: target.endpoints.length === 1,
       }),
     },
     load_assignment: loadAssignment(service, target),

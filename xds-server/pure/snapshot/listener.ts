@@ -77,8 +77,8 @@ export const checkTimeoutMs = 660_000;
 /** The longest pause between a session's reports. */
 export const reportIntervalMs = 2000;
 
-/** Past this much unsent, entries are dropped while the brain is away: some ten thousand of them. */
-const unsentReportBytes = 16 * 1024 * 1024;
+/** Past this much unsent, entries are dropped while the brain is away: some ten thousand of them. They may come as one message. */
+export const unsentReportBytes = 16 * 1024 * 1024;
 
 /** Entries of so short a time travel together. */
 const reportBatchMs = 5;
@@ -163,10 +163,11 @@ function tcpProxy(plan: ListenerPlan) {
     // No connection to a database before the session filter lets the first bytes pass.
     upstream_connect_mode: 'ON_DOWNSTREAM_DATA',
     max_early_data_bytes: { value: earlyDataBytes },
-    // Where it gives up it closes without a word: the session filter sees the first failure while the second try is
-    // still to come, and says so in the client's protocol.
-    max_connect_attempts: { value: 10 },
-    backoff_options: { base_interval: durationMs(500), max_interval: durationMs(1000) },
+    // Where it gives up it closes without a word, so a second try is announced that never comes: meanwhile the
+    // session filter sees the failure of the first and says so in the client's protocol. The pause is drawn between 0
+    // and the base, and a try that did come would open a connection later than the ledger waits for one.
+    max_connect_attempts: { value: 2 },
+    backoff_options: { base_interval: durationMs(3_600_000), max_interval: durationMs(3_600_000) },
     // How long a session may rest is not the network's to decide.
     idle_timeout: durationMs(0),
     access_log_options: {

@@ -69,6 +69,9 @@ test('the end tells who closed', () => {
   assert.equal(evidence({}), 'never-opened');
   const { upstream_remote_address } = upstream;
   assert.equal(evidence({ upstream_remote_address }), 'proxy-closed', 'dialled, and perhaps accepted');
+  const dialling = { upstream_request_attempt_count: 1 };
+  assert.equal(evidence(dialling, { protocol: { stringValue: 'mysql' } }), 'proxy-closed');
+  assert.equal(evidence(dialling, { protocol: { stringValue: 'postgres' } }), 'never-opened');
   const refused = {
     upstream_remote_address,
     upstream_transport_failure_reason: 'delayed connect error: Connection refused',

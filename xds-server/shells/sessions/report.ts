@@ -42,14 +42,18 @@ function upstreamOf(entry: LogEntry): UpstreamFacts {
  * Postgres closes a session's socket by ending its process, which has given its slot back by then. A MySQL server
  * closes it first and counts it a little longer: long enough, on a busy machine, to turn the next client away.
  *
- * A server that was dialled but never reached may still have accepted and forked: that is no proof that nothing was
- * opened, unless its machine said that nobody listens.
+ * A client may leave while its server is dialled. A MySQL server counts a connection from its accept on; Postgres from
+ * the startup message on, which goes only over a connection whose addresses are known. A server that was dialled and
+ * not reached may have accepted all the same, unless its machine said that nobody listens.
  */
 function evidenceOf(entry: LogEntry): EndEvidence {
+  const isPostgres = entry.facts.get('protocol') === 'postgres';
   const closed = entry.facts.get('server_closed');
-  if ((closed === true || closed === 1) && entry.facts.get('protocol') === 'postgres') return 'server-closed';
+  if (isPostgres && (closed === true || closed === 1)) return 'server-closed';
   if (entry.upstreamLocal !== undefined) return 'proxy-closed';
-  return entry.upstreamRemote === undefined || wasRefused(entry) ? 'never-opened' : 'proxy-closed';
+  if (wasRefused(entry)) return 'never-opened';
+  const isNameless = entry.upstreamRemote === undefined;
+  return isNameless && (entry.attempts === 0 || isPostgres) ? 'never-opened' : 'proxy-closed';
 }
 
 /** The only attempt was answered by RST (ECONNREFUSED); of several only the last one is known. */
