@@ -67,7 +67,12 @@ export class Brain {
   readonly #log: Logger;
   readonly #encoder: Encoder;
   readonly #ledger = new Ledger({ ...defaultSettings, connectTimeoutMs, reportIntervalMs });
-  readonly #loop = new LedgerLoop(this.#ledger, now);
+  readonly #loop = new LedgerLoop(this.#ledger, now, (error) => {
+    // Out of every handler that could swallow it: the process ends, and whoever runs it starts another.
+    setImmediate(() => {
+      throw error;
+    });
+  });
   readonly #metrics: Metrics;
   readonly #xds: XdsServer;
   readonly #authz: AuthzService;
@@ -103,13 +108,13 @@ export class Brain {
     this.#metrics = new Metrics({
       services: () => this.#status.services(),
       targets: () => this.#status.targets(),
-      nodes: () => this.#xds.nodes().length,
+      nodes: () => this.#xds.nodeCount,
     });
     this.#xds = new XdsServer({
       api,
       log,
       onNack: (_node, typeUrl) => this.#metrics.nacked(typeUrl),
-      onConverged: (_node, snapshotVersion) => this.#converged(snapshotVersion),
+      onConverged: (_node, _version, seconds) => this.#metrics.converged(seconds),
     });
     this.#enactment = new Enactment({
       log,
@@ -244,12 +249,6 @@ export class Brain {
     return this.#xds.nodes().every(({ types }) => types.find(isRuntime)?.acked === runtimeVersion);
   }
 
-  #converged(version: string): void {
-    if (version !== this.#enactment.snapshot?.version) return;
-    if (this.#xds.nodes().every(({ convergence }) => convergence === 'converged'))
-      this.#metrics.converged((now() - this.#enactment.publishedMs) / 1000);
-  }
-
   /** A node can carry out a grant when it has the service's cluster and, where they are not in it, its endpoints. */
   #readiness(): Readiness {
     const needed = ({ cluster }: ServicePlan): TypeUrl[] =>
@@ -260,8 +259,8 @@ export class Brain {
       isReady: (node, service) =>
         needed(service).every((type) => this.#xds.isAcked(node, type, service.cluster)),
       whenReady: async (node, service, patienceMs) => {
-        const isConnected = this.#xds.nodes().some((view) => view.node === node);
-        const untilMs = now() + Math.min(patienceMs, isConnected ? nodePatienceMs : absencePatienceMs);
+        const nodeMs = this.#xds.isConnected(node) ? nodePatienceMs : absencePatienceMs;
+        const untilMs = now() + Math.min(patienceMs, nodeMs);
         for (const type of needed(service)) {
           const leftMs = Math.max(0, untilMs - now());
           if (!(await this.#xds.whenAcked(node, type, service.cluster, leftMs))) return false;

@@ -44,7 +44,6 @@ export class Enactment {
   /** `#plan`, as far as the nodes have it. */
   #nodesPlan = nothingPlanned;
   #snapshot: Snapshot | undefined;
-  #publishedMs = 0;
   #stopped = false;
 
   constructor(options: EnactmentOptions) {
@@ -61,11 +60,6 @@ export class Enactment {
     return this.#snapshot;
   }
 
-  /** When it was published. */
-  get publishedMs(): number {
-    return this.#publishedMs;
-  }
-
   /** @throws what `snapshotOf` throws, and then nothing has changed */
   enact(plan: Plan, snapshotOf: (plan: Plan) => Snapshot): void {
     const nodesPlan = wide(plan, this.#nodesPlan);
@@ -73,7 +67,10 @@ export class Enactment {
     this.#plan = plan;
     this.#publish(nodesPlan, snapshot);
     this.#limit(narrow(plan, this.#ledgerPlan));
-    if (this.#ledgerPlan !== plan || nodesPlan !== plan) void this.#settle(plan, snapshotOf);
+    if (this.#ledgerPlan !== plan || nodesPlan !== plan)
+      this.#settle(plan, snapshotOf).catch((error: unknown) =>
+        this.#options.log.error({ err: error }, 'a change of limits stays half done, on the safe side'),
+      );
   }
 
   stop(): void {
@@ -100,7 +97,6 @@ export class Enactment {
   #publish(plan: Plan, snapshot: Snapshot): void {
     this.#nodesPlan = plan;
     this.#snapshot = snapshot;
-    this.#publishedMs = this.#options.now();
     this.#options.publish(snapshot);
   }
 

@@ -94,3 +94,24 @@ test('a loop that is stopped takes nothing more', () => {
   loop.apply(cancel('x'));
   assert.equal(taken, 0);
 });
+
+test('a ledger that throws is told of once and asked nothing more', () => {
+  const errors: unknown[] = [];
+  let applied = 0;
+  const broken = {
+    apply: () => {
+      applied += 1;
+      throw new Error('contradiction');
+    },
+    nextDeadlineMs: () => undefined,
+  };
+  const loop = new LedgerLoop(
+    broken,
+    () => 0,
+    (error) => errors.push(error),
+  );
+  loop.apply({ kind: 'tick' });
+  loop.apply({ kind: 'tick' });
+  assert.equal(applied, 1);
+  assert.deepEqual(errors.map(String), ['Error: contradiction']);
+});

@@ -36,9 +36,19 @@ export class LedgerLoop {
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Number.POSITIVE_INFINITY;
 
-  constructor(ledger: LedgerMachine, now: () => number = () => performance.now()) {
+  readonly #broken: (error: unknown) => void;
+
+  /** @param broken called once, when the ledger has thrown: the loop has stopped for good */
+  constructor(
+    ledger: LedgerMachine,
+    now: () => number = () => performance.now(),
+    broken: (error: unknown) => void = (error) => {
+      throw error;
+    },
+  ) {
     this.#ledger = ledger;
     this.#now = now;
+    this.#broken = broken;
   }
 
   /** @returns how to stop listening. */
@@ -69,8 +79,16 @@ export class LedgerLoop {
   }
 
   #step(event: LedgerEvent): void {
-    for (const effect of this.#ledger.apply(event, this.#now()))
-      for (const listener of this.#listeners) listener(effect);
+    let effects: readonly LedgerEffect[];
+    try {
+      effects = this.#ledger.apply(event, this.#now());
+    } catch (error) {
+      // Half an event has been taken in. What may be wrong grants nothing more; a new ledger recovers from the databases.
+      this.stop();
+      this.#broken(error);
+      return;
+    }
+    for (const effect of effects) for (const listener of this.#listeners) listener(effect);
   }
 
   /** A timer that fires too early only asks again; so it is moved only when the deadline comes nearer. */

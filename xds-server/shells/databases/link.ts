@@ -36,8 +36,11 @@ export type Connect = (endpoint: Endpoint, login: Login) => Promise<Link>;
 /** Longer than a server in trouble needs for so small a question; then the link is given up. */
 export const patience = { connectMs: 3_000, answerMs: 2_000 } as const;
 
-/** Errors of a connect that mean: nobody listens there. Anything else may be a server that is only slow or full. */
-const unreachable = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']);
+/**
+ * The error of a connect that means: nobody listens there. Anything else may be a server that is only slow or full, or
+ * the brain's own network, which says nothing of the nodes'.
+ */
+const unreachable = new Set(['ECONNREFUSED']);
 
 export function isUnreachable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isUnreachable);

@@ -26,12 +26,15 @@ export class FanOut<T> {
 
   #slice(): void {
     const end = performance.now() + SLICE_MS;
-    for (const target of this.#due) {
-      this.#due.delete(target);
-      this.visit(target);
-      if (performance.now() > end) break;
+    try {
+      for (const target of this.#due) {
+        this.#due.delete(target);
+        this.visit(target);
+        if (performance.now() > end) break;
+      }
+    } finally {
+      this.#isRunning = this.#due.size > 0;
+      if (this.#isRunning) setImmediate(() => this.#slice());
     }
-    this.#isRunning = this.#due.size > 0;
-    if (this.#isRunning) setImmediate(() => this.#slice());
   }
 }

@@ -77,6 +77,14 @@ export class XdsServer {
     return [...this.#streams].map((stream) => stream.view()).sort((a, b) => (a.node < b.node ? -1 : 1));
   }
 
+  get nodeCount(): number {
+    return this.#streamsOfNode.size;
+  }
+
+  isConnected(node: string): boolean {
+    return this.#streamsOfNode.has(node);
+  }
+
   /**
    * Whether the node holds this resource, at its newest or an earlier good version. False for a node that is not
    * connected. While a node has two streams (it reconnects, or restarts hot) both must hold it.
