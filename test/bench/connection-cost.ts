@@ -67,9 +67,14 @@ async function bench(service: string, clients: number, forSeconds: number): Prom
   return (await child).stdout;
 }
 
+async function overflows(): Promise<number> {
+  const stats = await sluice.envoy.stats('^cluster.service/.*overflow$');
+  return Object.values(stats).reduce((sum, value) => sum + value, 0);
+}
+
 try {
   // Warm: compiled, and the certificates known.
-  await bench('free', 8, 3);
+  await bench('free', 8, Math.max(3, seconds));
   for (const service of ['free', 'queued']) {
     const before = [cpuMs(sluice.brain.pid), cpuMs(sluice.envoy.pid)] as const;
     const report = await bench(service, 8, seconds);
@@ -85,7 +90,7 @@ try {
       envoy_ms: Number(envoyMs.toFixed(3)),
       per_second: Math.round(connections / seconds),
       said_too_many: orders.server.hasSaidTooMany,
-      overflows: await sluice.envoy.stats('overflow'),
+      closed_by_breakers: await overflows(),
     };
     process.stdout.write(`${JSON.stringify(result)}\n`);
   }

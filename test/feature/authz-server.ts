@@ -114,7 +114,7 @@ export class AuthzServer {
   #skippedMs = 0;
   // biome-ignore lint/suspicious/noExplicitAny: grpc-js gives its clients no better type
   readonly #clients: any[] = [];
-  #port = 0;
+  port = 0;
 
   private constructor(service: ServicePlan, listener: ListenerPlan) {
     this.#plan = planOf(service, listener);
@@ -150,7 +150,7 @@ export class AuthzServer {
     listener: Partial<ListenerPlan> = {},
   ): Promise<AuthzServer> {
     const server = new AuthzServer({ ...servicePlan, ...service }, { ...listenerPlan, ...listener });
-    server.#port = await new Promise((resolve, reject) =>
+    server.port = await new Promise((resolve, reject) =>
       server.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
         error ? reject(error) : resolve(port),
       ),
@@ -203,7 +203,7 @@ export class AuthzServer {
   client(service: string): any {
     const Client = EnvoyApi.load().client(service);
     const alone = { 'grpc.use_local_subchannel_pool': 1 };
-    const client = new Client(`127.0.0.1:${this.#port}`, credentials.createInsecure(), alone);
+    const client = new Client(`127.0.0.1:${this.port}`, credentials.createInsecure(), alone);
     this.#clients.push(client);
     return client;
   }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LedgerEffect, LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
-import { Violation, World } from './world.js';
+import { Violation } from './violation.js';
+import { World } from './world.js';
 
 type Twist = (event: LedgerEvent, apply: (event: LedgerEvent) => LedgerEffect[]) => LedgerEffect[];
 

@@ -27,7 +27,7 @@ test(`I1, I3, I4 and conservation hold in ${seeds} worlds of ${events} events`, 
       failures.push(`SEED=${seed} EVENTS=${events}: ${error instanceof Error ? error.message : error}`);
       process.stderr.write(told.map((line) => `${line}\n`).join(''));
     }
-    granted += world.granted;
+    granted += world.fleet.granted;
   }
   assert.deepEqual(failures, []);
   // A world in which nothing happens proves nothing.

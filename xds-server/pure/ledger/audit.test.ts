@@ -7,7 +7,7 @@ import { adoptPlan } from './planning.js';
 
 test('an audit finds a counter that is not what the records say', () => {
   const books = new Books();
-  adoptPlan(books, sketch({ services: { checkout: { guaranteed: 2 } } }), 0);
+  adoptPlan(books, sketch({ services: { checkout: { guaranteed: 2 } } }), 0, 0);
   assert.deepEqual(audit(books), []);
   books.target('orders/primary').used += 1;
   books.service('checkout').counts.closing -= 1;

@@ -49,9 +49,9 @@ export function mayBe(slot: Slot, row: Row): boolean {
   return row.seenStep > slot.earliestStep && row.seenStep <= slot.latestStep && hasAccount(slot, row);
 }
 
-/** False only where the account is surely not one of the slot's service. */
-function hasAccount({ service }: Slot, { account }: Row): boolean {
-  return !service.users || account === service || account === 'several' || account === 'unknown';
+/** False only where the account is surely not one that the slot's service admitted. */
+function hasAccount({ service, users }: Slot, { account }: Row): boolean {
+  return !users || account === service || account === 'several' || account === 'unknown';
 }
 
 /**

@@ -28,15 +28,16 @@ export interface ObservedSession {
   /** `address:port` as the server sees its peer; absent for Unix sockets. */
   readonly peer?: string;
   /**
-   * Account that it has logged in as; absent until then, and where the list does not say. Where every allow rule of a target's services names its
-   * user, a session of such an account that no node has reported is known to be Sluice's, and is counted as that.
+   * Account that it has logged in as; absent until then, and where the list does not say. Where every allow rule of a
+   * target's services names its user, a session of such an account that no node has reported is known to be Sluice's,
+   * and is counted as that.
    */
   readonly user?: string;
 }
 
 /** How a session's end was seen by the node. */
 export type EndEvidence =
-  /** The client went before any upstream connection was attempted: there is nothing to wait for. */
+  /** It is certain that no server has taken a connection: the client went before, or nobody listened. */
   | 'never-opened'
   /** The server's own FIN was read: the server has already given the slot back (envoy-facts: Telemetry). */
   | 'server-closed'

@@ -215,6 +215,31 @@ test('of two logins from the same port it is not known which of them a list show
   expectCounted(driven, 0, 0);
 });
 
+test('an open connection that a list has shown to be over does not own who has its pid and port afterwards', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([]);
+  driven.check('b');
+  driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  // It may be b's, which nobody has reported.
+  expectCounted(driven, 2, 0);
+  assert.equal(driven.target().closing, 1);
+});
+
+test('a login that ends while the database is asked does not make a session seem over', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.report('a', {});
+  const askedAtMs = driven.nowMs + 1;
+  driven.nowMs += 2;
+  driven.report('a', { serverId: 11 });
+  driven.observed([], { askedAtMs, listsLogins: false });
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { listsLogins: false });
+  expectCounted(driven, 1, 0);
+});
+
 test('a session with another service’s account is not taken for one’s own', () => {
   const driven = DrivenLedger.recovered(named);
   driven.check('a');

@@ -3,22 +3,22 @@
  * told everything and finds out nothing: time, reports and session lists are arguments, effects are what it returns,
  * and the same events give the same effects. What ships is what the simulation runs.
  *
- * The life of one connection. Everything between grant and free holds a slot.
+ * The life of one connection. From granted to free it holds a slot.
  *
  *   check ──▶ refused
- *     │
- *     ├─────────▶ waiting ──▶ refused: its time is up, its service is gone
- *     │              ├──────▶ forgotten: cancelled, ended
- *     ▼              ▼
- *   ┌──────────── granted ───────────────────────────────────────────────────┐
- *   │ report         │ never reported       end: nothing was opened,         │ a check again: the answer was
- *   ▼                ▼                      or the server closed             │ lost, the same slot is granted
- *   session ◀──▶ closing (unconfirmed) ──▶ free ◀────────────────────────────┘ anew; never once it was reported
- *   │   ▲ report
- *   │   └──▶ closing (silent: its node does not report it)       closing ──▶ free: a session list that was asked for
- *   │                                                                        afterwards shows that it is (proof.ts)
- *   ├─ end: the server closed ──▶ free
- *   └─ end: the node closed ────▶ closing (ended)
+ *     │ └───▶ waiting ──▶ refused: its time is up, its service is gone
+ *     │          │  └───▶ forgotten: cancelled, ended
+ *     ▼          ▼
+ *   granted ◀────┘
+ *     │ ├── a check again: the answer was lost ──▶ granted anew, the same slot
+ *     │ ├── end: nothing was opened, or the server closed ──▶ free
+ *     │ └── never reported ──▶ closing (unconfirmed) ──┐
+ *     │ report                                         │ report: a session again, unless it has ended
+ *     ▼                                                │
+ *   session ◀──────────────────────────────────────────┤
+ *     ├── no longer reported ──▶ closing (silent) ─────┤
+ *     ├── end: the node closed ──▶ closing (ended) ────┴── a session list shows that it is over (proof.ts) ──▶ free
+ *     └── end: the server closed ──▶ free
  *
  * A check for a connection that has been reported open, or has ended, is refused: its node has acted on a verdict, so
  * nobody waits for another one, and whoever did would get a second server connection on one slot. A check for one
@@ -41,7 +41,7 @@ import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
 import type { Client } from './records.js';
 import { refusedAtOnce } from './refusing.js';
-import { type LedgerSettings, recoveryMs } from './settings.js';
+import { confirmationMs, type LedgerSettings, recoveryMs } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type ViewOptions, viewOf } from './view.js';
 
@@ -105,14 +105,15 @@ export class Ledger {
   #plan({ plan }: Event<'plan'>): void {
     const { nowMs } = this.#outcome;
     const recoverFromMs = Math.max(this.#startedMs! + recoveryMs(this.#settings), nowMs);
-    const { orphans, unseen } = adoptPlan(this.#books, plan, recoverFromMs);
+    const confirmedFromMs = nowMs + confirmationMs(this.#settings);
+    const { orphans, unseen } = adoptPlan(this.#books, plan, recoverFromMs, confirmedFromMs);
     for (const { connection, service, bornMs } of orphans) {
       const refusal = refusals.service_removed({ service: service.name });
       this.#outcome.refuse(connection, service.name, refusal, bornMs);
     }
     for (const target of unseen) {
       this.#outcome.observe(target);
-      this.#books.schedule(target, recoverFromMs > nowMs ? recoverFromMs : undefined);
+      this.#books.schedule(target, target.recoverFromMs > nowMs ? target.recoverFromMs : undefined);
     }
   }
 

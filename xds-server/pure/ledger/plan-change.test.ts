@@ -172,3 +172,57 @@ test('a plan that changes nothing has no effects', () => {
   assert.deepEqual(driven.plan(services(1)), []);
   assert.equal(driven.service().waiters, 1);
 });
+
+const replica = 'orders/replica';
+const a = [{ host: '10.0.0.5', port: 5432 }];
+const b = [{ host: '10.0.0.6', port: 5432 }];
+
+test('a session that began under another account stays counted when the service’s account changes', () => {
+  const named = (user: string) => ({
+    targets: { [primary]: { budget: 1, reserve: 2 } },
+    services: { checkout: { maxConnections: 1, allow: [{ user }] } },
+  });
+  const driven = DrivenLedger.recovered(named('old'));
+  driven.open('a', 5);
+  driven.plan(named('new'));
+  const list = [{ serverId: 5, user: 'old' }];
+  driven.observed(list);
+  driven.end('a', 'proxy-closed', { serverId: 5 });
+  driven.observed(list);
+  assert.deepEqual(driven.check('b'), []);
+  assert.deepEqual(driven.observed([]), ['grant b']);
+});
+
+test('a session counts at its server also when that server gets another role', () => {
+  const roles = (first: typeof a, second: typeof a) => ({
+    targets: {
+      [primary]: { budget: 3, reserve: 3, endpoints: first },
+      [replica]: { budget: 3, reserve: 3, endpoints: second },
+    },
+    services: { checkout: { maxConnections: 3 }, search: { target: replica, maxConnections: 3 } },
+  });
+  const driven = DrivenLedger.recovered(roles(a, b));
+  driven.observed([], { target: replica });
+  driven.check('r', 'search');
+  driven.report('r', { serverId: 1, remoteAddress: '10.0.0.6:5432' }, 'search');
+  driven.plan(roles(b, a));
+  assert.equal(driven.target(primary).used, 1);
+  assert.equal(driven.target(replica).used, 0);
+});
+
+test('a target waits for grants that are under way to a service that has moved to it', () => {
+  const other = 'users/primary';
+  const at = (target: string) => ({
+    targets: { [primary]: { endpoints: a }, [other]: { budget: 1, endpoints: b } },
+    services: { checkout: { target }, accounts: { target: other } },
+  });
+  const driven = DrivenLedger.recovered(at(primary));
+  driven.observed([], { target: other });
+  assert.deepEqual(driven.check('moved'), ['grant moved']);
+  driven.plan(at(other));
+  assert.deepEqual(driven.check('late', 'accounts'), []);
+  driven.report('moved', { remoteAddress: '10.0.0.6:5432', serverId: 1 });
+  driven.observed([{ serverId: 1 }], { target: other });
+  assert.equal(driven.target(other).used, 1);
+  assert.equal(driven.ledger.view().services.get('accounts')?.used, 0);
+});

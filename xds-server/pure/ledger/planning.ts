@@ -13,21 +13,44 @@ export interface PlanChange {
   readonly unseen: readonly Target[];
 }
 
-/** @param recoverFromMs the earliest question whose answer ends the recovery of a target that is new or other servers. */
-export function adoptPlan(books: Books, plan: Plan, recoverFromMs: number): PlanChange {
-  const unseen = adoptTargets(books, plan, recoverFromMs);
+/**
+ * @param recoverFromMs the earliest question whose answer ends the recovery of a target that is new or other servers
+ * @param confirmedFromMs the same for a target that may be given sessions by grants which were meant for another
+ */
+export function adoptPlan(
+  books: Books,
+  plan: Plan,
+  recoverFromMs: number,
+  confirmedFromMs: number,
+): PlanChange {
+  const unseen = new Set(adoptTargets(books, plan, recoverFromMs));
   for (const tenant of books.tenants.values())
     tenant.max = plan.tenants.get(tenant.name)?.maxConnections ?? Number.POSITIVE_INFINITY;
+  const moving = [...books.services.values()].filter(({ plan: before, counts, target }) => {
+    const after = before && plan.services.get(before.name);
+    return after !== undefined && after.target !== target.name && counts.granted > 0;
+  });
   const orphans = adoptServices(books, plan);
+  // A cluster has one name wherever it leads: what is granted and under way may still open at the new servers.
+  for (const { target } of moving) {
+    target.recovering = true;
+    target.recoverFromMs = Math.max(recoverFromMs, confirmedFromMs);
+    unseen.add(target);
+  }
   adoptUsers(books);
   books.servers = serversOf(plan);
   for (const slot of [...books.target(nowhere).slots])
     books.moveSlot(slot, books.targetOf(slot.service, slot.remoteAddress));
+  // A server may have another role now.
+  for (const slot of books.slots.values()) {
+    const target = slot.remoteAddress === undefined ? undefined : books.servers.get(slot.remoteAddress);
+    if (target !== undefined && target !== slot.target.name) books.moveSlot(slot, books.target(target));
+  }
   forgetEmpty(books);
   books.recount();
   for (const target of books.targets.values()) books.freedTargets.add(target);
   for (const tenant of books.tenants.values()) books.freedTenants.add(tenant);
-  return { orphans, unseen };
+  return { orphans, unseen: [...unseen] };
 }
 
 /** Servers by address, as far as it is given in numbers and names one target. */
@@ -86,7 +109,9 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
     service.target.waiting.delete(service);
     service.tenant.waiting.delete(service);
     service.plan = servicePlan;
-    service.users = usersNamed(servicePlan);
+    const users = usersNamed(servicePlan);
+    // The same set while it says the same: slots that were granted under it are told by it from older ones.
+    if (!sameUsers(service.users, users)) service.users = users;
     service.target = books.target(servicePlan.target);
     service.tenant = books.tenant(servicePlan.tenant);
     service.tenant.max = plan.tenants.get(servicePlan.tenant)?.maxConnections ?? Number.POSITIVE_INFINITY;
@@ -100,28 +125,36 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
 }
 
 /**
- * Which accounts sessions of a target's services have. A service that is gone or has moved counts for as long as it
- * has slots there; only to one that is planned there, and has an account to itself, a session can be ascribed.
+ * Which accounts sessions of a target's services have. What was granted under another rule, or for a service that is
+ * gone or has moved, counts for as long as it has slots; only to a service that is planned there, and has an account to
+ * itself, a session can be ascribed.
  */
 function adoptUsers(books: Books): void {
-  const services = new Map<Target, Set<Service>>();
-  const add = (target: Target, service: Service): void => {
-    services.set(target, (services.get(target) ?? new Set()).add(service));
+  const claims = new Map<Target, Set<Claim>>();
+  const add = (target: Target, claim: Claim): void => {
+    claims.set(target, (claims.get(target) ?? new Set()).add(claim));
   };
-  for (const service of books.services.values()) if (service.plan) add(service.target, service);
-  for (const slot of books.slots.values()) add(slot.target, slot.service);
-  for (const target of books.targets.values()) target.users = usersOf(target, services.get(target) ?? []);
+  for (const service of books.services.values())
+    if (service.plan) add(service.target, { service, users: service.users });
+  for (const { target, service, users } of books.slots.values())
+    if (users !== service.users || target !== service.target || !service.plan) add(target, { users });
+  for (const target of books.targets.values()) target.users = usersOf(claims.get(target) ?? []);
 }
 
-function usersOf(target: Target, services: Iterable<Service>): Target['users'] {
-  const users = new Map<string, Service | 'several'>();
-  for (const service of services) {
-    // One that admits any user makes it impossible to tell.
-    if (!service.users) return undefined;
-    const isHere = service.plan !== undefined && service.target === target;
-    for (const user of service.users) users.set(user, users.has(user) || !isHere ? 'several' : service);
+/** Accounts that sessions of a target may have; `service` where they are a planned one's today. */
+interface Claim {
+  readonly service?: Service;
+  readonly users: ReadonlySet<string> | undefined;
+}
+
+function usersOf(claims: Iterable<Claim>): Target['users'] {
+  const known = new Map<string, Service | 'several'>();
+  for (const { service, users } of claims) {
+    // Where any user is admitted, or was to a slot that is still there, it is impossible to tell.
+    if (!users) return undefined;
+    for (const user of users) known.set(user, known.has(user) ? 'several' : (service ?? 'several'));
   }
-  return users;
+  return known;
 }
 
 function usersNamed({ allow }: ServicePlan): ReadonlySet<string> | undefined {
@@ -131,6 +164,11 @@ function usersNamed({ allow }: ServicePlan): ReadonlySet<string> | undefined {
     users.add(user);
   }
   return users;
+}
+
+function sameUsers(one: Service['users'], other: Service['users']): boolean {
+  if (!one || !other) return one === other;
+  return one.size === other.size && [...one].every((user) => other.has(user));
 }
 
 function forgetEmpty(books: Books): void {

@@ -34,6 +34,8 @@ export interface Slot {
   readonly service: Service;
   /** The service's when the slot was taken. */
   readonly tenant: Tenant;
+  /** Accounts that its service admitted then; undefined: any. */
+  readonly users: ReadonlySet<string> | undefined;
   target: Target;
   state: SlotState;
   cause: ClosingCause | undefined;
@@ -50,8 +52,9 @@ export interface Slot {
   closingStep: number;
   localAddress: string | undefined;
   remoteAddress: string | undefined;
-  /** As its node has reported it. */
+  /** As its node has reported it, and when it first did; ∞ before. */
   serverId: ServerId | undefined;
+  identifiedMs: number;
   /** As the list showed it; from then on the list will show it as long as it lives. */
   listedId: ServerId | undefined;
   row: Row | undefined;

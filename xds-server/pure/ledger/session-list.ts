@@ -69,7 +69,7 @@ export class SessionList {
     const all = [...slots];
     const unjoined = all.filter((slot) => !this.join(slot));
     this.#forgetDeparted();
-    this.#learn(all);
+    this.#learn(all, step);
     this.#guess(unjoined, this.#rows);
     return true;
   }
@@ -201,16 +201,19 @@ export class SessionList {
   }
 
   /** What a list says of the slots that it shows. */
-  #learn(slots: readonly Slot[]): void {
+  #learn(slots: readonly Slot[], step: number): void {
     const addresses = new Map<string, number>();
     for (const { serverId, localAddress } of slots)
       if (serverId === undefined && localAddress !== undefined)
         addresses.set(localAddress, (addresses.get(localAddress) ?? 0) + 1);
     for (const slot of slots) {
-      const { row, serverId, localAddress, node } = slot;
+      const { row, state, serverId, localAddress, node } = slot;
+      // Its id was known, so it had logged in, before the question: a list without it says that it is over.
+      if (!row && slot.identifiedMs < this.askedAtMs) slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
-      // Of two that have had the same address it may be either's.
-      if (serverId !== undefined || addresses.get(localAddress!) === 1) slot.listedId = row.serverId;
+      // An address is one's own while one is open: of two that have had the same it may be either's.
+      const isOwn = state !== 'closing' && addresses.get(localAddress!) === 1;
+      if (serverId !== undefined || isOwn) slot.listedId = row.serverId;
       if (serverId === undefined || !hasAddress(slot, row)) continue;
       if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
       this.#truthful.add(node);

@@ -107,7 +107,10 @@ export class Slots {
         this.#books.moveSlot(slot, target);
     }
     if (localAddress !== undefined) slot.localAddress = localAddress;
-    if (serverId !== undefined) slot.serverId = serverId;
+    if (serverId !== undefined) {
+      slot.serverId = serverId;
+      slot.identifiedMs = Math.min(slot.identifiedMs, this.#outcome.nowMs);
+    }
     slot.target.list.join(slot);
   }
 
@@ -145,6 +148,7 @@ function newSlot({ connection, node, service, bornMs }: Client, target: Target, 
     node,
     service,
     tenant: service.tenant,
+    users: service.users,
     target,
     state: 'granted',
     cause: undefined,
@@ -158,6 +162,7 @@ function newSlot({ connection, node, service, bornMs }: Client, target: Target, 
     localAddress: undefined,
     remoteAddress: undefined,
     serverId: undefined,
+    identifiedMs: Number.POSITIVE_INFINITY,
     listedId: undefined,
     row: undefined,
     timer: undefined,
