@@ -108,7 +108,7 @@ test('the observer names its own session, and holds no more than one', () =>
   watching(async ({ see }) => {
     const { own, sessions } = await see('an observation', () => true);
     assert.equal(own.length, 1);
-    assert.ok(sessions.some(({ serverId }) => serverId === own[0]));
+    assert.ok(!sessions.some(({ serverId }) => serverId === own[0]));
     assert.equal(await server.count('watcher'), 1);
   }));
 

@@ -78,15 +78,15 @@ export class Observers {
       this.#agenda.after(this.#random.between(0, 15), () => {
         if (life !== this.#brain.life) return;
         observer.isAsking = false;
-        const own = [database.observerId];
+        const own = database.observerId;
         if (this.cutOff.has(target)) this.#brain.tell({ kind: 'unobserved', target, problem: 'gone' });
         else
           this.#brain.tell({
             kind: 'observed',
             target,
             askedAtMs,
-            sessions,
-            own,
+            sessions: sessions.filter(({ serverId }) => serverId !== own),
+            own: [own],
             listsLogins,
             loginTimeoutMs,
           });

@@ -5,7 +5,8 @@
  *   address   its node's own address, while its id is not reported; more so the row that it was joined to before
  *   guess     it has no key yet that the list could show, and nothing speaks against it
  *
- * and of two equal ones the slot's that was opened last: pids and ports are used again, and only when they are free.
+ * and of two equal ones the slot's that has the address too, or that was opened last: pids and ports are used again, and
+ * only when they are free.
  * Only an id makes a row that was there before the grant a slot's own, and nothing one that came after a list which
  * would have shown it.
  */
@@ -24,7 +25,9 @@ export function strength(slot: Slot, row: Row): number {
 
 export function isStronger(one: Slot, other: Slot, row: Row): boolean {
   const by = strength(one, row) - strength(other, row);
-  return by > 0 || (by === 0 && openedBy(one) > openedBy(other));
+  if (by !== 0) return by > 0;
+  const byAddress = Number(hasAddress(one, row)) - Number(hasAddress(other, row));
+  return byAddress > 0 || (byAddress === 0 && openedBy(one) > openedBy(other));
 }
 
 /**

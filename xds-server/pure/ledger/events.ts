@@ -76,7 +76,7 @@ export type LedgerEvent =
       readonly evidence: EndEvidence;
     }
   /**
-   * The target's whole session list, of all its servers together, asked for at `askedAtMs` (before the query was
+   * The target's whole session list, of all its servers together and without the observer's own, asked for at `askedAtMs` (before the query was
    * sent). One that was asked for before the last one that was applied is ignored.
    */
   | {
@@ -84,7 +84,7 @@ export type LedgerEvent =
       readonly target: TargetName;
       readonly askedAtMs: number;
       readonly sessions: readonly ObservedSession[];
-      /** Server ids of the observer's own connections. */
+      /** Server ids of the observer's own sessions: they are in the reserve. */
       readonly own: readonly ServerId[];
       /** False where the list omits backends that are still logging in (Postgres before 18). */
       readonly listsLogins: boolean;

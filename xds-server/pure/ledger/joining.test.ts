@@ -258,7 +258,7 @@ test('people use the reserve: sessions of nobody’s take from the budget only w
 
 test('the observer’s own sessions are in the reserve', () => {
   const driven = DrivenLedger.recovered(plan);
-  driven.observed([{ serverId: 1 }, ...people(2)], { own: [1] });
+  driven.observed(people(2), { own: [1] });
   assert.deepEqual(driven.target(), { ...driven.target(), unjoined: 2, unjoinedCounted: 1, free: 9 });
 });
 

@@ -130,11 +130,8 @@ export class SessionList {
   }
 
   #read(list: Observed, before: ReadonlyMap<ServerId, readonly Row[]>, step: number): Row[] {
-    // One row each: another server of the target may have given the same id to a client.
-    const own = new Set(list.own);
     const rows: Row[] = [];
     for (const { serverId, peer, user } of list.sessions) {
-      if (own.delete(serverId)) continue;
       const known = before.get(serverId)?.find((row) => isSameSession(row.peer, peer));
       rows.push({
         serverId,
@@ -209,7 +206,8 @@ export class SessionList {
     for (const slot of slots) {
       const { row, state, serverId, localAddress, node } = slot;
       // Its id was known, so it had logged in, before the question: a list without it says that it is over.
-      if (!row && slot.identifiedMs < this.askedAtMs) slot.latestStep = Math.min(slot.latestStep, step);
+      if (slot.identifiedMs < this.askedAtMs && !this.#alike(slot).some((each) => strength(slot, each) > 0))
+        slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
       // An address is one's own while one is open: of two that have had the same it may be either's.
       const isOwn = state !== 'closing' && addresses.get(localAddress!) === 1;

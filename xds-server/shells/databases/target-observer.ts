@@ -16,6 +16,8 @@ import { type Connect, isUnreachable, type Link, type Login, problemOf, type Ser
 
 /** Between two questions when each is wanted for a reason of its own. */
 const leastMs = 5;
+/** And never more than this part of the time goes into asking and telling: a long list costs database and brain. */
+const dutyCycle = 1 / 4;
 /** Between questions that wait for one and the same thing, at first. */
 const quickMs = 20;
 const calmMs = 1_000;
@@ -43,6 +45,8 @@ export class TargetObserver {
   #dueMs = Number.POSITIVE_INFINITY;
   #pauseMs: number = quickMs;
   #askedMs = Number.NEGATIVE_INFINITY;
+  /** What the last question and its answer took. */
+  #tookMs = 0;
   #asking = false;
   /** Something happened that the question under way may have been too early for. */
   #again = false;
@@ -91,7 +95,8 @@ export class TargetObserver {
   }
 
   #leastMs(): number {
-    return Math.max(0, this.#askedMs + leastMs - this.#options.now());
+    const pauseMs = Math.max(leastMs, Math.min(this.#tookMs / dutyCycle, calmMs));
+    return Math.max(0, this.#askedMs + pauseMs - this.#options.now());
   }
 
   #due(inMs: number): void {
@@ -114,6 +119,7 @@ export class TargetObserver {
     this.#telling = true;
     this.#options.tell(this.#eventOf(answers, askedAtMs));
     this.#telling = false;
+    this.#tookMs = this.#options.now() - askedAtMs;
     this.#due(this.#again ? this.#leastMs() : this.#pauseMs);
     this.#pauseMs = Math.min(this.#pauseMs * 2, calmMs);
     this.#again = false;
@@ -137,7 +143,8 @@ export class TargetObserver {
       kind: 'observed',
       target,
       askedAtMs,
-      sessions: given.flatMap((answer) => answer.sessions),
+      // Taken out server by server: another one may have given the same number to a client.
+      sessions: given.flatMap(({ sessions, own }) => sessions.filter(({ serverId }) => serverId !== own)),
       own: given.map((answer) => answer.own),
       listsLogins: given.every((answer) => answer.facts.listsLogins),
       loginTimeoutMs: Math.max(...given.map((answer) => answer.facts.loginTimeoutMs)),
