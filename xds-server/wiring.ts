@@ -8,7 +8,7 @@
  *                                    └─────▶ authz
  */
 import { createHash } from 'node:crypto';
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -22,6 +22,7 @@ import { connectTimeoutMs } from './pure/snapshot/cluster.js';
 import { Encoder } from './pure/snapshot/encoder.js';
 import { checkTimeoutMs, reportIntervalMs, unsentReportBytes } from './pure/snapshot/listener.js';
 import { TypeUrl } from './pure/snapshot/snapshot.js';
+import { isLoopback } from './pure/spec/ip.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
 import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
@@ -193,6 +194,7 @@ export class Brain {
 
   /** Held checks go back to their nodes, which ask again: another brain, or this one when it has started again. */
   async stop(): Promise<void> {
+    this.#log.info('the brain stops; held checks go back to their nodes');
     this.#enactment.stop();
     this.#specFile?.close();
     const served = new Promise((resolve) => this.#server.tryShutdown(resolve));
@@ -277,10 +279,6 @@ function versionOf(spec: Spec, files: ReadonlyMap<string, Uint8Array>): string {
   for (const [name, bytes] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(name).update(bytes);
   return hash.digest('hex').slice(0, 16);
-}
-
-function isLoopback(host: string): boolean {
-  return isIP(host) !== 0 && (host.startsWith('127.') || host === '::1');
 }
 
 function bind(server: Server, { host, port }: Address): Promise<number> {

@@ -5,7 +5,7 @@ import type { HeaderMutation } from '#envoy-api/envoy/extensions/filters/http/he
 import type { UpstreamCodec } from '#envoy-api/envoy/extensions/filters/http/upstream_codec/v3/UpstreamCodec.js';
 import type { DownstreamConnectionsConfig } from '#envoy-api/envoy/extensions/resource_monitors/downstream_connections/v3/DownstreamConnectionsConfig.js';
 import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
-import { isIpAddress } from '../spec/ip.js';
+import { isIpAddress, isLoopback } from '../spec/ip.js';
 import { type Problem, renderProblem, shown } from '../spec/problem.js';
 import type { Encoder } from './encoder.js';
 import { any, clusterOf, durationMs, fromAds } from './messages.js';
@@ -48,6 +48,13 @@ export function bootstrapProblems({ node, xds, admin }: BootstrapOptions): reado
   ] as const)
     if (at && !isIpAddress(at.host))
       problems.push({ path, expected: 'an IP address', found: shown(at.host) });
+  if (isIpAddress(xds.host) && !isLoopback(xds.host))
+    problems.push({
+      path: 'xds',
+      expected: 'a loopback address, the only one that the brain serves',
+      found: shown(xds.host),
+      hint: 'mutual TLS between brain and node is not there yet',
+    });
   return problems;
 }
 

@@ -1,8 +1,10 @@
 import type { CertificateFiles, ListenerPlan, Plan, Protocol } from '../plan/plan.js';
-import { isHostname } from '../spec/hostname.js';
 import { type Make, missing, sorted } from './build.js';
 import { certificate, clientCa, clientCaSecret, defaultSecret } from './secret.js';
 import { type Resource, type ResourceSet, TypeUrl } from './snapshot.js';
+
+/** A server name in a TLS hello that Envoy reads at all is no longer. */
+const maxNameChars = 255;
 
 /** Server names are chosen by strangers: beyond this many an answer is made anew each time. */
 const maxAnswered = 10_000;
@@ -55,7 +57,8 @@ export function secretSet(
     fallback: (name) => {
       const known = answered.get(name);
       if (known) return known;
-      if (!isHostname(name)) return undefined;
+      // A slash is in the names of secrets that are not a client's to choose.
+      if (name === '' || name.length > maxNameChars || name.includes('/')) return undefined;
       // Server names are compared without regard to case (RFC 6066, section 3).
       const service = plan.services.get(plan.hostnames.get(name.toLowerCase()) ?? '');
       const answer = service?.certificate

@@ -15,6 +15,12 @@ export function parseIp(text: string): IpBytes | undefined {
   return text.includes(':') ? parseV6(text) : parseV4(text);
 }
 
+/** 127.0.0.0/8 or ::1. */
+export function isLoopback(host: string): boolean {
+  const ip = parseIp(host);
+  return ip?.length === 4 ? ip[0] === 127 : ip !== undefined && formatIp(ip) === '::1';
+}
+
 export interface Cidr {
   readonly network: IpBytes;
   readonly prefix: number;

@@ -2,8 +2,8 @@
  * The admin API: what the brain knows, as JSON, as metrics and as one page. It only answers questions; nothing can
  * be changed here. Loopback only, because nobody is asked who he is yet.
  */
-import { BlockList, isIPv6 } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { isLoopback } from '../../pure/spec/ip.js';
 import type { Page, SessionStatus, Status, WaiterStatus } from '../../pure/status/status.js';
 import { StatusPage } from './status-page.js';
 
@@ -32,12 +32,6 @@ export interface StatusSource {
 
 const maxRows = 1000;
 const defaultRows = 100;
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
-
-const isLoopback = (host: string): boolean => loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 
 /**
  * A page of another site may be made to resolve to loopback (DNS rebinding) and then read all of this; its requests

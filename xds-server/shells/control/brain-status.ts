@@ -107,7 +107,7 @@ export class BrainStatus {
         ...usage(view),
         unclaimed: view?.unjoinedCounted ?? 0,
         recovering: view?.recovering ?? true,
-        observer: this.#observer(plan.name),
+        observer: this.#observer(plan),
       };
     });
   }
@@ -148,16 +148,22 @@ export class BrainStatus {
       .map(({ name }) => `the sessions that ${name} has are not counted yet`);
   }
 
-  #observer(target: string): ObserverStatus {
-    const view = this.#parts.observer(target);
+  #observer({ name, budget, reserve }: TargetPlan): ObserverStatus {
+    const view = this.#parts.observer(name);
     const answeredMs = view?.answeredMs;
     return {
       state: view?.problem !== undefined ? 'failing' : answeredMs === undefined ? 'unknown' : 'ok',
       age_ms: answeredMs === undefined ? null : Math.round(this.#parts.now() - answeredMs),
-      problem: view?.problem ?? null,
+      problem: view?.problem ?? shortfall(view?.serverCapacity, budget + reserve),
       server_capacity: view?.serverCapacity ?? null,
     };
   }
+}
+
+/** More would be granted than there is. */
+function shortfall(serverCapacity: number | undefined, capacity: number): string | null {
+  if (serverCapacity === undefined || serverCapacity >= capacity) return null;
+  return `the server gives ${serverCapacity} connections, the spec's capacity is ${capacity}`;
 }
 
 function serviceFacts(

@@ -89,7 +89,10 @@ export class Observers {
     const servers = JSON.stringify([target.engine, target.endpoints, login.user]);
     const password = login.password();
     const before = this.#observed.get(target.name);
-    if (before?.servers === servers && before.password === password) return;
+    if (before?.servers === servers && before.password === password) {
+      for (const [server, capacity] of before.capacities) this.#compare(target, server, capacity);
+      return;
+    }
     before?.observer.stop();
     const capacities = new Map<string, number>();
     const observer = this.#start(target, login, capacities);
@@ -118,10 +121,17 @@ export class Observers {
         const server = `${host}:${port}`;
         capacities.set(server, capacity);
         log.info({ ...of, server, version, capacity }, 'the observer is connected');
-        const wanted = target.budget + target.reserve;
-        if (capacity < wanted)
-          log.warn({ ...of, server, capacity, wanted }, 'a server gives fewer sessions than the spec says');
+        this.#compare(target, server, capacity);
       },
     });
+  }
+
+  #compare(target: TargetPlan, server: string, capacity: number): void {
+    const wanted = target.budget + target.reserve;
+    if (capacity < wanted)
+      this.#options.log.warn(
+        { target: target.name, server, capacity, wanted },
+        'a server gives fewer sessions than the spec says: it may refuse clients with "too many connections"',
+      );
   }
 }
