@@ -56,21 +56,16 @@ test('a client that waits when the brain is killed gets in after its restart', {
   await session.end();
 });
 
-/** Envoy asks again for about this long, at least; a brain that takes longer to start refuses who came meanwhile. */
-const patienceMs = 4000;
-
-test('a client that comes when the brain is dead gets in when it is back in time', {
+/** Envoy asks again for some fifteen seconds; a brain starts in less. */
+test('a client that comes when the brain is dead gets in when it is back', {
   timeout: 60_000,
-}, async (t) => {
+}, async () => {
   await sluice.brain.waitForTaken('checkout', 0);
   await sluice.brain.kill();
-  const killed = performance.now();
   const coming = fateOf(async () => (await postgresSession(sluice, 'checkout', ann)).end());
   await sluice.brain.startAgain();
   const back = performance.now();
   const fate = await coming;
-  if (back - killed > patienceMs)
-    return t.skip(`a brain takes ${Math.round(back - killed)} ms to start here`);
   assert.deepEqual(fate, { served: true });
   assert.ok(performance.now() - back < 5000, `served after ${performance.now() - back} ms`);
 });
