@@ -128,13 +128,19 @@ function guaranteedSums(draft: Draft): Finding[] {
   for (const name of draft.databases.keys()) {
     const budget = budgetOf(draft, name);
     if (budget === undefined) continue;
-    for (const role of ['primary', 'replica'] as const)
-      check(
-        'databases',
-        name,
-        budget,
-        sharesOf((each) => each.database === name && each.db_role === role),
-      );
+    for (const role of ['primary', 'replica'] as const) {
+      const isOf = (each: Loose<ServiceSpec>) => each.database === name && each.db_role === role;
+      const shares = sharesOf(isOf);
+      check('databases', name, budget, shares);
+      if (shares.reduce((total, [, share]) => total + share, 0) !== budget) continue;
+      for (const [service, each] of draft.services)
+        if (isOf(each) && each.guaranteed === 0)
+          findings.push({
+            path: ['services', service, 'guaranteed'],
+            expected: `at least 1, since the shares of the others are all of the budget of ${budget} and it would never be served`,
+            found: '0',
+          });
+    }
   }
   for (const [name, { max_connections: limit }] of draft.tenants)
     if (limit !== undefined)
