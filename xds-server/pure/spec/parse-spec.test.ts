@@ -3,17 +3,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parseSpec } from './parse-spec.js';
-import { type Problem, renderProblem } from './problem.js';
+import { linesOf, problemsOf, wordsOf } from './problems-of.js';
 import { changed, leftOut, yaml } from './sound-spec.js';
-
-function problemsOf(text: string): readonly Problem[] {
-  const parsed = parseSpec(text);
-  return parsed.ok ? [] : parsed.problems;
-}
-
-const linesOf = (text: string) => problemsOf(text).map(renderProblem);
-/** Without the line, which the order of the fixture decides. */
-const wordsOf = (text: string) => linesOf(text).map((line) => line.replace(/ \(line \d+\)/, ''));
 
 test('the sound spec and the published example are accepted', () => {
   assert.deepEqual(linesOf(yaml()), []);
@@ -335,59 +326,6 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
 for (const [why, where, value, problem] of faults)
   test(`refuses ${why}`, () => assert.deepEqual(wordsOf(changed(where, value)), [problem].flat()));
 
-test('refuses guaranteed shares that add up to more than the budget', () => {
-  const text = yaml([
-    ['services.checkout.guaranteed', 40],
-    [
-      'services.second',
-      {
-        hostname: 'second.example.com',
-        tenant: 'analytics',
-        database: 'orders',
-        max_connections: 60,
-        guaranteed: 51,
-        allow: [{ user: 'x' }],
-      },
-    ],
-  ]);
-  assert.deepEqual(wordsOf(text), [
-    'databases.orders: expected guaranteed shares of at most 90 in all, found 91 (checkout 40, second 51)',
-  ]);
-});
-
-test('refuses a service that could never be served, because the shares of others are the whole budget', () => {
-  const text = yaml([
-    ['tenants.shop.max_connections', 90],
-    ['services.checkout.max_connections', 90],
-    ['services.checkout.guaranteed', 90],
-    [
-      'services.second',
-      {
-        hostname: 'second.example.com',
-        tenant: 'analytics',
-        database: 'orders',
-        max_connections: 10,
-        allow: [{ user: 'x' }],
-      },
-    ],
-  ]);
-  assert.deepEqual(wordsOf(text), [
-    'services.second.guaranteed: expected at least 1, since the shares of the others are all of the budget of 90 and it would never be served, found 0',
-  ]);
-});
-
-test('primary and replica have a budget each', () => {
-  assert.deepEqual(
-    linesOf(
-      yaml([
-        ['services.checkout.guaranteed', 40],
-        ['services.search.guaranteed', 80],
-      ]),
-    ),
-    [],
-  );
-});
-
 test('says everything at once, by line, though the objects concerned have other faults', () => {
   const text = yaml([
     ['listeners.pg.protocol', 'postgress'],
@@ -424,51 +362,5 @@ test('a line that names the field is pointed at, or its surroundings where it is
   assert.deepEqual(
     at.filter(([where]) => where === 'services.a.tenant'),
     [['services.a.tenant', 4, 3]],
-  );
-});
-
-test('no secret is repeated, wherever it was put by mistake', () => {
-  const secret = 'hunter2';
-  const places = [
-    'databases.orders.observer',
-    'databases.orders.observer.password',
-    'databases.orders.observer.password.file',
-    'databases.orders.observer.password.value',
-    'databases.orders.observer.passwrd',
-    'databases.orders',
-    'listeners.pg.tls.certificate.key',
-    'listeners.pg.tls.certificate',
-  ];
-  for (const place of places) {
-    for (const value of [secret, `${secret}\n`, [secret], { [place]: secret }]) {
-      const said = linesOf(changed(place, value)).join('\n');
-      assert.ok(!said.includes(secret), `${place}: ${said}`);
-    }
-  }
-  const url = linesOf(changed('databases.orders.endpoints.0.host', `postgres://u:${secret}@10.0.0.5`)).join(
-    '\n',
-  );
-  assert.match(url, /found "postgres:\/\/…@10\.0\.0\.5"/);
-});
-
-test('too many objects are refused by their number', () => {
-  const tenants = Object.fromEntries(Array.from({ length: 5001 }, (_, i) => [`t${i}`, {}]));
-  const text = yaml([['tenants', { ...tenants, shop: {}, analytics: {} }]]);
-  assert.deepEqual(wordsOf(text), ['tenants: expected at most 5000 tenants, found 5003 of them']);
-});
-
-test('a flood of problems is cut and counted', () => {
-  const tenants = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`T${i}`, {}]));
-  const problems = problemsOf(yaml([['tenants', { ...tenants, shop: {}, analytics: {} }]]));
-  assert.equal(problems.length, 201);
-  assert.equal(renderProblem(problems.at(-1)!), 'spec: expected no problems, found 100 more of them');
-});
-
-test('names that JavaScript knows are names like others', () => {
-  const text = changed('tenants.constructor', {}).replace('tenant: analytics', 'tenant: constructor');
-  assert.deepEqual(linesOf(text), []);
-  assert.match(
-    linesOf(changed('services.checkout.tenant', 'toString')).join(),
-    /expected a tenant: one of shop/,
   );
 });
