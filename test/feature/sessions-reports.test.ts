@@ -98,9 +98,7 @@ test('a grant that is reported open is a session, and its slot is free when the 
     { connection, type: 'TcpConnectionEnd', sluice: { ...sluice, server_closed: { boolValue: true } } },
   );
   await until({ granted: 0, sessions: 0, closing: 0 });
-  assert.deepEqual(server.ended, [
-    { node: 'edge-1', service: 'checkout', login: 'ok', durationMs: 3_000, receivedBytes: 10, sentBytes: 20 },
-  ]);
+  assert.deepEqual(server.ended, [{ service: 'checkout', durationMs: 3_000 }]);
 });
 
 test('a session that the node closed waits for the database’s word', async () => {

@@ -10,15 +10,8 @@ import { ledgerEventOf, serviceOf } from './report.js';
 
 /** A connection that is over, for those who count. */
 export interface EndedSession {
-  readonly node: string;
   readonly service: string;
-  /** `undefined`: it did not get as far as an answer to its login. */
-  readonly login: 'ok' | 'failed' | undefined;
   readonly durationMs: number;
-  /** From the client. */
-  readonly receivedBytes: number;
-  /** To the client. */
-  readonly sentBytes: number;
 }
 
 export interface AccessLogOptions {
@@ -72,14 +65,6 @@ export class AccessLogService {
     if (event.kind !== 'end') return;
     const service = serviceOf(entry);
     if (service === undefined || entry.upstreamLocal === undefined) return;
-    const login = entry.facts.get('login');
-    this.#options.ended({
-      node,
-      service,
-      login: login === 'ok' || login === 'failed' ? login : undefined,
-      durationMs: entry.durationMs,
-      receivedBytes: entry.receivedBytes,
-      sentBytes: entry.sentBytes,
-    });
+    this.#options.ended({ service, durationMs: entry.durationMs });
   }
 }

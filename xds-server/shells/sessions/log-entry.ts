@@ -30,8 +30,6 @@ export interface LogEntry {
   /** What this brain, or one before it, answered (namespace of ext_authz). */
   readonly verdict: FlatStruct;
   readonly durationMs: number;
-  readonly receivedBytes: number;
-  readonly sentBytes: number;
 }
 
 const factsNamespace = 'sluice';
@@ -71,13 +69,10 @@ function readEntry(reader: FieldReader): LogEntry {
     verdict: nothing,
     attempts: 0,
     durationMs: 0,
-    receivedBytes: 0,
-    sentBytes: 0,
   };
   eachNested(reader, (field) => {
-    if (field === 1) readCommon(reader, entry);
-    else if (field === 2) readBytes(reader, entry);
-    else return false;
+    if (field !== 1) return false;
+    readCommon(reader, entry);
     return true;
   });
   return entry;
@@ -106,13 +101,4 @@ function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
     const { host, port } = address;
     entry[name] = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
-}
-
-function readBytes(reader: FieldReader, entry: Writable<LogEntry>): void {
-  eachNested(reader, (field) => {
-    if (field === 1) entry.receivedBytes = Number(reader.uint64());
-    else if (field === 2) entry.sentBytes = Number(reader.uint64());
-    else return false;
-    return true;
-  });
 }

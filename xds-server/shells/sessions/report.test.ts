@@ -105,10 +105,6 @@ test('what was refused, never checked or is of another kind is no news', () => {
   assert.equal(ledgerEventOf(entry('TcpPeriodic', {}, {}, granted), 'edge-1'), undefined, 'not open yet');
 });
 
-test('durations and bytes are read', () => {
-  const { durationMs, receivedBytes, sentBytes } = entry('TcpConnectionEnd', upstream);
-  assert.deepEqual(
-    { durationMs, receivedBytes, sentBytes },
-    { durationMs: 2_500, receivedBytes: 10, sentBytes: 20 },
-  );
+test('durations are read', () => {
+  assert.equal(entry('TcpConnectionEnd', upstream).durationMs, 2_500);
 });
