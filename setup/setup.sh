@@ -2,6 +2,8 @@
 # Makes a checkout ready to run, build and test; every make target begins with it. What is there already is left
 # alone, so a second run costs a second. Each step is a script of its own beside this one; what it says is kept in
 # build/setup/ and shown only when it fails.
+#
+#   setup/setup.sh [mysql]    with mysql also what the optional suite of MySQL 8.0 needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source setup/step.sh
@@ -12,7 +14,7 @@ exec 9>build/setup/lock
 flock 9
 
 setup/toolchains.sh
-setup/system-packages.sh
+setup/system-packages.sh "$@"
 
 javascript() {
   step 'npm packages' node_modules/.package-lock.json setup/npm-packages.sh package-lock.json .npmrc
@@ -31,4 +33,8 @@ rust() {
   always 'filters' setup/filters.sh
 }
 
-all_of javascript python rust
+mysql() {
+  step 'MySQL 8.0' build/mysql/bin/mysqld setup/mysql.sh setup/mysql.txt setup/maven.sh
+}
+
+all_of javascript python rust "$@"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Debian packages: database servers and clients for the tests and the demo, and a linker for the filters. Tests
 # start servers of their own; a server that Debian would start while installing is kept from starting.
+#
+#   setup/system-packages.sh [mysql]    with mysql also what MySQL's own build needs
 set -euo pipefail
 
 packages=()
@@ -21,6 +23,13 @@ needs openssl command -v openssl
 needs python3-venv python3 -c 'import ensurepip, venv'
 needs gcc command -v cc
 needs libc6-dev test -e /usr/include/stdlib.h
+if [[ " $* " == *' mysql '* ]]; then
+  needs openjdk-17-jdk-headless command -v javac
+  needs maven command -v mvn
+  needs libaio1 compgen -G '/lib/*/libaio.so.1'
+  needs libnuma1 compgen -G '/lib/*/libnuma.so.1'
+  needs libncurses6 compgen -G '/lib/*/libncurses.so.6'
+fi
 
 if ((${#packages[@]} == 0)); then exit 0; fi
 

@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { scratchFolder } from './scratch.js';
@@ -55,10 +56,10 @@ export class Certificates {
     return readFileSync(this.ca, 'utf8');
   }
 
-  /** A server's certificate for these host names. */
-  server(...hostnames: readonly string[]): Promise<Certificate> {
+  /** A server's certificate for these host names and addresses. */
+  server(...hosts: readonly string[]): Promise<Certificate> {
     return this.#issue(
-      hostnames.map((name) => `DNS:${name}`),
+      hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`),
       'serverAuth',
     );
   }

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import type { Certificate } from './certificates.js';
 import { isRoot } from './child.js';
 
 const run = promisify(execFile);
@@ -51,4 +52,17 @@ function publish(arriving: string, original: string): void {
 export async function runAs(user: string, command: string, args: readonly string[]): Promise<void> {
   if (isRoot) await run('runuser', ['-u', user, '--', command, ...args], { cwd: '/' });
   else await run(command, args, { cwd: '/' });
+}
+
+/** Copies a certificate into a server's folder, with the key as servers demand it: theirs, and nobody else's to read. */
+export async function giveCertificate(
+  { chain, key }: Certificate,
+  user: string,
+  folder: string,
+): Promise<Certificate> {
+  const given = { chain: path.join(folder, 'server.pem'), key: path.join(folder, 'server-key.pem') };
+  const owner = isRoot ? ['--owner', user] : [];
+  await run('install', [...owner, '--mode=644', chain, given.chain]);
+  await run('install', [...owner, '--mode=600', key, given.key]);
+  return given;
 }

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import mysql from 'mysql2/promise';
+import { Certificates } from './certificates.js';
 import { stopEverything } from './ending.js';
 import { MariaDb } from './mariadb.js';
 
+let certificates: Certificates;
 let server: MariaDb;
 before(async () => {
+  certificates = await Certificates.create();
   server = await MariaDb.start({
+    certificate: await certificates.server('reports.test'),
     maxConnections: 10,
     accounts: [
       { name: 'ann', password: 'secret' },
@@ -18,8 +22,13 @@ before(async () => {
 });
 after(stopEverything);
 
-function connect(password: string, user = 'ann'): Promise<mysql.Connection> {
+function connect(
+  password: string,
+  user = 'ann',
+  options: mysql.ConnectionOptions = {},
+): Promise<mysql.Connection> {
   return mysql.createConnection({
+    ...options,
     host: server.host,
     port: server.port,
     user,
@@ -38,6 +47,13 @@ test('a MariaDB of the harness counts the sessions of its clients and not its ow
 
 test('its accounts are asked for their password', async () => {
   await assert.rejects(connect('wrong'), { errno: 1045 });
+});
+
+test('it offers TLS with its certificate', async () => {
+  const ann = await connect('secret', 'ann', { ssl: { ca: certificates.caText } });
+  const [rows] = await ann.query("SHOW SESSION STATUS LIKE 'Ssl_version'");
+  assert.deepEqual(rows, [{ Variable_name: 'Ssl_version', Value: 'TLSv1.3' }]);
+  await ann.end();
 });
 
 test('it says so when it is full', async () => {

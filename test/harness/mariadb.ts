@@ -6,8 +6,9 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
+import type { Certificate } from './certificates.js';
 import { Child } from './child.js';
-import { copyDataFolder, runAs } from './data-folder.js';
+import { copyDataFolder, giveCertificate, runAs } from './data-folder.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
@@ -27,6 +28,8 @@ export interface MariaDbAccount {
 export interface MariaDbOptions {
   /** Shown with its log. */
   readonly name?: string;
+  /** Offers TLS with it; without one it offers none. */
+  readonly certificate?: Certificate;
   /**
    * Of all sessions, the harness's own one included; root gets one more when it is full. Default 100; the
    * server takes no fewer than 10.
@@ -34,6 +37,8 @@ export interface MariaDbOptions {
   readonly maxConnections?: number;
   readonly accounts?: readonly MariaDbAccount[];
   readonly databases?: readonly string[];
+  /** Further server settings, by the names of its options: `{'max-allowed-packet': '128M'}`. */
+  readonly settings?: Readonly<Record<string, string | number>>;
 }
 
 /** Small files, so that a copy is quick. */
@@ -63,6 +68,7 @@ export class MariaDb {
     const data = path.join(folder, 'data');
     const port = await ownPort();
     await copyDataFolder('mariadb', systemUser, data, initialise);
+    const tls = options.certificate && (await giveCertificate(options.certificate, systemUser, data));
     // In the data folder: the server's own user may write there. A socket's path has at most 107 bytes.
     const socket = path.join(data, 'sock');
     const child = await Child.start({
@@ -89,6 +95,8 @@ export class MariaDb {
           '--innodb-flush-log-at-trx-commit=0',
           '--skip-log-bin',
         ],
+        ...(tls ? [`--ssl-cert=${tls.chain}`, `--ssl-key=${tls.key}`] : []),
+        ...Object.entries(options.settings ?? {}).map(([name, value]) => `--${name}=${value}`),
       ],
       logFile: path.join(folder, 'log'),
       asUser: systemUser,

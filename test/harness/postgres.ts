@@ -3,13 +3,15 @@
  * which a test asks the database itself what is true.
  */
 import { execFile } from 'node:child_process';
-import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import type { Certificate } from './certificates.js';
 import { Child } from './child.js';
-import { copyDataFolder, runAs } from './data-folder.js';
+import { copyDataFolder, giveCertificate, runAs } from './data-folder.js';
 import { ownAddress, ownPort } from './own-address.js';
+import { type PostgresVersion, postgresPrograms } from './postgres-programs.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
@@ -26,6 +28,10 @@ export interface PostgresAccount {
 export interface PostgresOptions {
   /** Shown with its log. */
   readonly name?: string;
+  /** Debian's unless said otherwise. */
+  readonly version?: PostgresVersion;
+  /** Offers TLS with it (by request, and direct since 17); without one it offers none. */
+  readonly certificate?: Certificate;
   /** Of all sessions, the harness's own one included; none is set aside for superusers. Default 100. */
   readonly maxConnections?: number;
   readonly accounts?: readonly PostgresAccount[];
@@ -66,16 +72,19 @@ export class Postgres {
     const folder = scratchFolder(title);
     const data = path.join(folder, 'data');
     const port = await ownPort();
-    await copyDataFolder(`postgres-${installedMajor()}`, systemUser, data, (empty) =>
-      runAs(systemUser, program('initdb'), [
+    const { major, folder: programs } = await postgresPrograms(options.version);
+    await copyDataFolder(`postgres-${major}`, systemUser, data, (empty) =>
+      runAs(systemUser, path.join(programs, 'initdb'), [
         ...['--pgdata', empty, '--username=postgres', '--auth=trust'],
         ...['--encoding=UTF8', '--locale=C', '--no-sync'],
       ]),
     );
-    configure(data, port, options);
+    const { certificate } = options;
+    const tls = certificate && (await giveCertificate(certificate, systemUser, data));
+    configure(data, port, options, tls);
     const child = await Child.start({
       title: `${title}: ${data}`,
-      command: program('postgres'),
+      command: path.join(programs, 'postgres'),
       args: ['-D', data],
       logFile: path.join(folder, 'log'),
       asUser: systemUser,
@@ -146,7 +155,12 @@ export class Postgres {
   }
 }
 
-function configure(data: string, port: number, options: PostgresOptions): void {
+function configure(
+  data: string,
+  port: number,
+  options: PostgresOptions,
+  certificate: Certificate | undefined,
+): void {
   const settings: Record<string, string | number> = {
     listen_addresses: ownAddress,
     port,
@@ -165,6 +179,7 @@ function configure(data: string, port: number, options: PostgresOptions): void {
     max_wal_senders: 0,
     wal_level: 'minimal',
     autovacuum: 'off',
+    ...(certificate && { ssl: 'on', ssl_cert_file: certificate.chain, ssl_key_file: certificate.key }),
     ...options.settings,
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`);
@@ -173,19 +188,4 @@ function configure(data: string, port: number, options: PostgresOptions): void {
     path.join(data, 'pg_hba.conf'),
     'local all postgres trust\nhost all all 127.0.0.0/8 scram-sha-256\n',
   );
-}
-
-const installs = '/usr/lib/postgresql';
-
-function installedMajor(): string {
-  const majors = readdirSync(installs).filter((name) => /^\d+$/.test(name));
-  const newest = majors.sort((a, b) => Number(b) - Number(a))[0];
-  if (newest === undefined)
-    throw new Error(`expected Postgres below ${installs}, found none: run \`make setup\``);
-  return newest;
-}
-
-/** Debian keeps server programs out of PATH. */
-function program(name: string): string {
-  return path.join(installs, installedMajor(), 'bin', name);
 }

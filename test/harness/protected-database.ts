@@ -5,8 +5,11 @@
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Certificate } from './certificates.js';
 import { MariaDb, type MariaDbAccount } from './mariadb.js';
+import { MySql, type MySqlAccount } from './mysql.js';
 import { Postgres, type PostgresAccount } from './postgres.js';
+import type { PostgresVersion } from './postgres-programs.js';
 import { scratchFolder } from './scratch.js';
 import type { SpecInput } from './spec-file.js';
 
@@ -25,6 +28,10 @@ export interface ProtectedOptions<Account> {
   readonly accounts: readonly Account[];
   /** Databases in the server. */
   readonly databases: readonly string[];
+  /** The server offers TLS with it. */
+  readonly certificate?: Certificate;
+  /** Further server settings. */
+  readonly settings?: Readonly<Record<string, string | number>>;
 }
 
 export interface Protected<Server> {
@@ -36,13 +43,17 @@ export interface Protected<Server> {
 
 export async function protectedPostgres(
   name: string,
-  { budget, accounts, databases }: ProtectedOptions<PostgresAccount>,
+  {
+    budget,
+    accounts,
+    ...options
+  }: ProtectedOptions<PostgresAccount> & { readonly version?: PostgresVersion },
 ): Promise<Protected<Postgres>> {
   const server = await Postgres.start({
+    ...options,
     name,
     maxConnections: budget + reserve,
     accounts: [...accounts, { name: observer, password: observerPassword, memberOf: ['pg_monitor'] }],
-    databases,
   });
   return { server, budget, input: { engine: 'postgres', ...rest(name, server, budget) } };
 }
@@ -50,15 +61,33 @@ export async function protectedPostgres(
 /** @param options.budget at least 8: MariaDB allows no fewer than 10 sessions. */
 export async function protectedMariaDb(
   name: string,
-  { budget, accounts, databases }: ProtectedOptions<MariaDbAccount>,
+  { budget, accounts, ...options }: ProtectedOptions<MariaDbAccount>,
 ): Promise<Protected<MariaDb>> {
   const server = await MariaDb.start({
+    ...options,
     name,
     maxConnections: budget + reserve,
     accounts: [...accounts, { name: observer, password: observerPassword, globalPrivileges: ['PROCESS'] }],
-    databases,
   });
   return { server, budget, input: { engine: 'mariadb', version: '10.11', ...rest(name, server, budget) } };
+}
+
+/** For the optional suite; the observer's account is one whose login needs no TLS. */
+export async function protectedMySql(
+  name: string,
+  { budget, accounts, ...options }: ProtectedOptions<MySqlAccount>,
+): Promise<Protected<MySql>> {
+  const watcher = {
+    ...{ name: observer, password: observerPassword, globalPrivileges: ['PROCESS'] },
+    plugin: 'mysql_native_password' as const,
+  };
+  const server = await MySql.start({
+    ...options,
+    name,
+    maxConnections: budget + reserve,
+    accounts: [...accounts, watcher],
+  });
+  return { server, budget, input: { engine: 'mysql', version: '8.0', ...rest(name, server, budget) } };
 }
 
 function rest(name: string, server: { readonly host: string; readonly port: number }, budget: number) {

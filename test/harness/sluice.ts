@@ -7,6 +7,7 @@ import { Brain } from './brain.js';
 import { type Certificate, Certificates } from './certificates.js';
 import { Envoy } from './envoy.js';
 import type { MariaDb } from './mariadb.js';
+import type { MySql } from './mysql.js';
 import { resolving } from './names.js';
 import { ownAddress, ownPort } from './own-address.js';
 import type { Postgres } from './postgres.js';
@@ -21,7 +22,7 @@ type ListenerInput = SpecInput['listeners'][string];
 export type ServiceOptions = Partial<ServiceInput> & Pick<ServiceInput, 'database' | 'max_connections'>;
 
 export interface SluiceOptions {
-  readonly databases: Readonly<Record<string, Protected<Postgres | MariaDb>>>;
+  readonly databases: Readonly<Record<string, Protected<Postgres | MariaDb | MySql>>>;
   readonly services: Readonly<Record<string, ServiceOptions>>;
   readonly tenants?: SpecInput['tenants'];
   /** What the listeners `pg` and `mysql` say besides protocol, address and certificate. */
@@ -128,7 +129,7 @@ function specOf(
       ...(engines.has('postgres') && {
         pg: { protocol: 'postgres', address: `${ownAddress}:${ports.pg}`, tls, ...listeners.pg },
       }),
-      ...(engines.has('mariadb') && {
+      ...((engines.has('mariadb') || engines.has('mysql')) && {
         mysql: { protocol: 'mysql', address: `${ownAddress}:${ports.mysql}`, tls, ...listeners.mysql },
       }),
     },
