@@ -8,13 +8,13 @@
  *                                    └─────▶ authz
  */
 import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
+import { formatAddress } from './pure/plan/address.js';
 import type { ServicePlan } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
 import { buildSnapshot } from './pure/snapshot/build.js';
@@ -281,8 +281,8 @@ function versionOf(spec: Spec, files: ReadonlyMap<string, Uint8Array>): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-function bind(server: Server, { host, port }: Address): Promise<number> {
-  const at = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+function bind(server: Server, address: Address): Promise<number> {
+  const at = formatAddress(address);
   return new Promise((resolve, reject) => {
     server.bindAsync(at, ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(new Error(`cannot serve nodes at ${at}: ${error.message}`)) : resolve(bound),

@@ -2,6 +2,8 @@
  * A new plan is put over what is there. Limits change at once; nothing that is open is closed or forgotten. What a
  * plan no longer names stays for as long as it has slots, so that it is found again should it come back.
  */
+
+import { formatAddress } from '../plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
 import { type Books, nowhere } from './books.js';
 import type { Service, Target, Waiter } from './records.js';
@@ -58,8 +60,8 @@ function serversOf(plan: Plan): ReadonlyMap<string, string> {
   const servers = new Map<string, string>();
   const shared = new Set<string>();
   for (const { name, endpoints } of plan.targets.values())
-    for (const { host, port } of endpoints) {
-      const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    for (const endpoint of endpoints) {
+      const address = formatAddress(endpoint);
       if (servers.has(address)) shared.add(address);
       servers.set(address, name);
     }

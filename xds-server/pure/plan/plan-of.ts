@@ -1,4 +1,4 @@
-import { parseAddress } from '../spec/ip.js';
+import { canonicalHost, parseAddress } from '../spec/ip.js';
 import { protocolOf } from '../spec/protocol.js';
 import type { DatabaseSpec, ListenerSpec, ServiceSpec, Spec } from '../spec/spec.js';
 import type { DbRole, ListenerPlan, Plan, ServicePlan, TargetName, TargetPlan, TenantPlan } from './plan.js';
@@ -43,7 +43,7 @@ function targetOf(database: string, spec: DatabaseSpec, role: DbRole): TargetPla
       role,
       engine: spec.engine,
       ...(spec.version !== undefined && { version: spec.version }),
-      endpoints: endpoints.map(({ host, port }) => ({ host, port })),
+      endpoints: endpoints.map(({ host, port }) => ({ host: canonicalHost(host), port })),
       budget: spec.capacity - spec.reserve,
       reserve: spec.reserve,
     },

@@ -1,4 +1,5 @@
 import type { Draft, Loose } from './draft.js';
+import { canonicalHost } from './ip.js';
 import { type Finding, shown } from './problem.js';
 import { protocolOf } from './protocol.js';
 import type { DatabaseSpec } from './spec.js';
@@ -81,7 +82,7 @@ function sharedServers(databases: Draft['databases']): Finding[] {
   const owners = new Map<string, string>();
   for (const [name, { endpoints }] of databases) {
     for (const [i, { host, port }] of (endpoints ?? []).entries()) {
-      const server = `${host.toLowerCase()} port ${port}`;
+      const server = `${canonicalHost(host)} port ${port}`;
       const owner = owners.get(server);
       owners.set(server, owner ?? name);
       if (owner === undefined) continue;

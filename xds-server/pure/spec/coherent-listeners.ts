@@ -1,5 +1,5 @@
 import type { Draft } from './draft.js';
-import { parseAddress } from './ip.js';
+import { canonicalHost, parseAddress } from './ip.js';
 import { unknownName } from './nearest.js';
 import type { Finding } from './problem.js';
 import { protocolOf } from './protocol.js';
@@ -13,8 +13,9 @@ function addressClashes({ listeners }: Draft): Finding[] {
   const findings: Finding[] = [];
   const taken: { name: string; host: string; port: number }[] = [];
   for (const [name, { address }] of listeners) {
-    const here = address === undefined ? undefined : parseAddress(address);
-    if (!here) continue;
+    const parsed = address === undefined ? undefined : parseAddress(address);
+    if (!parsed) continue;
+    const here = { host: canonicalHost(parsed.host), port: parsed.port };
     const other = taken.find((each) => each.port === here.port && overlaps(each.host, here.host));
     taken.push({ name, ...here });
     if (!other) continue;

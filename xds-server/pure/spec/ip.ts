@@ -45,6 +45,7 @@ export function maskOf({ network, prefix }: Cidr): IpBytes {
 
 export function formatIp(bytes: IpBytes): string {
   if (bytes.length === 4) return bytes.join('.');
+  if (isMapped(bytes)) return `::ffff:${bytes.slice(12).join('.')}`;
   const groups = Array.from({ length: 8 }, (_, i) => ((bytes[i * 2]! << 8) | bytes[i * 2 + 1]!).toString(16));
   // The longest run of zero groups, of two at least, is written `::` (RFC 5952).
   const runs = [...groups.join(':').matchAll(/\b0(:0)+\b/g)].sort((a, b) => b[0].length - a[0].length);
@@ -54,6 +55,16 @@ export function formatIp(bytes: IpBytes): string {
   const before = whole.slice(0, run.index).replace(/:$/, '');
   const after = whole.slice(run.index + run[0].length).replace(/^:/, '');
   return `${before}::${after}`;
+}
+
+/** An IPv4 address within IPv6 (RFC 4291 section 2.5.5.2). */
+export function isMapped(bytes: IpBytes): boolean {
+  return (
+    bytes.length === 16 &&
+    bytes[10] === 0xff &&
+    bytes[11] === 0xff &&
+    bytes.slice(0, 10).every((byte) => byte === 0)
+  );
 }
 
 function parseV4(text: string): IpBytes | undefined {
@@ -92,6 +103,12 @@ function groupBytes(text: string, mayEndInV4: boolean): number[] | undefined {
     }
   }
   return bytes;
+}
+
+/** One text for each address, the one that Envoy and servers use; what is no address stays as it is. */
+export function canonicalHost(host: string): string {
+  const bytes = parseIp(host);
+  return bytes ? formatIp(bytes) : host.toLowerCase();
 }
 
 /** `0.0.0.0:5432`, `[::]:5432`. */

@@ -1,5 +1,5 @@
 /** Is an address within a network? An IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2) is the IPv4 address. */
-import { type Cidr, type IpBytes, parseCidr, parseIp } from '../spec/ip.js';
+import { type Cidr, type IpBytes, isMapped, parseCidr, parseIp } from '../spec/ip.js';
 
 const mappedPrefixBits = 96;
 
@@ -26,13 +26,4 @@ function unmapped({ network, prefix }: Cidr): Cidr {
   return isMapped(network) && prefix >= mappedPrefixBits
     ? { network: network.slice(12), prefix: prefix - mappedPrefixBits }
     : { network, prefix };
-}
-
-function isMapped(bytes: IpBytes): boolean {
-  return (
-    bytes.length === 16 &&
-    bytes[10] === 0xff &&
-    bytes[11] === 0xff &&
-    bytes.slice(0, 10).every((byte) => byte === 0)
-  );
 }

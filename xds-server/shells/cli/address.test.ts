@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatAddress, parseAddress } from './address.js';
+import { formatAddress } from '../../pure/plan/address.js';
+import { parseAddress } from './address.js';
 
 test('an address is read as it is written', () => {
   assert.deepEqual(parseAddress('127.0.0.1:18000'), { host: '127.0.0.1', port: 18000 });

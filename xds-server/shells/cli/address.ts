@@ -37,7 +37,3 @@ export function parseRemoteAddress(text: string): Address {
   if (address.port === 0) throw new InvalidArgumentError('Expected a port from 1 to 65535.');
   return address;
 }
-
-export function formatAddress({ host, port }: Address): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
-}

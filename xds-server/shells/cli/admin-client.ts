@@ -1,5 +1,6 @@
 /** Asks a running brain by its admin API. */
-import { type Address, formatAddress } from './address.js';
+import { formatAddress } from '../../pure/plan/address.js';
+import type { Address } from './address.js';
 import { AnswerIsNo } from './program.js';
 
 const timeoutMs = 5000;

@@ -1,6 +1,7 @@
 /** Options that several commands share, so that they are spelt and parsed alike. */
 import { InvalidArgumentError, Option } from 'commander';
-import { defaultAdmin, formatAddress, parseRemoteAddress } from './address.js';
+import { formatAddress } from '../../pure/plan/address.js';
+import { defaultAdmin, parseRemoteAddress } from './address.js';
 
 export const adminOption = (): Option =>
   new Option('--admin <address>', 'admin address of the brain')

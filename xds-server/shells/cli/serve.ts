@@ -1,7 +1,8 @@
 /** `sluice serve`: the brain, until it is told to stop. What the brain is made of is not known here. */
 import { once } from 'node:events';
 import { Command, Option } from 'commander';
-import { type Address, defaultAdmin, defaultXds, formatAddress, parseAddress } from './address.js';
+import { formatAddress } from '../../pure/plan/address.js';
+import { type Address, defaultAdmin, defaultXds, parseAddress } from './address.js';
 import { AnswerIsNo } from './program.js';
 
 export interface ServeOptions {

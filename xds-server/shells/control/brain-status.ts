@@ -2,7 +2,9 @@
  * What the brain says of itself, put together from what its parts know. Everything is read when it is asked for;
  * nothing is decided here.
  */
+
 import type { LedgerView, Usage, ViewOptions } from '../../pure/ledger/view.js';
+import { formatAddress } from '../../pure/plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type {
@@ -188,7 +190,7 @@ function targetFacts(
   return {
     target: plan.name,
     engine: plan.engine,
-    endpoints: plan.endpoints.map(({ host, port }) => `${host}:${port}`),
+    endpoints: plan.endpoints.map(formatAddress),
     budget: plan.budget,
     reserve: plan.reserve,
   };

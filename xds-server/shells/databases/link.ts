@@ -52,7 +52,3 @@ export function problemOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(problemOf).join('; ');
   return error instanceof Error ? error.message : String(error);
 }
-
-/** An address and port as both sides of a connection write it here: IPv6 in brackets. */
-export const addressOf = (host: string, port: number): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -12,8 +12,9 @@ import { isIP } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import type { ObservedSession } from '../../pure/ledger/events.js';
+import { formatAddress } from '../../pure/plan/address.js';
 import type { Endpoint } from '../../pure/plan/plan.js';
-import { addressOf, type Link, type Login, patience } from './link.js';
+import { type Link, type Login, patience } from './link.js';
 
 const factsQuery = `
   SELECT VERSION() AS version, CONNECTION_ID() AS own, @@connect_timeout AS login_seconds,
@@ -55,6 +56,8 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
     connectAttributes: { program_name: 'sluice-observer' },
     enableKeepAlive: true,
   });
+  // Nodes dial the same address: their family is this one's.
+  const loopback = endpoint.host.includes(':') ? '::1' : '127.0.0.1';
   let broken: Error | undefined;
   connection.on('error', (error: Error) => {
     broken = error;
@@ -80,7 +83,8 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
           if (broken) throw broken;
           const rows = await ask<SessionRow>(sessionsQuery);
           const [count] = await ask<{ readonly Value: string }>(countQuery);
-          if (Number(count?.Value) <= rows.length || time === inBetween.times) return rows.map(sessionOf);
+          if (Number(count?.Value) <= rows.length || time === inBetween.times)
+            return rows.map((row) => sessionOf(row, loopback));
           await pause(inBetween.pauseMs);
         }
       },
@@ -96,15 +100,17 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
 const nobody = 'unauthenticated user';
 
 /** HOST is `address:port`, or `name:port` where the server looks names up. */
-function sessionOf({ id, host, account }: SessionRow): ObservedSession {
+function sessionOf({ id, host, account }: SessionRow, loopback: string): ObservedSession {
   const colon = host.lastIndexOf(':');
   const port = Number(host.slice(colon + 1));
   const name = host.slice(0, colon);
   // The server calls its own loopback peers by this name, whatever it was told about looking up names.
-  const address = name === 'localhost' ? '127.0.0.1' : name;
+  const address = name === 'localhost' ? loopback : name;
   return {
     serverId: Number(id),
     ...(account !== nobody && { user: account }),
-    ...(colon > 0 && isIP(address) !== 0 && Number.isInteger(port) && { peer: addressOf(address, port) }),
+    ...(colon > 0 &&
+      isIP(address) !== 0 &&
+      Number.isInteger(port) && { peer: formatAddress({ host: address, port }) }),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { LedgerEvent } from '../../pure/ledger/events.js';
+import { formatAddress } from '../../pure/plan/address.js';
 import type { Plan, TargetName, TargetPlan } from '../../pure/plan/plan.js';
 import type { Login } from './link.js';
 import { connectMysql } from './mysql-link.js';
@@ -117,8 +118,8 @@ export class Observers {
         problem = found;
         this.#options.tell(event);
       },
-      connected: ({ host, port }, { version, capacity }) => {
-        const server = `${host}:${port}`;
+      connected: (endpoint, { version, capacity }) => {
+        const server = formatAddress(endpoint);
         capacities.set(server, capacity);
         log.info({ ...of, server, version, capacity }, 'the observer is connected');
         this.#compare(target, server, capacity);

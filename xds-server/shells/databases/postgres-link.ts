@@ -8,8 +8,9 @@
  */
 import pg from 'pg';
 import type { ObservedSession } from '../../pure/ledger/events.js';
+import { formatAddress } from '../../pure/plan/address.js';
 import type { Endpoint } from '../../pure/plan/plan.js';
-import { addressOf, type Link, type Login, patience } from './link.js';
+import { type Link, type Login, patience } from './link.js';
 
 /** Every installation has it, and every account may connect to it unless that was taken away. */
 const database = 'postgres';
@@ -108,7 +109,7 @@ function sessionOf({ pid, address, port, account }: SessionRow): ObservedSession
     serverId: pid,
     ...(account !== null && { user: account }),
     // No address, or port -1: a Unix socket.
-    ...(address !== null && port !== null && port >= 0 && { peer: addressOf(address, port) }),
+    ...(address !== null && port !== null && port >= 0 && { peer: formatAddress({ host: address, port }) }),
   };
 }
 

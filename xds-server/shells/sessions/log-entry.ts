@@ -2,6 +2,7 @@
  * envoy.data.accesslog.v3.TCPAccessLogEntry as this brain reads it, out of a StreamAccessLogsMessage: which
  * connection, how far it has come, and whose it was. What follows for the ledger is not decided here.
  */
+import { formatAddress } from '../../pure/plan/address.js';
 import {
   eachField,
   eachNested,
@@ -97,8 +98,6 @@ function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
 
   function setAddress(name: 'upstreamLocal' | 'upstreamRemote'): void {
     const address = readAddress(reader);
-    if (!address) return;
-    const { host, port } = address;
-    entry[name] = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    if (address) entry[name] = formatAddress(address);
   }
 }
