@@ -22,6 +22,8 @@ export interface PostgresOptions {
   readonly stream?: Duplex & { connect(port: number, host: string): unknown };
   /** What it sends as SNI instead of the service's host name. */
   readonly hostname?: string;
+  /** Whether the server's certificate must be for that name; yes unless said otherwise. */
+  readonly verifies?: boolean;
 }
 
 /** A client that has yet to `connect()`; the name goes as SNI and is verified, though the address is given. */
@@ -29,7 +31,7 @@ export function postgresClient(
   sluice: Sluice,
   service: string,
   { user, password, database }: Account,
-  { certificate, stream, hostname = hostnameOf(service) }: PostgresOptions = {},
+  { certificate, stream, hostname = hostnameOf(service), verifies = true }: PostgresOptions = {},
 ): pg.Client {
   const client = new pg.Client({
     host: sluice.host,
@@ -40,6 +42,7 @@ export function postgresClient(
     ssl: {
       ca: sluice.certificates.caText,
       servername: hostname,
+      rejectUnauthorized: verifies,
       ...(certificate && { cert: readFileSync(certificate.chain), key: readFileSync(certificate.key) }),
     },
   });

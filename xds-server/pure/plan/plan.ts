@@ -3,6 +3,8 @@
  * ledger) reads this and never the spec, so that a default or a derivation stands in one place.
  */
 
+import type { Hostnames } from './hostnames.js';
+
 /** A wire protocol that a listener speaks. */
 export type Protocol = 'postgres' | 'mysql';
 
@@ -55,6 +57,7 @@ export interface AllowRule {
 
 export interface ServicePlan {
   readonly name: string;
+  /** In lower case; `*.` stands for any one label. */
   readonly hostname: string;
   readonly tenant: string;
   readonly target: TargetName;
@@ -107,6 +110,5 @@ export interface Plan {
   readonly observers: ReadonlyMap<string, ObserverPlan>;
   readonly tenants: ReadonlyMap<string, TenantPlan>;
   readonly services: ReadonlyMap<string, ServicePlan>;
-  /** Lower-case hostname → service name. */
-  readonly hostnames: ReadonlyMap<string, string>;
+  readonly hostnames: Hostnames;
 }

@@ -245,6 +245,31 @@ test('a server name without a certificate of its own gets the listener’s, unde
   assert.equal(fallback!('stranger.example.com'), fallback!('stranger.example.com'));
 });
 
+test('names within a wildcard get its service’s certificate; an exact name and the names around it do not', () => {
+  const text = yaml([['services.search.hostname', '*.orders.db.example.com']]);
+  const { fallback, resources } = snapshot(text).sets.get(TypeUrl.secret)!;
+  const ownerOf = (name: string) => (resources.get(name) ?? fallback!(name))?.owner;
+  assert.equal(ownerOf('any.orders.db.example.com'), 'services.search.certificate');
+  assert.equal(ownerOf('ANY.orders.db.example.com.'), 'services.search.certificate');
+  assert.equal(ownerOf('checkout.orders.db.example.com'), 'listeners.pg.tls.certificate');
+  for (const name of ['orders.db.example.com', 'a.b.orders.db.example.com', '*.b.orders.db.example.com'])
+    assert.equal(ownerOf(name), 'listeners.mysql.tls.certificate', name);
+  // Chosen by strangers: none of them takes the room of a service.
+  assert.deepEqual(
+    [...resources.keys()].filter((name) => name.endsWith('.orders.db.example.com')),
+    ['checkout.orders.db.example.com', '*.orders.db.example.com'],
+  );
+});
+
+test('a renewed certificate of a wildcard makes another set, so that nodes are sent it for the names they asked for', () => {
+  const text = yaml([['services.search.hostname', '*.orders.db.example.com']]);
+  const before = snapshot(text).sets.get(TypeUrl.secret)!;
+  const after = snapshot(text, { 'search.pem': 'renewed' }).sets.get(TypeUrl.secret)!;
+  assert.notEqual(before.version, after.version);
+  const name = 'any.orders.db.example.com';
+  assert.notEqual(before.fallback!(name)!.version, after.fallback!(name)!.version);
+});
+
 test('a name that no service could have gets a certificate too, so that its client can read a refusal', () => {
   const { fallback } = sound.sets.get(TypeUrl.secret)!;
   for (const name of ['a_b.example.com', 'a.example.com.', '10.0.0.1', `${'a'.repeat(64)}.com`])

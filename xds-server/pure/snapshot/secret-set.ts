@@ -1,3 +1,4 @@
+import { serviceOf } from '../plan/hostnames.js';
 import type { CertificateFiles, ListenerPlan, Plan, Protocol } from '../plan/plan.js';
 import { type Make, missing, sorted } from './build.js';
 import { certificate, clientCa, clientCaSecret, defaultSecret } from './secret.js';
@@ -14,9 +15,10 @@ const maxAnswered = 10_000;
  * of the first listener that speaks its protocol. (A node asks by server name alone, so which of several listeners was
  * called is not known.)
  *
- * Any other server name gets the first listener's certificate under the name that was asked for, so that its client can
- * read a refusal in its own protocol. Those are fallbacks, of which a node may have a bounded number: strangers choose
- * these names and must not use up the room of services.
+ * Any other server name gets a certificate under the name that was asked for: one within a service's wildcard that of
+ * the service, all others the first listener's, so that their clients can read a refusal in their own protocol. Those
+ * are fallbacks, of which a node may have a bounded number: strangers choose these names and must not use up the room of
+ * services.
  *
  * @throws Error when a certificate's file is not among `files`
  */
@@ -43,6 +45,7 @@ export function secretSet(
     const validation = clientCa(clientCaSecret(name), file(ca));
     resources.push(make(TypeUrl.secret, clientCaSecret(name), validation, `listeners.${name}.tls.client_ca`));
   }
+  // A wildcard stands among them so that the set's version is that of all that it may answer.
   for (const { name, hostname, protocol, certificate: own } of sorted(plan.services))
     resources.push(
       own
@@ -59,8 +62,7 @@ export function secretSet(
       if (known) return known;
       // A slash is in the names of secrets that are not a client's to choose.
       if (name === '' || name.length > maxNameChars || name.includes('/')) return undefined;
-      // Server names are compared without regard to case (RFC 6066, section 3).
-      const service = plan.services.get(plan.hostnames.get(name.toLowerCase()) ?? '');
+      const service = plan.services.get(serviceOf(plan.hostnames, name) ?? '');
       const answer = service?.certificate
         ? resource(name, service.certificate, `services.${service.name}.certificate`)
         : ofListener(name, service ? speaking(service.protocol) : (listeners[0] ?? missing('a listener')));

@@ -55,3 +55,28 @@ test('primary and replica have a budget each', () => {
     [],
   );
 });
+
+test('a wildcard is somebody’s own, whatever the case, and leaves room for exact names within it', () => {
+  const hostnames = (one: string, other: string) =>
+    wordsOf(
+      yaml([
+        ['services.checkout.hostname', one],
+        ['services.search.hostname', other],
+      ]),
+    );
+  assert.deepEqual(hostnames('*.orders.db.example.com', 'search.orders.db.example.com'), []);
+  assert.deepEqual(hostnames('*.orders.db.example.com', '*.db.example.com'), []);
+  assert.deepEqual(hostnames('*.orders.db.example.com', '*.ORDERS.db.example.com'), [
+    'services.search.hostname: expected a host name of its own, whatever the case, found that of service checkout',
+  ]);
+});
+
+test('one server is one server, however its address is written', () => {
+  const text = yaml([
+    ['databases.orders.endpoints.0.host', '::1'],
+    ['databases.orders.endpoints.1.host', '0:0::0:1'],
+  ]);
+  assert.deepEqual(wordsOf(text), [
+    'databases.orders.endpoints[1]: expected a server of its own, found ::1 port 5432, which stands here already',
+  ]);
+});

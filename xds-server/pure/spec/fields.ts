@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isHostname } from './hostname.js';
+import { isHostname, isWildcard } from './hostname.js';
 import { formatIp, isIpAddress, maskOf, parseAddress, parseCidr } from './ip.js';
 
 /**
@@ -54,11 +54,12 @@ export const file = checkedText(
 );
 
 export const hostname = checkedText(
-  'a host name such as checkout.orders.db.example.com',
-  isHostname,
+  'a host name such as checkout.orders.db.example.com or *.orders.db.example.com',
+  (text) => isHostname(text) || isWildcard(text),
   (text) => {
     if (isIpAddress(text)) return 'clients send no server name for an IP address';
-    if (text.startsWith('*.')) return 'a service has one name, without a wildcard';
+    if (text.includes('*'))
+      return 'a wildcard is the whole first label, with two labels behind it at least: *.db.example.com';
     return text.endsWith('.') ? 'leave out the last dot' : undefined;
   },
 );

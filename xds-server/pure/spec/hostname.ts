@@ -11,3 +11,13 @@ export function isHostname(text: string): boolean {
   const labels = text.split('.');
   return labels.every((each) => label.test(each)) && !/^\d+$/.test(labels.at(-1)!);
 }
+
+/**
+ * `*.` and a host name of two labels at least: a wildcard for one whole label, the left-most (RFC 9525 section 6.3). TLS
+ * libraries take no wider one from a certificate.
+ */
+export function isWildcard(text: string): boolean {
+  if (!text.startsWith('*.') || text.length > 253) return false;
+  const parent = text.slice(2);
+  return parent.includes('.') && isHostname(parent);
+}

@@ -113,13 +113,19 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     'a host name with an underscore',
     `${service}.hostname`,
     'check_out.example.com',
-    `${service}.hostname: expected a host name such as checkout.orders.db.example.com, found "check_out.example.com"`,
+    `${service}.hostname: expected a host name such as checkout.orders.db.example.com or *.orders.db.example.com, found "check_out.example.com"`,
   ],
   [
     'an address as host name',
     `${service}.hostname`,
     '10.0.0.1',
-    `${service}.hostname: expected a host name such as checkout.orders.db.example.com, found "10.0.0.1"; clients send no server name for an IP address`,
+    `${service}.hostname: expected a host name such as checkout.orders.db.example.com or *.orders.db.example.com, found "10.0.0.1"; clients send no server name for an IP address`,
+  ],
+  [
+    'a wildcard within a label',
+    `${service}.hostname`,
+    'check*.orders.db.example.com',
+    `${service}.hostname: expected a host name such as checkout.orders.db.example.com or *.orders.db.example.com, found "check*.orders.db.example.com"; a wildcard is the whole first label, with two labels behind it at least: *.db.example.com`,
   ],
   [
     'a host name twice, in another case',

@@ -86,7 +86,9 @@ export const allowSchema = z
   .refine((entry) => Object.keys(entry).length > 0, { error: 'one or more of principal, cidr, user, db' });
 
 export const serviceSchema = z.strictObject({
-  hostname: hostname.describe('The server name by which clients ask for it'),
+  hostname: hostname.describe(
+    'The server name by which clients ask for it; *.NAME stands for every name with one label before NAME',
+  ),
   tenant: reference,
   database: reference,
   db_role: oneOf(['primary', 'replica']).default('primary'),

@@ -57,6 +57,18 @@ test('names are compared without regard to case, and a dot at their end does not
   assert.equal(outcome({ serverName: 'checkout.db.example.com..' }), 'unknown_hostname');
 });
 
+test('a wildcard takes every name within it that no service has for itself', () => {
+  const plan = planOf();
+  const wide = { ...plan, hostnames: new Map([...plan.hostnames, ['*.db.example.com', 'reports']]) };
+  assert.equal(outcome({}, wide), 'checkout');
+  assert.equal(
+    outcome({ listener: 'mysql', user: 'reports', serverName: 'any.db.example.com' }, wide),
+    'reports',
+  );
+  assert.equal(outcome({ serverName: 'a.b.db.example.com' }, wide), 'unknown_hostname');
+  assert.equal(outcome({ serverName: '*.db.example.com' }, wide), 'unknown_hostname');
+});
+
 test('a name that nobody has is a no, also where the listener has a default service', () => {
   assert.equal(outcome({ serverName: 'nobody.example.com' }), 'unknown_hostname');
   assert.equal(outcome({ listener: 'open', serverName: 'nobody.example.com' }), 'unknown_hostname');

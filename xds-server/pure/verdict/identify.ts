@@ -11,6 +11,7 @@
  * A server name that nobody has is a no, also where the listener has a default service: whoever sends a name means
  * it. (Drivers send names only, never addresses: RFC 6066 section 3.)
  */
+import { serviceOf } from '../plan/hostnames.js';
 import type { AllowRule, ListenerPlan, Plan, ServicePlan } from '../plan/plan.js';
 import { isWithin } from './network.js';
 import { type Refusal, refusals } from './refusals.js';
@@ -50,7 +51,7 @@ export function identify(client: ClientFacts, plan: Plan): Identified {
 function serviceNamed(client: ClientFacts, listener: ListenerPlan, plan: Plan): Identified {
   if (!client.tls && !listener.allowPlaintext) return { refusal: refusals.tls_required() };
   const sent = client.tls ? (client.serverName ?? '') : '';
-  const name = sent === '' ? listener.defaultService : plan.hostnames.get(canonical(sent));
+  const name = sent === '' ? listener.defaultService : serviceOf(plan.hostnames, sent);
   const service = name === undefined ? undefined : plan.services.get(name);
   if (!service)
     return {
@@ -58,17 +59,15 @@ function serviceNamed(client: ClientFacts, listener: ListenerPlan, plan: Plan): 
     };
   if (service.protocol !== listener.protocol)
     return {
-      refusal: refusals.wrong_protocol({ hostname: service.hostname, spoken: spoken[listener.protocol] }),
+      refusal: refusals.wrong_protocol({
+        hostname: sent || service.hostname,
+        spoken: spoken[listener.protocol],
+      }),
     };
   return { service };
 }
 
 const spoken = { postgres: 'Postgres', mysql: 'MySQL' } as const;
-
-/** Host names are compared without regard to case, and a dot at the end names the root (RFC 1034 section 3.1). */
-function canonical(serverName: string): string {
-  return serverName.toLowerCase().replace(/\.$/, '');
-}
 
 /** Every condition of a rule must hold. A rule without conditions is none. */
 function matches(rule: AllowRule, client: ClientFacts, listener: ListenerPlan): boolean {

@@ -83,6 +83,8 @@ describe('a certificate and its key', () => {
     assert.ok(covers(bytes(one.chain), 'a.example.com'));
     assert.ok(covers(bytes(other.chain), 'checkout.db.example.com'));
     assert.ok(!covers(bytes(other.chain), 'a.example.com'));
+    assert.ok(covers(bytes(other.chain), '*.db.example.com'));
+    assert.ok(!covers(bytes(one.chain), '*.example.com'));
   });
 
   test('a CA file holds CA certificates, or it is told', () => {

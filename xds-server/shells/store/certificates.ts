@@ -52,11 +52,14 @@ export function checkCa(ca: Uint8Array, now: Date): Findings {
   return { problems: [], warnings };
 }
 
-/** Whether clients that verify will accept this certificate for the name. */
+/** Whether clients that verify will accept this certificate for the name, or for any name within the wildcard. */
 export function covers(chain: Uint8Array, hostname: string): boolean {
   const certificates = readCertificates(chain);
-  return Array.isArray(certificates) && certificates[0]!.checkHost(hostname) !== undefined;
+  return Array.isArray(certificates) && certificates[0]!.checkHost(oneWithin(hostname)) !== undefined;
 }
+
+/** A name that no certificate lists but by a wildcard. */
+const oneWithin = (hostname: string): string => hostname.replace(/^\*/, 'any-name-within-the-wildcard');
 
 function readCertificates(pem: Uint8Array): X509Certificate[] | Finding {
   const blocks = Buffer.from(pem)

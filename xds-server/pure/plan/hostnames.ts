@@ -1,0 +1,26 @@
+/**
+ * Which service does a server name mean? A service has one hostname, exact or with a wildcard for its left-most label,
+ * as certificates have them (RFC 9525 section 6.3, before it RFC 6125 section 6.4.3):
+ *
+ *   *.orders.db.example.com   a.orders.db.example.com; not a.b.orders.db.example.com, not orders.db.example.com
+ *
+ * A name is found by two look-ups however many services there are: as it stands, and with `*` for its first label. So an
+ * exact name wins over a wildcard, and no name is ever within two wildcards.
+ */
+import { isHostname } from '../spec/hostname.js';
+
+/** Hostname in lower case, exact or `*.…` → name of the service. */
+export type Hostnames = ReadonlyMap<string, string>;
+
+/** @param serverName as the client sent it: anything */
+export function serviceOf(hostnames: Hostnames, serverName: string): string | undefined {
+  const name = canonical(serverName);
+  // Also keeps the wildcard itself from being sent as a name.
+  if (!isHostname(name)) return undefined;
+  return hostnames.get(name) ?? hostnames.get(`*${name.slice(name.indexOf('.'))}`);
+}
+
+/** Host names are compared without regard to case, and a dot at the end names the root (RFC 1034 section 3.1). */
+function canonical(serverName: string): string {
+  return serverName.toLowerCase().replace(/\.$/, '');
+}
