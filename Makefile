@@ -1,7 +1,10 @@
 # Each target does all of its set-up; a second run of that costs a second.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-mysql check
+.PHONY: help setup demo test test-mysql check fuzz
+
+# make's own default, so that a shell's variable of this name is not taken for it.
+SECONDS := 60
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,3 +24,6 @@ test-mysql: ## the optional suite on MySQL 8.0, which is fetched for it (553 MB)
 
 check: setup ## format, lint, types, who may import whom, generated files
 	@test/check.sh
+
+fuzz: setup ## every parser and state machine under a fuzzer, SECONDS=60 a target; fails where something is found
+	@node --import tsx test/fuzz/run.ts --seconds $(SECONDS)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Debian packages: database servers and clients for the tests and the demo, and a linker for the filters. Tests
-# start servers of their own; a server that Debian would start while installing is kept from starting.
+# Debian packages: database servers and clients for the tests and the demo, a linker for the filters, a C++ compiler for
+# their fuzzer. Tests start servers of their own; a server that Debian would start while installing is kept from starting.
 #
 #   setup/system-packages.sh [mysql]    with mysql also what MySQL's own build needs
 set -euo pipefail
@@ -22,6 +22,7 @@ needs libnss-wrapper compgen -G '/usr/lib/*/libnss_wrapper.so'
 needs openssl command -v openssl
 needs python3-venv python3 -c 'import ensurepip, venv'
 needs gcc command -v cc
+needs g++ command -v c++
 needs libc6-dev test -e /usr/include/stdlib.h
 if [[ " $* " == *' mysql '* ]]; then
   needs openjdk-17-jdk-headless command -v javac

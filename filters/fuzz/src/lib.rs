@@ -1,0 +1,35 @@
+//! Fuzz targets: every parser and state machine of `sluice-core`.
+//!
+//! A target is a function that takes any bytes and panics on a finding. The fuzzer (`make fuzz`) and the replay of the kept
+//! corpus (`cargo test`) run the same functions.
+
+mod judge;
+mod mysql;
+mod pieces;
+mod postgres;
+
+/// Takes any bytes; panics where something is wrong.
+pub type Target = fn(&[u8]);
+
+/// Every target by name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("postgres-negotiation", postgres::negotiation),
+    ("postgres-startup", postgres::startup),
+    ("postgres-login", postgres::login),
+    ("mysql-negotiation", mysql::negotiation),
+    ("mysql-response", mysql::response),
+    ("mysql-greeting", mysql::greeting),
+    ("mysql-login", mysql::login),
+    ("mysql-commands", mysql::commands),
+    ("mysql-change-user", mysql::change_user),
+    ("verdict", judge::verdict),
+    ("refusal", judge::refusal),
+    ("config", judge::config),
+    ("birth", judge::birth),
+    ("cursor", judge::cursor),
+];
+
+/// The target called `name`.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
+}
