@@ -1,8 +1,11 @@
-//! Fuzz targets: every parser and state machine of `sluice-core`.
+//! Fuzz targets: every parser and state machine of `sluice-core`, and whole connections through the module as it ships, in
+//! front of as much of Envoy as it sees.
 //!
 //! A target is a function that takes any bytes and panics on a finding. The fuzzer (`make fuzz`) and the replay of the kept
 //! corpus (`cargo test`) run the same functions.
 
+mod connection;
+mod envoy;
 mod judge;
 mod mysql;
 mod pieces;
@@ -13,6 +16,8 @@ pub type Target = fn(&[u8]);
 
 /// Every target by name.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("postgres-connection", connection::postgres),
+    ("mysql-connection", connection::mysql),
     ("postgres-negotiation", postgres::negotiation),
     ("postgres-startup", postgres::startup),
     ("postgres-login", postgres::login),

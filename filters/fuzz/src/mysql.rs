@@ -70,7 +70,7 @@ pub fn response(input: &[u8]) {
 
 /// User and database as a server finds them in a response with an empty proof; `None` where it bears one, or asks for TLS.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html>
-fn server_reads(payload: &[u8]) -> Option<(&str, &str)> {
+pub fn server_reads(payload: &[u8]) -> Option<(&str, &str)> {
     let capabilities = u32::from_le_bytes(*payload.first_chunk()?);
     let mut words = payload.get(32..)?.split(|byte| *byte == 0);
     let user = std::str::from_utf8(words.next()?).ok()?;
@@ -230,7 +230,7 @@ fn conserved(relayed: &Relayed, again: bool) {
 }
 
 /// The whole packets in `bytes`, as (number, payload).
-fn packets(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+pub fn packets(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut packets = Vec::new();
     while let Some((length, number)) = packet::header(bytes) {
         let Some(payload) = bytes.get(HEADER_BYTES..HEADER_BYTES + length) else { break };
@@ -330,7 +330,7 @@ pub fn commands(input: &[u8]) {
 
 /// The index of the first packet that the server carries out as COM_CHANGE_USER. It wants numbers in order; a file of LOCAL
 /// INFILE lasts until an empty packet, or until the server has lost patience.
-fn carried_out(packets: &[(u8, &[u8])], patience: usize) -> Option<usize> {
+pub fn carried_out(packets: &[(u8, &[u8])], patience: usize) -> Option<usize> {
     let (mut expected, mut file_left) = (0_u8, 0);
     for (at, (number, payload)) in packets.iter().enumerate() {
         if *number != expected {
@@ -348,6 +348,12 @@ fn carried_out(packets: &[(u8, &[u8])], patience: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Does the COM_CHANGE_USER `payload` name `user`, prove nothing and ask for a plugin of nobody?
+pub fn admits_only(user: &str, payload: &[u8]) -> bool {
+    let begins = [b"\x11", user.as_bytes(), b"\0\0"].concat();
+    payload.starts_with(&begins) && payload.windows(13).any(|word| word == b"sluice_relay\0")
 }
 
 /// Only the admitted user may log in again, and what goes to the server proves nothing.

@@ -1,0 +1,369 @@
+//! As much of Envoy as the filters see of it: the module runs here exactly as it ships, and every byte is accounted for.
+//!
+//! ```text
+//!  client ─▶ handshake ─▶ read buffer ─▶ startup ─▶ ext_authz ─▶ session ─▶ tcp_proxy ─▶ server
+//!     ▲                                     │                       │                      │
+//!     └─────────────────────────────────────┴──── write filters ────┴──────────────────────┘
+//! ```
+//! How filters are entered follows `FilterManagerImpl` and `ConnectionImpl` of Envoy 1.40.
+//! <https://github.com/envoyproxy/envoy/blob/v1.40.0/source/common/network/filter_manager_impl.cc>
+
+mod callbacks;
+mod hooks;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use hooks::{Configured, Module};
+
+/// A value of dynamic metadata.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+}
+
+/// Which of the two filters of the module; ext_authz stands between them, tcp_proxy behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Startup = 0,
+    Session = 1,
+}
+
+/// The way to the server, as Envoy's attributes show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Pending,
+    Connected,
+    Failed,
+}
+
+/// What a scheduler of the module was committed with: filter, event.
+type Commits = Arc<Mutex<Vec<(usize, u64)>>>;
+
+/// One filter's view: what Envoy hands to the module as its pointer.
+pub struct Slot {
+    world: *const World,
+    at: usize,
+    filter: Cell<Module>,
+    initialised: Cell<bool>,
+    /// The buffer of the write callback that is running.
+    writing: RefCell<Vec<u8>>,
+}
+
+/// One connection.
+pub struct World {
+    pub is_tls: bool,
+    slots: [Slot; 2],
+    read: RefCell<Vec<u8>>,
+    client_ended: Cell<bool>,
+    /// How Envoy's chunks break.
+    chunk: usize,
+    pub facts: RefCell<BTreeMap<(String, String), Fact>>,
+    state: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub way: Cell<Way>,
+    commits: Commits,
+    thread: ThreadId,
+
+    checked: Cell<bool>,
+    answered: Cell<bool>,
+    pub to_client: RefCell<Vec<u8>>,
+    pub to_server: RefCell<Vec<u8>>,
+    /// How much of `to_server` went before TLS was started there.
+    pub in_clear: Cell<Option<usize>>,
+    pub closed: RefCell<Option<String>>,
+    close_held: Cell<bool>,
+    close_waits: RefCell<Option<String>>,
+}
+
+impl World {
+    /// A connection behind the handshake, with what `handshake` left for the network filters.
+    pub fn new(configured: Configured, is_tls: bool, chunk: usize, state: BTreeMap<String, Vec<u8>>) -> Box<Self> {
+        let slot = |at| Slot {
+            world: std::ptr::null(),
+            at,
+            filter: Cell::new(std::ptr::null()),
+            initialised: Cell::new(false),
+            writing: RefCell::default(),
+        };
+        let mut world = Box::new(Self {
+            is_tls,
+            slots: [slot(0), slot(1)],
+            read: RefCell::default(),
+            client_ended: Cell::new(false),
+            chunk: chunk.max(1),
+            facts: RefCell::default(),
+            state: RefCell::new(state),
+            way: Cell::new(Way::Pending),
+            commits: Arc::default(),
+            thread: thread::current().id(),
+            checked: Cell::new(false),
+            answered: Cell::new(false),
+            to_client: RefCell::default(),
+            to_server: RefCell::default(),
+            in_clear: Cell::new(None),
+            closed: RefCell::default(),
+            close_held: Cell::new(false),
+            close_waits: RefCell::default(),
+        });
+        let here: *const World = &*world;
+        world.slots.iter_mut().for_each(|slot| slot.world = here);
+        for (slot, config) in world.slots.iter().zip([configured.startup, configured.session]) {
+            // SAFETY: a configuration of `configured`; the slot lives in the box until the filter is destroyed.
+            slot.filter.set(unsafe { hooks::envoy_dynamic_module_on_network_filter_new(config, slot.envoy()) });
+        }
+        world.proceed(0);
+        for slot in &world.slots {
+            slot.event(2);
+        }
+        world
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.closed.borrow().is_none()
+    }
+
+    pub fn waiting_to_be_read(&self) -> usize {
+        self.read.borrow().len()
+    }
+
+    pub fn client_has_ended(&self) -> bool {
+        self.client_ended.get()
+    }
+
+    pub fn is_checked(&self) -> bool {
+        self.checked.get()
+    }
+
+    /// The client has sent `bytes`, or closed its side.
+    pub fn client_sends(&self, bytes: &[u8], end: bool) {
+        if !self.is_open() || self.client_ended.get() {
+            return;
+        }
+        self.read.borrow_mut().extend_from_slice(bytes);
+        self.client_ended.set(end);
+        self.proceed(0);
+    }
+
+    /// ext_authz has its answer: the verdict is in the metadata, the check goes on.
+    pub fn verdict_comes(&self, facts: &[(&str, Fact)]) {
+        if !self.is_open() || !self.checked.get() || self.answered.replace(true) {
+            return;
+        }
+        for (name, fact) in facts {
+            let key = ("envoy.filters.network.ext_authz".to_owned(), (*name).to_owned());
+            self.facts.borrow_mut().insert(key, fact.clone());
+        }
+        self.proceed(1);
+    }
+
+    /// The server has sent `bytes`, or closed its side.
+    pub fn server_sends(&self, bytes: &[u8], end: bool) {
+        if self.is_open() && self.cluster().is_some() {
+            self.write(2, bytes.to_vec(), end);
+        }
+    }
+
+    /// Envoy closes: the server is gone, a time-out, a TLS handshake that failed.
+    pub fn envoy_closes(&self) {
+        self.close("envoy");
+    }
+
+    /// What was committed by schedulers is carried out, as by the worker's event loop.
+    pub fn turn(&self) {
+        // An event may commit the next.
+        for _ in 0..8 {
+            let commits = std::mem::take(&mut *self.commits.lock().expect("no panic"));
+            for (at, event) in commits {
+                self.slots[at].scheduled(event);
+            }
+        }
+    }
+
+    /// An alarm of a filter rings.
+    pub fn rings(&self, place: Place, event: u64) {
+        self.slots[place as usize].scheduled(event);
+    }
+
+    pub fn fact(&self, name: &str) -> Option<Fact> {
+        self.facts.borrow().get(&("sluice".to_owned(), name.to_owned())).cloned()
+    }
+
+    pub fn cluster(&self) -> Option<Vec<u8>> {
+        self.state.borrow().get("envoy.tcp_proxy.cluster").cloned()
+    }
+
+    /// Read filters from `from` on: 0 startup, then ext_authz, 1 session, then tcp_proxy.
+    fn proceed(&self, from: usize) {
+        for slot in &self.slots[from..] {
+            let has_bytes = !self.read.borrow().is_empty() || self.client_ended.get();
+            if slot.at == Place::Session as usize && has_bytes && !self.answered.get() {
+                self.checked.set(true);
+                return;
+            }
+            if !slot.read(has_bytes) || !self.is_open() {
+                return;
+            }
+        }
+        let bytes = std::mem::take(&mut *self.read.borrow_mut());
+        self.proxy(bytes);
+    }
+
+    /// tcp_proxy: what reaches it goes to the server.
+    fn proxy(&self, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        assert!(self.is_open(), "bytes go to the server after the close");
+        assert!(self.cluster().is_some(), "bytes go to a server that nobody chose");
+        self.to_server.borrow_mut().extend(bytes);
+    }
+
+    /// Write filters, from the one nearest to the server on.
+    fn write(&self, from: usize, bytes: Vec<u8>, end: bool) {
+        if !self.is_open() || self.close_waits.borrow().is_some() {
+            return;
+        }
+        let mut bytes = bytes;
+        for slot in self.slots[..from].iter().rev() {
+            match slot.write(bytes, end) {
+                Some(passed) => bytes = passed,
+                None => return,
+            }
+        }
+        self.to_client.borrow_mut().extend(bytes);
+    }
+
+    fn close(&self, details: &str) {
+        if self.close_held.get() {
+            self.close_waits.borrow_mut().get_or_insert(details.to_owned());
+            return;
+        }
+        let first = self.closed.borrow_mut().replace(details.to_owned()).is_none();
+        if first {
+            for slot in &self.slots {
+                slot.event(1);
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for slot in &self.slots {
+            // SAFETY: made in `new`, destroyed once.
+            unsafe { hooks::envoy_dynamic_module_on_network_filter_destroy(slot.filter.get()) };
+        }
+    }
+}
+
+impl Slot {
+    fn envoy(&self) -> hooks::Envoy {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    fn world(&self) -> &World {
+        // SAFETY: a slot lives in its world.
+        unsafe { &*self.world }
+    }
+
+    /// True where the next filter has its turn.
+    fn read(&self, has_bytes: bool) -> bool {
+        let (envoy, filter) = (self.envoy(), self.filter.get());
+        // SAFETY: the filter lives as long as the world.
+        unsafe {
+            if !self.initialised.replace(true)
+                && hooks::envoy_dynamic_module_on_network_filter_new_connection(envoy, filter) != 0
+            {
+                return false;
+            }
+            let (length, end) = (self.world().read.borrow().len(), self.world().client_ended.get());
+            !has_bytes || hooks::envoy_dynamic_module_on_network_filter_read(envoy, filter, length, end) == 0
+        }
+    }
+
+    /// What passes to the next filter.
+    fn write(&self, bytes: Vec<u8>, end: bool) -> Option<Vec<u8>> {
+        let length = bytes.len();
+        // A write of the filter's own may pass by while another one is running.
+        let outer = self.writing.replace(bytes);
+        // SAFETY: as in `read`.
+        let status = unsafe {
+            hooks::envoy_dynamic_module_on_network_filter_write(self.envoy(), self.filter.get(), length, end)
+        };
+        let inner = self.writing.replace(outer);
+        (status == 0).then_some(inner)
+    }
+
+    fn event(&self, event: u32) {
+        // SAFETY: as in `read`.
+        unsafe { hooks::envoy_dynamic_module_on_network_filter_event(self.envoy(), self.filter.get(), event) };
+    }
+
+    fn scheduled(&self, event: u64) {
+        // SAFETY: as in `read`.
+        unsafe { hooks::envoy_dynamic_module_on_network_filter_scheduled(self.envoy(), self.filter.get(), event) };
+    }
+}
+
+/// A socket that was just accepted, before its filter chain is chosen.
+pub struct Accepted {
+    peeked: RefCell<Vec<u8>>,
+    pub taken: Cell<usize>,
+    pub sent: RefCell<Vec<u8>>,
+    pub closed: Cell<bool>,
+    state: RefCell<BTreeMap<String, Vec<u8>>>,
+}
+
+/// How a handshake ended.
+pub enum Opened {
+    /// The filter chain is chosen; these bytes of the client are left for it.
+    Passed { left: Vec<u8>, state: BTreeMap<String, Vec<u8>> },
+    /// Closed, or still waiting.
+    Ended,
+}
+
+/// Runs the listener filter over what a client sends, piece by piece. `pieces` gives the next one, or `None`.
+pub fn open<'a>(configured: Configured, mut pieces: impl FnMut() -> Option<&'a [u8]>) -> (Accepted, Opened) {
+    let socket = Accepted {
+        peeked: RefCell::default(),
+        taken: Cell::new(0),
+        sent: RefCell::default(),
+        closed: Cell::new(false),
+        state: RefCell::default(),
+    };
+    let envoy: hooks::Envoy = std::ptr::from_ref(&socket).cast_mut().cast();
+    // SAFETY: the filter is destroyed before its socket; the configuration lives for ever.
+    unsafe {
+        let filter = hooks::envoy_dynamic_module_on_listener_filter_new(configured.handshake, envoy);
+        hooks::envoy_dynamic_module_on_listener_filter_on_accept(envoy, filter);
+        let most = hooks::envoy_dynamic_module_on_listener_filter_get_max_read_bytes(envoy, filter);
+        let mut unseen = Vec::new();
+        let mut passed = false;
+        while let (false, false, Some(piece)) = (passed, socket.closed.get(), pieces()) {
+            unseen.extend_from_slice(piece);
+            loop {
+                let before = socket.taken.get();
+                let room = most - socket.peeked.borrow().len();
+                socket.peeked.borrow_mut().extend(unseen.drain(..room.min(unseen.len())));
+                let length = socket.peeked.borrow().len();
+                passed = hooks::envoy_dynamic_module_on_listener_filter_on_data(envoy, filter, length) == 0;
+                if passed || socket.closed.get() || socket.taken.get() == before || unseen.is_empty() {
+                    break;
+                }
+            }
+        }
+        hooks::envoy_dynamic_module_on_listener_filter_destroy(filter);
+        if !passed || socket.closed.get() {
+            return (socket, Opened::Ended);
+        }
+        let left = [socket.peeked.take(), unseen].concat();
+        let state = socket.state.take();
+        (socket, Opened::Passed { left, state })
+    }
+}
+
+pub use hooks::configured;
