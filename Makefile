@@ -10,16 +10,17 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## everything that is needed, once: packages, Envoy, drivers, the filters and the brain built
-	@setup/setup.sh
+	@setup/setup.sh drivers
 
-demo: setup ## the whole idea on real parts, live; CHECK=1 asserts it and prints one JSON line
+demo: ## the whole idea on real parts, live; CHECK=1 asserts it and prints one JSON line
+	@setup/setup.sh
 	@CHECK=$(CHECK) node --import tsx demo/main.ts
 
 test: setup ## every test, from the parsers to the end-to-end drills on real databases
 	@node --import tsx test/run.ts
 
 test-mysql: ## the optional suite on MySQL 8.0, which is fetched for it (553 MB)
-	@setup/setup.sh mysql
+	@setup/setup.sh drivers mysql
 	@node --import tsx test/run.ts mysql
 
 check: setup ## format, lint, types, who may import whom, generated files

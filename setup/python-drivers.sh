@@ -4,4 +4,4 @@ set -euo pipefail
 setup/venv.sh
 build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
   --requirement test/e2e/requirements.txt
-build/venv/bin/python -c 'import asyncpg, mysql.connector, nacl, psycopg, pymysql'
+build/venv/bin/python -c 'import asyncmy, asyncpg, mysql.connector, nacl, pg8000, psycopg, psycopg2, pymysql'

@@ -3,7 +3,9 @@
 # alone, so a second run costs a second. Each step is a script of its own beside this one; what it says is kept in
 # build/setup/ and shown only when it fails.
 #
-#   setup/setup.sh [mysql]    with mysql also what the optional suite of MySQL 8.0 needs
+#   setup/setup.sh [drivers] [mysql]
+#     drivers  also the clients of the end-to-end tests that have to be compiled: Go, Java, C
+#     mysql    also MySQL 8.0, for the optional suite
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source setup/step.sh
@@ -13,6 +15,7 @@ mkdir -p build/setup build/bin
 exec 9>build/setup/lock
 flock 9
 
+parts=" $* "
 setup/toolchains.sh
 setup/system-packages.sh "$@"
 
@@ -27,10 +30,26 @@ javascript() {
 python() {
   step 'Envoy' build/bin/envoy setup/envoy.sh setup/envoy.txt envoy/VERSION
   step 'Python drivers' build/venv/bin/python setup/python-drivers.sh test/e2e/requirements.txt
+  if [[ $parts == *' drivers '* ]]; then
+    step 'mysqlclient' build/venv/bin/python setup/mysqlclient.sh test/e2e/requirements-built.txt
+  fi
 }
 
 rust() {
   always 'filters' setup/filters.sh
+}
+
+drivers() {
+  all_of go_drivers java_drivers
+}
+
+go_drivers() {
+  step 'Go drivers' build/clients/go-client setup/go-drivers.sh test/e2e/clients/go
+}
+
+java_drivers() {
+  step 'Java drivers' build/clients/java/Client.class setup/java-drivers.sh setup/java-drivers.txt setup/maven.sh \
+    test/e2e/clients/java
 }
 
 mysql() {

@@ -2,7 +2,7 @@
 # Debian packages: database servers and clients for the tests and the demo, a linker for the filters, a C++ compiler for
 # their fuzzer. Tests start servers of their own; a server that Debian would start while installing is kept from starting.
 #
-#   setup/system-packages.sh [mysql]    with mysql also what MySQL's own build needs
+#   setup/system-packages.sh [drivers] [mysql]    also what these parts of the set-up need (setup.sh)
 set -euo pipefail
 
 packages=()
@@ -24,9 +24,17 @@ needs python3-venv python3 -c 'import ensurepip, venv'
 needs gcc command -v cc
 needs g++ command -v c++
 needs libc6-dev test -e /usr/include/stdlib.h
-if [[ " $* " == *' mysql '* ]]; then
+
+if [[ " $* " == *' drivers '* ]]; then
+  needs golang-go command -v go
   needs openjdk-17-jdk-headless command -v javac
   needs maven command -v mvn
+  needs libmariadb-dev test -e /usr/include/mariadb/mysql.h
+  needs pkg-config command -v pkg-config
+  needs python3-dev compgen -G '/usr/include/python3.*/Python.h'
+  needs sysbench command -v sysbench
+fi
+if [[ " $* " == *' mysql '* ]]; then
   needs libaio1 compgen -G '/lib/*/libaio.so.1'
   needs libnuma1 compgen -G '/lib/*/libnuma.so.1'
   needs libncurses6 compgen -G '/lib/*/libncurses.so.6'

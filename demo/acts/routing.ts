@@ -1,7 +1,8 @@
 /** Unmodified clients, each by its own normal options: the name that it connects to decides where it gets. */
 
 import type { Login, Told } from '../../test/e2e/clients/conversation.js';
-import { clientPrograms, mariadbCli, pgbench } from '../../test/e2e/clients.js';
+import { clientPrograms } from '../../test/e2e/clients.js';
+import { mariadbCli, pgbench } from '../../test/e2e/command-line.js';
 import { hostnameOf } from '../../test/harness/sluice.js';
 import type { Finding, Stage } from '../stage.js';
 import { account, type World } from '../world.js';
@@ -27,18 +28,18 @@ export async function routing({ sluice }: World, stage: Stage): Promise<Finding[
     if (reached !== database) wrong += 1;
     rows.push([client, service, reached]);
   };
-  const work = clientPrograms.flatMap(({ name, protocol, run }) =>
-    routes[protocol].map(({ service, database }) => async () => {
-      stage.live(`   ${name} connects to ${hostnameOf(service)}`);
-      const port = protocol === 'postgres' ? sluice.ports.pg : sluice.ports.mysql;
-      note(
-        name,
-        hostnameOf(service),
-        database,
-        await run(login(service, database, port), sluice.clientEnvironment),
-      );
-    }),
-  );
+  const named = clientPrograms.filter(({ sendsName }) => sendsName);
+  const work = named.map(({ name, protocol, run }) => async () => {
+    const ways = routes[protocol];
+    stage.live(`   ${name} connects to ${ways.map(({ service }) => hostnameOf(service)).join(', ')}`);
+    const port = protocol === 'postgres' ? sluice.ports.pg : sluice.ports.mysql;
+    const told = await run(
+      ways.map(({ service, database }) => login(service, database, port)),
+      sluice.clientEnvironment,
+    );
+    for (const [index, { service, database }] of ways.entries())
+      note(name, hostnameOf(service), database, told[index]!);
+  });
   await atOnce(2, work);
   const bench = await pgbench(login('checkout', 'orders', sluice.ports.pg), sluice.clientEnvironment);
   note(

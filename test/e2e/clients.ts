@@ -1,158 +1,116 @@
-/** The client programs of clients/ and Debian's command-line clients, each as one function: login in, what it was told out. */
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+/** The client programs of clients/ and the command-line clients: logins in, what each was told out. */
 import path from 'node:path';
-import { scratchFolder } from '../harness/scratch.js';
 import type { Login, Told } from './clients/conversation.js';
+import { mariadbCli, psql } from './command-line.js';
+import { type Environment, runProgram } from './run-program.js';
 
-type Environment = Readonly<Record<string, string>>;
+type Ask = (logins: readonly Login[], environment: Environment) => Promise<Told[]>;
 
 export interface ClientProgram {
   readonly name: string;
   readonly protocol: 'postgres' | 'mysql';
   /** Whether its errors carry the SQLSTATE or errno, and not the text alone. */
   readonly keepsCode: boolean;
-  readonly run: (login: Login, environment: Environment) => Promise<Told>;
+  /** Whether it says which host it wants (SNI). */
+  readonly sendsName: boolean;
+  /** Whether it can begin with TLS (Postgres 17). */
+  readonly canBeDirect: boolean;
+  /** Whether it can log in to MariaDB's ed25519 accounts. */
+  readonly knowsEd25519: boolean;
+  /** All logins one after the other, in one process where that takes time to start. */
+  readonly run: Ask;
 }
 
+const top = path.resolve(import.meta.dirname, '../..');
 const folder = path.join(import.meta.dirname, 'clients');
-const venvPython = path.resolve(import.meta.dirname, '../../build/venv/bin/python');
+const venvPython = path.join(top, 'build/venv/bin/python');
 
-interface Finished {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program to its end. @throws when it can't be started. */
-function finish(
+async function outputOf(
   command: string,
   args: readonly string[],
+  input: string,
   environment: Environment,
-  input = '',
-): Promise<Finished> {
-  return new Promise((resolve, reject) => {
-    // Tied to this process's life like every other child of a test (harness/child.ts).
-    const child = spawn('setpriv', ['--pdeathsig=KILL', '--', command, ...args], {
-      env: { ...process.env, ...environment },
-      stdio: 'pipe',
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-    child.stdin.end(input);
-  });
+): Promise<string> {
+  const { stdout, stderr, code } = await runProgram(command, args, environment, input);
+  if (code !== 0 || stdout === '') throw new Error(`${command} ${args.at(-1)} ended (${code}): ${stderr}`);
+  return stdout;
 }
 
-async function converse(
-  command: string,
-  args: readonly string[],
-  login: Login,
-  environment: Environment,
-): Promise<Told> {
-  const { stdout, stderr } = await finish(command, args, environment, JSON.stringify(login));
-  if (stdout === '') throw new Error(`${args.at(-1)} printed nothing: ${stderr}`);
-  return JSON.parse(stdout) as Told;
-}
+const asJson =
+  (command: string, args: readonly string[], more: Environment = {}): Ask =>
+  async (logins, environment) =>
+    JSON.parse(await outputOf(command, args, JSON.stringify(logins), { ...environment, ...more })) as Told[];
 
-const node = (file: string) => (login: Login, environment: Environment) =>
-  converse(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), path.join(folder, file)],
-    login,
-    environment,
-  );
+const node = (file: string) =>
+  asJson(process.execPath, ['--import', import.meta.resolve('tsx'), path.join(folder, file)]);
+const python = (file: string) => asJson(venvPython, ['-B', path.join(folder, file)]);
+/** By the C library's resolver: Go's own one reads files that no test may write. */
+const go = (driver: string) =>
+  asJson(path.join(top, 'build/clients/go-client'), [driver], { GODEBUG: 'netdns=cgo' });
 
-const python = (file: string) => (login: Login, environment: Environment) =>
-  converse(venvPython, ['-B', path.join(folder, file)], login, environment);
-
-/** What libpq's programs take from their environment; the password stays out of the argument list. */
-function libpq(login: Login, environment: Environment): Environment {
-  return {
-    ...environment,
-    PGHOST: login.host,
-    PGPORT: String(login.port),
-    PGUSER: login.user,
-    PGPASSWORD: login.password,
-    PGDATABASE: login.database,
-    PGSSLMODE: 'verify-full',
-    PGSSLROOTCERT: login.ca,
+/** Java has no JSON of its own: lines of fields instead, as clients/java/Client.java says. */
+const java =
+  (driver: string): Ask =>
+  async (logins, environment) => {
+    const lines = logins.map(({ host, port, user, password, database, ca, direct }) =>
+      [host, port, user, password, database, ca, direct ? 'direct' : ''].join('\t'),
+    );
+    const options = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp'];
+    const args = [...options, path.join(top, 'build/clients/java/*'), 'Client', driver];
+    args[3] += `:${path.join(top, 'build/clients/java')}`;
+    const output = await outputOf('java', args, `${lines.join('\n')}\n`, environment);
+    return output.trimEnd().split('\n').map(toldByJava);
   };
+
+function toldByJava(line: string): Told {
+  const [kind, first = '', second = '', third = ''] = line.split('\t');
+  if (kind === 'in') return { database: first, doubled: Number(second), sum: Number(third) };
+  const code = /^\d{4}$/.test(first) ? Number(first) : first;
+  return { code, message: Buffer.from(second, 'base64').toString('utf8') };
 }
 
-async function psql(login: Login, environment: Environment): Promise<Told> {
-  const script = [
-    'SELECT current_database();',
-    'PREPARE doubled (int) AS SELECT $1 * 2;',
-    'EXECUTE doubled(21);',
-    'SELECT i FROM generate_series(1, 5000) AS i;',
-  ].join('\n');
-  const options = ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=VERBOSITY=verbose'];
-  const done = await finish('psql', options, libpq(login, environment), script);
-  return done.code === 0 ? toldBy(done.stdout) : { message: done.stderr };
-}
+const each =
+  (ask: (login: Login, environment: Environment) => Promise<Told>): Ask =>
+  (logins, environment) =>
+    Promise.all(logins.map((login) => ask(login, environment)));
 
-function toldBy(output: string): Told {
-  const [database, doubled, ...rows] = output.trim().split('\n');
-  return {
-    database: database!,
-    doubled: Number(doubled),
-    sum: rows.reduce((sum, row) => sum + Number(row), 0),
-  };
-}
+type Traits = Partial<Pick<ClientProgram, 'keepsCode' | 'sendsName' | 'canBeDirect' | 'knowsEd25519'>>;
 
-export async function mariadbCli(login: Login, environment: Environment): Promise<Told> {
-  const script = [
-    'SELECT database();',
-    "PREPARE doubled FROM 'SELECT ? * 2';",
-    'SET @n = 21;',
-    'EXECUTE doubled USING @n;',
-    'SELECT seq FROM seq_1_to_5000;',
-  ].join('\n');
-  const done = await finish(
-    'mariadb',
-    [
-      ...['--no-defaults', '--batch', '--skip-column-names', '--protocol=tcp'],
-      ...[`--host=${login.host}`, `--port=${login.port}`, `--user=${login.user}`],
-      ...[`--ssl-ca=${login.ca}`, '--ssl-verify-server-cert', login.database],
-    ],
-    { ...environment, MYSQL_PWD: login.password },
-    script,
-  );
-  if (done.code === 0) return toldBy(done.stdout);
-  const [, code] = /^ERROR (\d+)/m.exec(done.stderr) ?? [];
-  return { code: Number(code), message: done.stderr };
-}
+const usual = { keepsCode: true, sendsName: true, canBeDirect: false, knowsEd25519: false };
 
-/** 4 clients, 10 transactions each, a connection for every transaction. */
-export async function pgbench(
-  login: Login,
-  environment: Environment,
-): Promise<{ readonly processed: number; readonly failed: number }> {
-  const script = path.join(scratchFolder('pgbench'), 'script.sql');
-  writeFileSync(script, '\\set n random(1, 100)\nSELECT :n * 2;\n');
-  const args = ['--no-vacuum', '--connect', '--client=4', '--transactions=10', `--file=${script}`];
-  const done = await finish('pgbench', args, libpq(login, environment));
-  if (done.code !== 0) throw new Error(`pgbench: ${done.stderr}`);
-  const [, processed] = /transactions actually processed: (\d+)\/40/.exec(done.stdout) ?? [];
-  const [, failed] = /failed transactions: (\d+)/.exec(done.stdout) ?? [];
-  return { processed: Number(processed), failed: Number(failed) };
-}
+const postgres = (name: string, run: Ask, traits: Traits = {}): ClientProgram => ({
+  ...{ name, protocol: 'postgres', run },
+  ...{ ...usual, ...traits },
+});
 
+const mysql = (name: string, run: Ask, traits: Traits = {}): ClientProgram => ({
+  ...{ name, protocol: 'mysql', run },
+  ...{ ...usual, ...traits },
+});
+
+/** Those that every set-up has. */
 export const clientPrograms: readonly ClientProgram[] = [
-  { name: 'psql', protocol: 'postgres', keepsCode: false, run: psql },
-  { name: 'node pg', protocol: 'postgres', keepsCode: true, run: node('node-pg.ts') },
-  { name: 'postgres.js', protocol: 'postgres', keepsCode: true, run: node('postgres-js.ts') },
-  { name: 'psycopg 3', protocol: 'postgres', keepsCode: false, run: python('psycopg3.py') },
-  { name: 'asyncpg', protocol: 'postgres', keepsCode: true, run: python('asyncpg_client.py') },
-  { name: 'mysql2', protocol: 'mysql', keepsCode: true, run: node('mysql2.ts') },
-  { name: 'PyMySQL', protocol: 'mysql', keepsCode: true, run: python('pymysql_client.py') },
-  { name: 'mysql-connector-python', protocol: 'mysql', keepsCode: true, run: python('mysql_connector.py') },
+  postgres('psql', each(psql), { keepsCode: false }),
+  postgres('node pg', node('node-pg.ts'), { canBeDirect: true }),
+  postgres('postgres.js', node('postgres-js.ts'), { canBeDirect: true }),
+  postgres('psycopg 3', python('psycopg3.py'), { keepsCode: false, canBeDirect: true }),
+  postgres('psycopg 2', python('psycopg2_client.py'), { keepsCode: false, canBeDirect: true }),
+  postgres('asyncpg', python('asyncpg_client.py'), { canBeDirect: true }),
+  postgres('pg8000', python('pg8000_client.py')),
+  mysql('mysql2', node('mysql2.ts')),
+  mysql('PyMySQL', python('pymysql_client.py'), { knowsEd25519: true }),
+  mysql('asyncmy', python('asyncmy_client.py')),
+  mysql('mysql-connector-python', python('mysql_connector.py')),
+  mysql('mariadb CLI', each(mariadbCli), { sendsName: false, knowsEd25519: true }),
+];
+
+/** Those that are compiled for the tests (`setup/setup.sh drivers`). */
+export const compiledClients: readonly ClientProgram[] = [
+  postgres('pgx', go('pgx'), { canBeDirect: true }),
+  postgres('lib/pq', go('lib-pq'), { canBeDirect: true }),
+  postgres('pgjdbc', java('pgjdbc'), { canBeDirect: true }),
+  mysql('go-sql-driver', go('go-sql-driver')),
+  mysql('Connector/J', java('connector-j')),
+  // Debian's Connector/C sends no name; since 3.4 it does.
+  mysql('mysqlclient', python('mysqlclient_client.py'), { sendsName: false, knowsEd25519: true }),
 ];

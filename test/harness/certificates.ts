@@ -75,7 +75,8 @@ export class Certificates {
     const [request, extensions, key, chain] = [file('.csr'), file('.ext'), file('-key.pem'), file('.pem')];
     writeFileSync(
       extensions,
-      `subjectAltName=${subjectAlternativeNames.join(',')}\nextendedKeyUsage=${usage}\nbasicConstraints=CA:false\n`,
+      // Critical where there is no subject, says RFC 5280 4.1.2.6, and so does Java.
+      `subjectAltName=critical,${subjectAlternativeNames.join(',')}\nextendedKeyUsage=${usage}\nbasicConstraints=CA:false\n`,
     );
     await run('openssl', [
       ...['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/'],

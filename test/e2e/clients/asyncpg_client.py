@@ -13,6 +13,7 @@ async def conversation(login):
         password=login["password"],
         database=login["database"],
         ssl=ssl.create_default_context(cafile=login["ca"]),
+        direct_tls=login.get("direct", False),
     )
     try:
         database = await connection.fetchval("SELECT current_database()")

@@ -1,4 +1,4 @@
-/** What every client program is given on its standard input and prints on its standard output. */
+/** A list of these is what every client program is given on its standard input, and prints on its standard output. */
 
 export interface Login {
   readonly host: string;
@@ -8,6 +8,8 @@ export interface Login {
   readonly database: string;
   /** Path of the CA (PEM) that the server's certificate must verify against. */
   readonly ca: string;
+  /** Begin with TLS instead of asking for it, where the driver can. */
+  readonly direct?: boolean;
 }
 
 export type Told =

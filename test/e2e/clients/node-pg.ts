@@ -1,8 +1,12 @@
 import pg from 'pg';
 import { converse } from './program.js';
 
-await converse(async ({ host, port, user, password, database, caText }) => {
-  const client = new pg.Client({ host, port, user, password, database, ssl: { ca: caText } });
+await converse(async ({ host, port, user, password, database, caText, direct }) => {
+  const client = new pg.Client({
+    ...{ host, port, user, password, database },
+    ssl: { ca: caText },
+    sslnegotiation: direct ? 'direct' : 'postgres',
+  });
   await client.connect();
   const name = await client.query<{ name: string }>('SELECT current_database() AS name');
   const doubled = await client.query<{ n: number }>('SELECT $1::int * 2 AS n', [21]);

@@ -1,8 +1,14 @@
 import postgres from 'postgres';
 import { converse } from './program.js';
 
-await converse(async ({ host, port, user, password, database, caText }) => {
-  const sql = postgres({ host, port, user, password, database, max: 1, ssl: { ca: caText } });
+await converse(async ({ host, port, user, password, database, caText, direct }) => {
+  const sql = postgres({
+    ...{ host, port, user, password, database },
+    max: 1,
+    ssl: { ca: caText },
+    // An option that its types have forgotten.
+    ...({ sslnegotiation: direct ? 'direct' : null } as object),
+  });
   try {
     const [name] = await sql<[{ name: string }]>`SELECT current_database() AS name`;
     const [doubled] = await sql<[{ n: number }]>`SELECT ${21}::int * 2 AS n`;

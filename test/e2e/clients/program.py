@@ -1,4 +1,4 @@
-"""Runs a client written in Python: one login in, what it was told out; a driver's error is an answer too."""
+"""Runs a client written in Python: logins in, what each was told out; a driver's error is an answer too."""
 
 import json
 import sys
@@ -6,13 +6,15 @@ import sys
 
 def converse(ask):
     """ask(login) returns (database, doubled, sum); see conversation.ts."""
-    login = json.load(sys.stdin)
+    json.dump([told_by(ask, login) for login in json.load(sys.stdin)], sys.stdout)
+
+
+def told_by(ask, login):
     try:
         database, doubled, total = ask(login)
-        told = {"database": database, "doubled": int(doubled), "sum": int(total)}
+        return {"database": database, "doubled": int(doubled), "sum": int(total)}
     except Exception as error:
-        told = {"code": code_of(error), "message": str(error)}
-    json.dump(told, sys.stdout)
+        return {"code": code_of(error), "message": str(error)}
 
 
 def code_of(error):
@@ -20,4 +22,6 @@ def code_of(error):
     if isinstance(error, OSError):
         return ""
     errno = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    if isinstance(errno, dict):  # pg8000: the fields of the ErrorResponse
+        return errno.get("C", "")
     return errno if isinstance(errno, int) else getattr(error, "sqlstate", None) or ""

@@ -11,6 +11,7 @@ def ask(login):
         dbname=login["database"],
         sslmode="verify-full",
         sslrootcert=login["ca"],
+        sslnegotiation="direct" if login.get("direct") else "postgres",
     ) as connection:
         (database,) = connection.execute("SELECT current_database()").fetchone()
         (doubled,) = connection.execute("SELECT %s::int * 2", (21,)).fetchone()
