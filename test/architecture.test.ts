@@ -17,6 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/subscription': ['pure/snapshot'],
   'pure/verdict': ['pure/spec', 'pure/plan'],
   'pure/ledger': ['pure/plan', 'pure/verdict'],
+  'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
   'pure/status': ['pure/plan'],
 
   // The shells: each speaks to one thing outside. They get each other as arguments, never by import; the Envoy
@@ -34,6 +35,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'protobufjs',
     'pino',
   ],
+  'shells/cancels': ['node', 'pure', 'shells/envoy-api', '@grpc/grpc-js', 'protobufjs', 'pino'],
   'shells/databases': ['node', 'pure', 'pg', 'mysql2', 'pino'],
   'shells/control': ['node', 'pure', 'pino'],
   'shells/admin': ['node', 'pure', 'fastify'],

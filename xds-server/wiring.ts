@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import { SessionDirectory } from './pure/cancel/session-directory.js';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
@@ -28,10 +29,12 @@ import type { Spec } from './pure/spec/spec.js';
 import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
+import { Cancels } from './shells/cancels/cancels.js';
 import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
 import { LedgerLoop } from './shells/control/ledger-loop.js';
 import { Observers } from './shells/databases/observers.js';
+import { sendCancel } from './shells/databases/send-cancel.js';
 import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
 import { AccessLogService } from './shells/sessions/access-log-service.js';
 import type { LoadedSpec } from './shells/store/load-spec.js';
@@ -61,6 +64,9 @@ const maxStreams = 1_000_000;
 /** For nodes to take their answers when the brain stops. */
 const farewellMs = 500;
 
+/** A session that no node reports any more. */
+const forgetMs = 30 * reportIntervalMs;
+
 const now = (): number => performance.now();
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
 
@@ -74,6 +80,7 @@ export class Brain {
       throw error;
     });
   });
+  readonly #directory = new SessionDirectory(forgetMs);
   readonly #metrics: Metrics;
   readonly #xds: XdsServer;
   readonly #authz: AuthzService;
@@ -126,6 +133,14 @@ export class Brain {
       nodesHave: (version) => this.#nodesHave(version),
     });
     this.#observers = new Observers({ now, log, tell: (event) => this.#loop.apply(event) });
+    const cancels = new Cancels({
+      now,
+      plan: () => this.#enactment.plan,
+      directory: this.#directory,
+      send: sendCancel,
+      counted: (outcome) => this.#metrics.cancelled(outcome),
+      reportIntervalMs,
+    });
     this.#authz = new AuthzService({
       now,
       plan: () => this.#enactment.plan,
@@ -137,10 +152,14 @@ export class Brain {
         if (reason !== undefined) this.#metrics.refused(service, reason, waitedMs);
         else if (service !== undefined) this.#metrics.granted(service, waitedMs);
       },
+      granted: (session) => this.#directory.granted(session, now()),
+      cancel: (asked) => cancels.request(asked),
     });
     const sessions = new AccessLogService({
       apply: (event) => this.#loop.apply(event),
       ended: ({ service, durationMs }) => this.#metrics.sessionEnded(service, durationMs),
+      reported: (session) => this.#directory.reported(session, now()),
+      gone: (connection) => this.#directory.ended(connection),
     });
     this.#loop.subscribe((effect) => this.#carryOut(effect));
     this.#server = new Server({

@@ -11,12 +11,18 @@ import {
   ServerCredentials,
   type ServiceError,
 } from '@grpc/grpc-js';
+import type { SessionReport } from '../../xds-server/pure/cancel/session-directory.js';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { defaultSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { LedgerView } from '../../xds-server/pure/ledger/view.js';
 import type { ListenerPlan, Plan, ServicePlan } from '../../xds-server/pure/plan/plan.js';
-import { type Answer, AuthzService } from '../../xds-server/shells/authz/authz-service.js';
+import {
+  type Answer,
+  type Asked,
+  AuthzService,
+  type Granted,
+} from '../../xds-server/shells/authz/authz-service.js';
 import { LedgerLoop } from '../../xds-server/shells/control/ledger-loop.js';
 import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
 import { AccessLogService, type EndedSession } from '../../xds-server/shells/sessions/access-log-service.js';
@@ -103,6 +109,10 @@ export class AuthzServer {
   readonly answers: Answer[] = [];
   readonly ended: EndedSession[] = [];
   readonly events: LedgerEvent[] = [];
+  readonly granted: Granted[] = [];
+  readonly cancels: Asked[] = [];
+  readonly reported: SessionReport[] = [];
+  readonly gone: string[] = [];
   readonly authz: AuthzService;
   /** Settles what a node that is not ready is waited for. */
   nodeBecomesReady: (ready: boolean) => void = () => undefined;
@@ -136,12 +146,18 @@ export class AuthzServer {
           }),
       },
       counted: (answer) => this.answers.push(answer),
+      granted: (session) => this.granted.push(session),
+      cancel: async (asked) => {
+        this.cancels.push(asked);
+      },
     });
     this.#loop.subscribe((effect) => this.authz.carryOut(effect));
     this.authz.addTo(this.#server);
     new AccessLogService({
       apply: (event) => this.apply(event),
       ended: (session) => this.ended.push(session),
+      reported: (session) => this.reported.push(session),
+      gone: (connection) => this.gone.push(connection),
     }).addTo(this.#server);
   }
 

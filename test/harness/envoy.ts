@@ -65,6 +65,12 @@ export class Envoy {
     });
   }
 
+  /** No client connects here any more; those that are connected stay. */
+  async stopListening(): Promise<void> {
+    const response = await fetch(`${this.#admin}/drain_listeners`, { method: 'POST' });
+    if (!response.ok) throw new Error(`Envoy does not stop listening: ${await response.text()}`);
+  }
+
   /** Counters and gauges whose name matches a regular expression (Envoy's own syntax), by name. */
   async stats(pattern: string): Promise<Readonly<Record<string, number>>> {
     const { stats } = await this.#get<{ stats: { name?: string; value?: number }[] }>(

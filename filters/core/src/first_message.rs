@@ -3,6 +3,7 @@
 use crate::config::Protocol;
 use crate::identity::Identity;
 use crate::mysql::response::{self, Reading};
+use crate::postgres::cancel::CancelKey;
 use crate::postgres::startup::{self, Startup};
 use crate::refusal::Refusal;
 
@@ -21,8 +22,10 @@ pub enum FirstMessage {
         /// Its length on the wire.
         bytes: usize,
     },
-    /// A CancelRequest (Postgres): it gets no answer.
-    Cancel,
+    /// A whole CancelRequest (Postgres) of this many bytes: it gets no answer.
+    Cancel(CancelKey, usize),
+    /// A CancelRequest that no server would act on: no answer either.
+    MalformedCancel,
     /// Something that can't be served.
     Refused {
         /// Why.
@@ -38,7 +41,8 @@ pub fn read(protocol: Protocol, bytes: &[u8]) -> FirstMessage {
         Protocol::Postgres => match startup::read(bytes) {
             Startup::NeedMore => FirstMessage::NeedMore,
             Startup::Message { identity, bytes } => FirstMessage::Whole { identity, bytes },
-            Startup::Cancel => FirstMessage::Cancel,
+            Startup::Cancel(request, bytes) => FirstMessage::Cancel(request, bytes),
+            Startup::MalformedCancel => FirstMessage::MalformedCancel,
             Startup::Refused(refusal) => FirstMessage::Refused { refusal, sequence: 0 },
         },
         Protocol::Mysql => match response::read(bytes) {

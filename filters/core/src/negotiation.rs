@@ -27,8 +27,6 @@ pub enum Move {
     Pass,
     /// Send this and close.
     Refuse(Vec<u8>),
-    /// Close without a word, as the protocol wants it.
-    HangUp,
 }
 
 /// The first byte of a TLS record that carries a handshake (RFC 8446, 5.1).
@@ -63,7 +61,7 @@ pub(crate) mod replay {
                         replies.extend_from_slice(reply);
                     }
                     Move::Wait => break,
-                    Move::Pass | Move::Refuse(_) | Move::HangUp => return (replies, taken, last),
+                    Move::Pass | Move::Refuse(_) => return (replies, taken, last),
                 }
             }
         }

@@ -84,7 +84,7 @@ proptest! {
             match (first_message::read(protocol, &bytes[..end]), &decided) {
                 (FirstMessage::NeedMore, None) => {}
                 (FirstMessage::NeedMore, Some(_)) => prop_assert!(false, "forgot at {}", end),
-                (FirstMessage::Whole { bytes: length, .. }, None) => {
+                (FirstMessage::Whole { bytes: length, .. } | FirstMessage::Cancel(_, length), None) => {
                     prop_assert_eq!(length, end, "a message is whole with its last byte");
                     decided = Some(first_message::read(protocol, &bytes[..end]));
                 }
@@ -119,6 +119,16 @@ proptest! {
             (events, login.is_over())
         };
         prop_assert_eq!(follow(piece), follow(300));
+    }
+
+    #[test]
+    fn a_cancel_request_is_read_back_whatever_its_key(pid in any::<u32>(), key in vec(any::<u8>(), 4..=256)) {
+        let length = u32::try_from(12 + key.len()).unwrap();
+        let bytes = [&length.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), &pid.to_be_bytes(), &key].concat();
+        let FirstMessage::Cancel(read, whole) = first_message::read(Protocol::Postgres, &bytes) else {
+            panic!("no request")
+        };
+        prop_assert_eq!((read.pid, read.secret, whole), (pid, key, bytes.len()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Postgres: the opening, the startup packet, the login.
 
 use sluice_core::negotiation::{Move, Plaintext};
+use sluice_core::postgres::cancel::CancelKey;
 use sluice_core::postgres::login::{Event, Login};
 use sluice_core::postgres::negotiation::Negotiation;
 use sluice_core::postgres::startup::{self, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_PARAMETERS, Startup};
@@ -38,14 +39,14 @@ pub fn negotiation(input: &[u8]) {
     let next = bytes.get(whole.taken);
     match &whole.last {
         Move::Pass if next != Some(&0x16) => {
-            assert!(allowed && !asked.contains(&b'S'), "plaintext passes");
-            assert_eq!(bytes[whole.taken + 4..whole.taken + 6], [0, 3]);
+            assert!(!asked.contains(&b'S'), "plaintext passes behind SSLRequest");
+            let is_cancel = bytes[whole.taken + 4..whole.taken + 8] == [4, 210, 22, 46];
+            assert!(is_cancel || allowed && bytes[whole.taken + 4..whole.taken + 6] == [0, 3], "plaintext passes");
         }
         Move::Refuse(reply) => {
             assert_error_response(reply);
             assert_ne!(next, Some(&0x16), "TLS is refused");
         }
-        Move::HangUp => assert_eq!(bytes[whole.taken + 4..whole.taken + 8], [4, 210, 22, 46]),
         Move::Wait => assert!(bytes.len() - whole.taken < 8, "waits for more than tells"),
         Move::Pass => {}
         Move::Answer { .. } => unreachable!(),
@@ -58,7 +59,7 @@ pub fn startup(input: &[u8]) {
     for end in 0..=input.len() {
         match (startup::read(&input[..end]), &decided) {
             (Startup::NeedMore, None) => assert!(end < 8 || end < length(input), "waits behind the end"),
-            (Startup::Message { bytes, .. }, None) => {
+            (Startup::Message { bytes, .. } | Startup::Cancel(_, bytes), None) => {
                 assert_eq!((bytes, length(input)), (end, end), "whole with its last byte");
                 decided = Some(startup::read(&input[..end]));
             }
@@ -68,7 +69,14 @@ pub fn startup(input: &[u8]) {
     }
     let parameters = match &decided {
         Some(Startup::NeedMore) | None => return,
-        Some(Startup::Cancel) => return assert_eq!(input[4..8], [4, 210, 22, 46]),
+        Some(Startup::Cancel(key, bytes)) => {
+            assert_eq!((input[4..8].as_ref(), *bytes), ([4, 210, 22, 46].as_ref(), length(input)));
+            return assert_eq!([&key.pid.to_be_bytes()[..], &key.secret].concat(), input[8..*bytes]);
+        }
+        Some(Startup::MalformedCancel) => {
+            assert_eq!(input[4..8], [4, 210, 22, 46]);
+            return assert!(!(16..=268).contains(&length(input)), "a server would act on it");
+        }
         Some(Startup::Refused(refusal)) => {
             assert_error_response(&refusal.as_postgres());
             server_reads(input).map(Err)
@@ -175,6 +183,11 @@ fn messages(mut bytes: &[u8]) -> (Vec<Event>, bool) {
                 return (events, true);
             }
             _ => {}
+        }
+        if let (b'K', Some(pid), Some(secret)) = (kind, pid, rest.get(4..length - 4))
+            && (1..=256).contains(&secret.len())
+        {
+            events.push(Event::CancelKey(CancelKey { pid, secret: secret.to_vec() }));
         }
         let Some(next) = rest.get(length - 4..) else { return (events, false) };
         bytes = next;

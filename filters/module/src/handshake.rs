@@ -73,10 +73,6 @@ impl ListenerFilter for Handshake {
                     socket.write(&reply);
                     return close(socket, "sluice_handshake_refused");
                 }
-                Move::HangUp => {
-                    drain_all(socket);
-                    return close(socket, "sluice_cancel_request");
-                }
             }
         }
     }

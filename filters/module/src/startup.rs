@@ -2,11 +2,14 @@
 //!
 //! ```text
 //!  Reading ── whole message ──▶ Held ── verdict seen ──▶ Passed
-//!     │                          │
+//!     │  │                       │
+//!     │  └─ CancelRequest ──▶ Cancelling ── `session` closes, or patience is over
 //!     ├─ deadline, bad input     ├─ client leaves, or sends more than it may
 //!     ▼                          ▼
 //!    Ended ◀─────────────────────┘
 //! ```
+
+mod cancelling;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use sluice_core::identity::Identity;
 use sluice_core::refusal::Refusal;
 use sluice_core::verdict;
 
+use self::cancelling::Cancelling;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
 use crate::farewell::{Farewell, LINGER_OVER};
@@ -55,6 +59,7 @@ impl NetworkFactory for Factory {
 enum Stage {
     Reading,
     Held { message_bytes: usize },
+    Cancelling(#[expect(dead_code, reason = "its alarm must live as long as the stage")] Cancelling),
     Passed,
     Ended(#[allow(dead_code, reason = "keeps the linger alarm alive")] Farewell),
 }
@@ -73,15 +78,21 @@ impl NetworkFilter for StartupFilter {
         match self.stage {
             Stage::Reading => self.read(connection, buffer, end_stream),
             Stage::Held { message_bytes } => self.watch(connection, buffer, end_stream, message_bytes),
-            Stage::Passed => Status::Continue,
+            // Clients may send their request and go: it is carried out all the same.
+            Stage::Cancelling(_) | Stage::Passed => Status::Continue,
             Stage::Ended(_) => Status::Stop,
         }
     }
 
-    fn on_event(&mut self, _connection: &Connection<'_>, event: Event) {
+    fn on_event(&mut self, connection: &Connection<'_>, event: Event) {
         match event {
             Event::Connected => self.connected = true,
-            Event::RemoteClose | Event::LocalClose => self.deadline = None,
+            Event::RemoteClose | Event::LocalClose => {
+                self.deadline = None;
+                if let Stage::Cancelling(_) = self.stage {
+                    cancelling::forget_key(connection);
+                }
+            }
         }
     }
 
@@ -96,6 +107,10 @@ impl NetworkFilter for StartupFilter {
             (DEADLINE, Stage::Reading) => {
                 self.stage = Stage::Ended(Farewell::silent(connection, "sluice_tls_deadline"));
             }
+            (cancelling::OVER, Stage::Cancelling(_)) => {
+                cancelling::forget_key(connection);
+                self.leave(connection, "sluice_cancel_unanswered");
+            }
             (LINGER_OVER, Stage::Ended(_)) => {
                 self.stage = Stage::Ended(Farewell::silent(connection, "sluice_linger_over"));
             }
@@ -107,15 +122,22 @@ impl NetworkFilter for StartupFilter {
 impl StartupFilter {
     fn read(&mut self, connection: &Connection<'_>, buffer: &Buffer<'_>, end_stream: bool) -> Status {
         match first_message::read(self.config.protocol, &buffer.copy(first_message::MAX_BYTES)) {
+            FirstMessage::Cancel(request, _) => {
+                self.deadline = None;
+                let [pid, key] = cancelling::facts(&request);
+                self.report(connection, &[("cancel_pid", &pid), ("cancel_key", &key)]);
+                self.stage = Stage::Cancelling(Cancelling::begin(connection));
+                Status::Continue
+            }
+            FirstMessage::MalformedCancel => self.leave(connection, "sluice_cancel_malformed"),
             _ if end_stream => self.leave(connection, "sluice_client_left_before_check"),
             FirstMessage::NeedMore => Status::Stop,
             FirstMessage::Whole { identity, bytes: message_bytes } => {
                 self.deadline = None;
-                self.report(connection, &identity);
+                self.report(connection, &facts(&identity));
                 self.stage = Stage::Held { message_bytes };
                 self.watch(connection, buffer, false, message_bytes)
             }
-            FirstMessage::Cancel => self.leave(connection, "sluice_cancel_request"),
             FirstMessage::Refused { refusal, sequence } => {
                 self.refuse(connection, &refusal, sequence, "sluice_startup_refused")
             }
@@ -146,7 +168,7 @@ impl StartupFilter {
         Status::Continue
     }
 
-    fn report(&self, connection: &Connection<'_>, identity: &Identity) {
+    fn report(&self, connection: &Connection<'_>, facts: &[(&str, &str)]) {
         let now_ms = monotonic_ms();
         let id = random::<16>().iter().fold(String::with_capacity(32), |mut id, byte| {
             let _ = write!(id, "{byte:02x}");
@@ -156,11 +178,8 @@ impl StartupFilter {
             ("connection", id.as_str()),
             ("listener", self.config.listener.as_str()),
             ("protocol", self.config.protocol.name()),
-            ("user", identity.user.as_str()),
-            ("database", identity.database.as_str()),
-            ("application_name", identity.application_name.as_str()),
         ];
-        texts.extend(identity.options.as_deref().map(|options| ("options", options)));
+        texts.extend_from_slice(facts);
         connection.set_texts(NAMESPACE, &texts);
         connection.set_number(NAMESPACE, "born_unix_ms", self.birth.unix_ms as f64);
         connection.set_number(NAMESPACE, "age_ms", now_ms.saturating_sub(self.birth.monotonic_ms) as f64);
@@ -176,4 +195,14 @@ impl StartupFilter {
         self.stage = Stage::Ended(Farewell::silent(connection, details));
         Status::Stop
     }
+}
+
+fn facts(identity: &Identity) -> Vec<(&str, &str)> {
+    let mut facts = vec![
+        ("user", identity.user.as_str()),
+        ("database", identity.database.as_str()),
+        ("application_name", identity.application_name.as_str()),
+    ];
+    facts.extend(identity.options.as_deref().map(|options| ("options", options)));
+    facts
 }

@@ -22,16 +22,18 @@ import type { JsonObject } from './proto-json.js';
  * listener, so services, databases and tenants must not show here.
  *
  *   handshake → tls_inspector ─┬─ TLS ───────▶ startup → ext_authz → session → tcp_proxy
- *                              └─ plaintext ─▶ the same, where the listener allows it
+ *                              └─ plaintext ─▶ the same, where the listener allows it; and for Postgres' requests to
+ *                                              cancel, which alone `handshake` lets through otherwise
  *
  * @param greeting required for MySQL
  */
 export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Listener {
   const filters = networkFilters(plan);
+  const takesPlaintext = plan.allowPlaintext || plan.protocol === 'postgres';
   const overTls: FilterChain = {
     name: 'tls',
     // Without plaintext this chain catches all: what is not TLS fails its handshake.
-    ...(plan.allowPlaintext && { filter_chain_match: { transport_protocol: 'tls' } }),
+    ...(takesPlaintext && { filter_chain_match: { transport_protocol: 'tls' } }),
     filters,
     transport_socket: downstreamTls(plan),
     transport_socket_connect_timeout: durationMs(handshakeTimeoutMs),
@@ -51,7 +53,7 @@ export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Li
     listener_filters: [handshake(plan, greeting), tlsInspector],
     listener_filters_timeout: durationMs(handshakeTimeoutMs),
     filter_chains: [overTls],
-    ...(plan.allowPlaintext && { default_filter_chain: plaintext }),
+    ...(takesPlaintext && { default_filter_chain: plaintext }),
     per_connection_buffer_limit_bytes: { value: bufferBytes },
     // A client that vanished while its check is held is noticed after 10 + 3 × 5 seconds.
     tcp_keepalive: {

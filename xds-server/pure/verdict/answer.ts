@@ -24,3 +24,6 @@ export function refusalMetadata(connection: string, refusal: Refusal): VerdictMe
   const { sqlstate, errno, message, hint } = refusal;
   return { verdict: 'refuse', connection, sqlstate, errno, message, ...(hint !== undefined && { hint }) };
 }
+
+/** A cancel was carried out or not: the connection closes without a word either way. */
+export const cancelMetadata = (connection: string): VerdictMetadata => ({ verdict: 'cancel', connection });

@@ -19,7 +19,7 @@ import {
 } from '@grpc/grpc-js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Plan, ServicePlan, TargetName } from '../../pure/plan/plan.js';
-import { grantMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
+import { cancelMetadata, grantMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
 import { identify } from '../../pure/verdict/identify.js';
 import { type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
 import { CertificateNames } from './certificate-names.js';
@@ -38,7 +38,20 @@ export interface AuthzOptions {
   /** Time-out that nodes give a check when they first send it. */
   readonly checkTimeoutMs: number;
   readonly counted: (answer: Answer) => void;
+  /** Leave was given. */
+  readonly granted: (session: Granted) => void;
+  /** A client asks for a session to be cancelled; resolves when it was, or will not be. */
+  readonly cancel: (asked: Asked) => Promise<void>;
 }
+
+export interface Granted {
+  readonly connection: ConnectionId;
+  readonly service: string;
+  readonly frontId: number | undefined;
+}
+
+/** A check that is no client's of a service. */
+export type Asked = Pick<Check, 'address' | 'serverName'> & NonNullable<Check['cancel']>;
 
 /** Whether a node could carry out a grant for a service. */
 export interface Readiness {
@@ -127,9 +140,20 @@ export class AuthzService {
       answer({ code: status.UNAUTHENTICATED, details: 'expected the header x-sluice-node' });
     else if (!check) answer(null, writeOk(refusalMetadata('', refusals.malformed_check())));
     else if (this.#stopped) answer({ code: status.UNAVAILABLE, details: 'stopping' });
+    else if (check.cancel) void this.#cancel(check, check.cancel, answer);
     else if (this.#held.size >= maxHeld && !this.#held.has(check.connection))
       answer({ code: status.RESOURCE_EXHAUSTED, details: `${maxHeld} checks are held` });
     else this.#hold(call, check, node, answer);
+  }
+
+  /** Carried out also for a client that does not wait for it, as Postgres does. */
+  async #cancel(
+    { connection, address, serverName }: Check,
+    key: NonNullable<Check['cancel']>,
+    answer: sendUnaryData<Uint8Array>,
+  ): Promise<void> {
+    await this.#options.cancel({ ...key, address, ...(serverName !== undefined && { serverName }) });
+    answer(null, writeOk(cancelMetadata(connection)));
   }
 
   #hold(call: Call, check: Check, node: NodeId, answer: sendUnaryData<Uint8Array>): void {
@@ -199,6 +223,7 @@ export class AuthzService {
     }
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
     this.#held.delete(connection);
+    this.#options.granted({ connection, service, frontId: held.check.frontId });
     held.answer(null, writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs })));
     this.#options.counted({ service, reason: undefined, waitedMs });
   }

@@ -29,11 +29,18 @@ export interface Check {
   readonly address: string;
   /** The client's certificate, URL-encoded PEM. Envoy's `principal` is not read: see certificate-names.ts. */
   readonly certificate?: string;
+  /** MySQL: the id that the front's greeting gave. */
+  readonly frontId?: number;
+  /** The client asks for a session to be cancelled (Postgres), and for nothing else. */
+  readonly cancel?: { readonly pid: number; readonly secret: Uint8Array };
 }
 
 const namespace = 'sluice';
 const wanted: ReadonlySet<string> = new Set([namespace]);
 const connectionPattern = /^[0-9a-f]{32}$/;
+const pidPattern = /^\d{1,10}$/;
+/** 4 to 256 bytes: filters/core/src/postgres/cancel.rs. */
+const secretPattern = /^([0-9a-f]{2}){4,256}$/;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -86,18 +93,20 @@ function withMetadata(
     const value = facts?.get(name);
     return typeof value === 'string' ? value : undefined;
   };
-  const milliseconds = (name: string): number | undefined => {
+  const number = (name: string): number | undefined => {
     const value = facts?.get(name);
     return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
   };
   const connection = text('connection');
   const listener = text('listener');
-  const bornUnixMs = milliseconds('born_unix_ms');
-  const ageMs = milliseconds('age_ms');
-  const monotonicMs = milliseconds('monotonic_ms');
+  const bornUnixMs = number('born_unix_ms');
+  const ageMs = number('age_ms');
+  const monotonicMs = number('monotonic_ms');
   if (connection === undefined || !connectionPattern.test(connection) || listener === undefined)
     return undefined;
   if (bornUnixMs === undefined || ageMs === undefined || monotonicMs === undefined) return undefined;
+  const frontId = number('front_id');
+  const cancel = cancelOf(text('cancel_pid'), text('cancel_key'));
   const user = text('user');
   const database = text('database');
   return {
@@ -109,5 +118,13 @@ function withMetadata(
     monotonicMs,
     ...(user !== undefined && { user }),
     ...(database !== undefined && { database }),
+    ...(frontId !== undefined && { frontId }),
+    ...(cancel && { cancel }),
   };
+}
+
+function cancelOf(pid: string | undefined, secret: string | undefined): Check['cancel'] {
+  if (pid === undefined || secret === undefined || !pidPattern.test(pid) || !secretPattern.test(secret))
+    return undefined;
+  return { pid: Number(pid), secret: Buffer.from(secret, 'hex') };
 }

@@ -4,9 +4,10 @@
  * of its connections; the ledger notices silence by itself.
  */
 import { type handleClientStreamingCall, type Server, type ServiceDefinition, status } from '@grpc/grpc-js';
-import type { LedgerEvent } from '../../pure/ledger/events.js';
+import type { SessionReport } from '../../pure/cancel/session-directory.js';
+import type { ConnectionId, LedgerEvent } from '../../pure/ledger/events.js';
 import { type LogEntry, readLogEntries } from './log-entry.js';
-import { ledgerEventOf, serviceOf } from './report.js';
+import { ledgerEventOf, serviceOf, sessionOf } from './report.js';
 
 /** A connection that is over, for those who count. */
 export interface EndedSession {
@@ -17,6 +18,10 @@ export interface EndedSession {
 export interface AccessLogOptions {
   readonly apply: (event: LedgerEvent) => void;
   readonly ended: (session: EndedSession) => void;
+  /** A session that is open. */
+  readonly reported: (session: SessionReport) => void;
+  /** One that is over, or never was. */
+  readonly gone: (connection: ConnectionId) => void;
 }
 
 const path = '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs';
@@ -62,7 +67,11 @@ export class AccessLogService {
     const event = ledgerEventOf(entry, node);
     if (!event) return;
     this.#options.apply(event);
-    if (event.kind !== 'end') return;
+    if (event.kind === 'report') {
+      this.#options.reported(sessionOf(entry, event));
+      return;
+    }
+    this.#options.gone(event.connection);
     const service = serviceOf(entry);
     if (service === undefined || entry.upstreamLocal === undefined) return;
     this.#options.ended({ service, durationMs: entry.durationMs });

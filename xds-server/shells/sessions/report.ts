@@ -1,4 +1,5 @@
 /** From a log entry to what the ledger is told. Pure. Which connections exist is not known here. */
+import type { SessionReport } from '../../pure/cancel/session-directory.js';
 import type { EndEvidence, LedgerEvent, NodeId, UpstreamFacts } from '../../pure/ledger/events.js';
 import type { LogEntry } from './log-entry.js';
 
@@ -12,14 +13,32 @@ export function ledgerEventOf(
 ): Extract<LedgerEvent, { kind: 'report' | 'end' }> | undefined {
   const connection = entry.facts.get('connection');
   if (typeof connection !== 'string' || !connectionPattern.test(connection)) return undefined;
-  // The session filter opens nothing for a refused client, and the ledger holds nothing for it.
-  if (entry.verdict.get('verdict') === 'refuse') return undefined;
+  // The session filter opens nothing for a refused client, and the ledger holds nothing for it; nor for one that asks
+  // for a cancel.
+  if (entry.verdict.get('verdict') === 'refuse' || entry.facts.has('cancel_pid')) return undefined;
   const service = serviceOf(entry);
   const upstream = upstreamOf(entry);
   if (entry.type === 'end')
     return { kind: 'end', connection, node, service, upstream, evidence: evidenceOf(entry) };
   if (entry.type === 'other' || service === undefined || entry.upstreamLocal === undefined) return undefined;
   return { kind: 'report', connection, node, service, upstream };
+}
+
+/** What a session is known by, from an entry of which the ledger is told `of`. */
+export function sessionOf(
+  { facts }: LogEntry,
+  { connection, service, upstream }: Extract<LedgerEvent, { kind: 'report' }>,
+): SessionReport {
+  const digest = facts.get('cancel_digest');
+  const frontId = facts.get('front_id');
+  return {
+    connection,
+    service,
+    frontId: typeof frontId === 'number' ? frontId : undefined,
+    serverId: upstream.serverId,
+    cancelDigest: typeof digest === 'string' ? digest : undefined,
+    server: upstream.remoteAddress,
+  };
 }
 
 /** The service whose cluster the connection was given. */

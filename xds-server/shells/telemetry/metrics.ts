@@ -87,6 +87,13 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #cancels = new Counter({
+    name: 'sluice_cancels_total',
+    help: 'Postgres cancel requests, by what became of them.',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  });
+
   constructor(gauges: GaugeSource) {
     this.#gauges = gauges;
     collectDefaultMetrics({ register: this.#registry });
@@ -119,6 +126,11 @@ export class Metrics {
     const known = service === undefined ? undefined : this.#services.get(service);
     this.#refusals.inc({ ...(known ?? nobody), reason });
     if (known) this.#waits.observe({ ...known, outcome: 'refuse' }, waitedMs / 1000);
+  }
+
+  /** @param outcome one of a fixed few. */
+  cancelled(outcome: string): void {
+    this.#cancels.inc({ outcome });
   }
 
   sessionEnded(service: string, durationMs: number): void {

@@ -1,13 +1,18 @@
 //! Server to client, until login is over: which backend serves the connection, and whether it let the client in.
 //! <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP>
 //!
-//! Only headers and one number are kept; bodies are skipped by their length, wherever the chunks break.
+//! Only headers, one number and, until it is reported, the cancel key are kept; bodies are skipped by their length, wherever
+//! the chunks break.
+
+use super::cancel::{self, CancelKey};
 
 /// What the server said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// BackendKeyData: the process id. The secret behind it is not looked at.
+    /// BackendKeyData: the process id.
     ServerId(u32),
+    /// The secret behind it, by which the session can be cancelled.
+    CancelKey(CancelKey),
     /// The first ReadyForQuery.
     Ready,
     /// ErrorResponse: before ReadyForQuery it is always the end.
@@ -25,6 +30,8 @@ pub struct Login {
     head: [u8; HEADER_BYTES + 4],
     have: usize,
     skip: usize,
+    key: Vec<u8>,
+    key_left: usize,
     over: bool,
 }
 
@@ -37,6 +44,18 @@ impl Login {
     /// Reads the next bytes from the server and reports what they say.
     pub fn follow(&mut self, mut bytes: &[u8], mut report: impl FnMut(Event)) {
         while !self.over {
+            if self.key_left > 0 {
+                let (part, rest) = bytes.split_at(self.key_left.min(bytes.len()));
+                self.key.extend_from_slice(part);
+                self.key_left -= part.len();
+                bytes = rest;
+                if self.key_left > 0 {
+                    return;
+                }
+                let [_, _, _, _, _, pid @ ..] = self.head;
+                let secret = std::mem::take(&mut self.key);
+                report(Event::CancelKey(CancelKey { pid: u32::from_be_bytes(pid), secret }));
+            }
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             let (_, rest) = bytes.split_at(skipped);
@@ -62,14 +81,19 @@ impl Login {
             self.over = true;
             return;
         }
+        self.skip = (length - inside) as usize;
+        self.have = 0;
         match kind {
-            b'K' => report(Event::ServerId(u32::from_be_bytes(pid))),
+            b'K' => {
+                report(Event::ServerId(u32::from_be_bytes(pid)));
+                if self.skip <= cancel::MAX_KEY_BYTES {
+                    self.key_left = std::mem::take(&mut self.skip);
+                }
+            }
             b'Z' => self.end(Event::Ready, report),
             b'E' => self.end(Event::Failed, report),
             _ => {}
         }
-        self.skip = (length - inside) as usize;
-        self.have = 0;
     }
 
     fn end(&mut self, event: Event, report: &mut impl FnMut(Event)) {
@@ -85,7 +109,9 @@ mod tests {
     fn follow(bytes: &[u8], piece: usize) -> (Vec<Event>, bool) {
         let (mut login, mut events) = (Login::default(), Vec::new());
         for chunk in bytes.chunks(piece) {
-            login.follow(chunk, |event| events.push(event));
+            login.follow(chunk, |event| {
+                events.push(event);
+            });
         }
         (events, login.is_over())
     }
@@ -102,13 +128,22 @@ mod tests {
     fn the_backends_id_and_readiness_are_seen_wherever_chunks_break() {
         let login =
             b"R\0\0\0\x08\0\0\0\0S\0\0\0\x09a\0b\0\0K\0\0\0\x0c\0\0\x30\x39\xaa\xbb\xcc\xddZ\0\0\0\x05IT\0\0\0\x04";
-        assert_eq!(everywhere(login), (vec![Event::ServerId(12345), Event::Ready], true));
+        let key = Event::CancelKey(CancelKey { pid: 12345, secret: vec![0xaa, 0xbb, 0xcc, 0xdd] });
+        assert_eq!(everywhere(login), (vec![Event::ServerId(12345), key, Event::Ready], true));
     }
 
     #[test]
-    fn a_longer_cancel_key_of_protocol_3_2_is_skipped() {
+    fn a_longer_cancel_key_of_protocol_3_2_is_seen_whole() {
         let login = [&b"K\0\0\0\x28\0\0\0\x07"[..], &[b'Z'; 32], b"Z\0\0\0\x05I"].concat();
+        let key = Event::CancelKey(CancelKey { pid: 7, secret: vec![b'Z'; 32] });
+        assert_eq!(everywhere(&login), (vec![Event::ServerId(7), key, Event::Ready], true));
+    }
+
+    #[test]
+    fn a_key_that_is_longer_than_any_is_not_kept() {
+        let login = [&b"K\0\0\x01\x09\0\0\0\x07"[..], &[b'Z'; 257], b"Z\0\0\0\x05I"].concat();
         assert_eq!(everywhere(&login), (vec![Event::ServerId(7), Event::Ready], true));
+        assert_eq!(everywhere(b"K\0\0\0\x08\0\0\0\x07Z\0\0\0\x05I"), (vec![Event::ServerId(7), Event::Ready], true));
     }
 
     #[test]

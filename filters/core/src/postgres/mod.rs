@@ -1,6 +1,7 @@
 //! The start of a Postgres connection, protocol 3.
 //! <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP>
 
+pub mod cancel;
 pub mod login;
 pub mod negotiation;
 pub mod startup;

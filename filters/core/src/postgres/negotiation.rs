@@ -8,7 +8,7 @@
 //!                │                              └────── else ──▶ refuse
 //!                ├─ TLS (direct, PG 17) ──▶ pass
 //!                ├─ StartupMessage ──▶ refuse, or pass where the listener allows plaintext
-//!                ├─ CancelRequest ──▶ hang up
+//!                ├─ CancelRequest ──▶ pass: clients send it in clear even where their sessions have TLS
 //!                └─ else ──▶ refuse
 //! ```
 
@@ -56,7 +56,8 @@ impl Negotiation {
                 self.encryption_declined = true;
                 Move::Answer { drain: REQUEST_BYTES, reply: b"N" }
             }
-            code::CANCEL_REQUEST => Move::HangUp,
+            // Postgres takes it so on a server that demands TLS, and libpq before 17 sends it no other way.
+            code::CANCEL_REQUEST => Move::Pass,
             version if version >> 16 == MAJOR_VERSION => match self.plaintext {
                 Plaintext::Allow => Move::Pass,
                 Plaintext::Refuse => Move::Refuse(needs_tls().as_postgres()),
@@ -150,8 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_request_is_closed_without_a_word() {
-        assert_eq!(play(&CANCEL, Plaintext::Allow), (vec![], 0, Move::HangUp));
+    fn a_cancel_request_passes_in_clear_even_where_sessions_need_tls() {
+        for plaintext in [Plaintext::Allow, Plaintext::Refuse] {
+            assert_eq!(play(&CANCEL, plaintext), (vec![], 0, Move::Pass));
+        }
     }
 
     #[test]

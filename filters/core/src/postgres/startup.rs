@@ -1,6 +1,7 @@
 //! The StartupMessage: who the client says he is.
 //! <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-STARTUPMESSAGE>
 
+use super::cancel::{self, CancelKey};
 use super::{MAJOR_VERSION, code};
 use crate::cursor::{Cursor, bounded};
 use crate::identity::{Identity, MAX_APPLICATION_NAME_BYTES, MAX_OPTIONS_BYTES};
@@ -28,14 +29,23 @@ pub enum Startup {
         /// Its length on the wire.
         bytes: usize,
     },
-    /// A CancelRequest: it gets no answer in this protocol.
-    Cancel,
+    /// A whole CancelRequest of this many bytes.
+    Cancel(CancelKey, usize),
+    /// A CancelRequest that no server would act on. It gets no answer in this protocol.
+    MalformedCancel,
     /// Something a server would not accept either.
     Refused(Refusal),
 }
 
 /// Reads the startup packet at the beginning of `bytes`.
 pub fn read(bytes: &[u8]) -> Startup {
+    if cancel::begins(bytes) {
+        return match cancel::read(bytes) {
+            cancel::Reading::NeedMore => Startup::NeedMore,
+            cancel::Reading::Whole(request, bytes) => Startup::Cancel(request, bytes),
+            cancel::Reading::Malformed => Startup::MalformedCancel,
+        };
+    }
     let mut cursor = Cursor::new(bytes);
     let Some(length) = cursor.u32_be().map(|length| length as usize) else { return Startup::NeedMore };
     if !(LENGTH_BYTES + 4..=LENGTH_BYTES + MAX_BODY_BYTES).contains(&length) {
@@ -46,7 +56,6 @@ pub fn read(bytes: &[u8]) -> Startup {
     }
     let Some(version) = cursor.u32_be() else { return Startup::NeedMore };
     match version {
-        code::CANCEL_REQUEST => return Startup::Cancel,
         code::SSL_REQUEST | code::GSSENC_REQUEST => {
             return refused("expected a StartupMessage, found another request for encryption");
         }

@@ -109,7 +109,10 @@ fn unterminated_and_surplus_parameters_are_refused() {
 
 #[test]
 fn requests_that_are_no_startup_get_what_the_protocol_says() {
-    assert_eq!(read(&[0, 0, 0, 16, 4, 210, 22, 46]), Startup::Cancel);
+    let request = CancelKey { pid: 1, secret: vec![0, 0, 0, 2] };
+    assert_eq!(read(&[0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 1, 0, 0, 0, 2]), Startup::Cancel(request, 16));
+    assert_eq!(read(&[0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 1]), Startup::NeedMore);
+    assert_eq!(read(&[0, 0, 0, 12, 4, 210, 22, 46, 0, 0, 0, 1]), Startup::MalformedCancel);
     assert!(refusal(&[0, 0, 0, 8, 4, 210, 22, 47]).contains("encryption"));
     assert!(refusal(&[0, 0, 0, 8, 0, 2, 0, 0]).contains("found 2.0"));
 }

@@ -7,16 +7,18 @@
 
 mod claims;
 mod mysql;
+mod postgres;
 
 use sluice_abi::{Buffer, Connection, Level, NetworkFactory, NetworkFilter, Status, Upstream, log, monotonic_ms};
 use sluice_core::config::{self, Protocol};
 use sluice_core::mysql::packet;
-use sluice_core::postgres::login::{Event, Login};
+use sluice_core::postgres::cancel;
 use sluice_core::refusal::Refusal;
 use sluice_core::verdict::{Verdict, judge};
 
 use self::claims::claims;
 use self::mysql::Mysql;
+use self::postgres::Postgres;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
 use crate::farewell::{Farewell, LINGER_OVER, spoken};
@@ -46,7 +48,7 @@ impl NetworkFactory for Factory {
 
 enum Stage {
     Waiting,
-    Postgres(Login),
+    Postgres(Postgres),
     Mysql(Box<Mysql>),
     /// Last bytes are on their way through Envoy; the close comes when they are.
     Ending {
@@ -72,6 +74,11 @@ impl NetworkFilter for Session {
 
     fn on_read(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>, end_stream: bool) -> Status {
         let outcome = match &mut self.stage {
+            // It gets no answer, whatever the verdict is, and none that could take it to a server.
+            Stage::Waiting if self.protocol == Protocol::Postgres && cancel::begins(&buffer.copy(8)) => {
+                self.stage = Stage::Closed(Farewell::silent(connection, "sluice_cancel_request"));
+                Ok(Status::Stop)
+            }
             Stage::Waiting => self.decide(connection, buffer),
             Stage::Postgres(_) => Ok(Status::Continue),
             Stage::Mysql(mysql) => mysql.client_sent(buffer, end_stream),
@@ -89,15 +96,7 @@ impl NetworkFilter for Session {
         match &mut self.stage {
             // A refusal of `startup` passes by.
             Stage::Waiting => return Status::Continue,
-            Stage::Postgres(login) if !login.is_over() => buffer.chunks(|chunk| {
-                login.follow(chunk, |event| match event {
-                    Event::ServerId(id) => report_server(connection, id),
-                    Event::Ready => report_login(connection, "ok"),
-                    Event::Failed => report_login(connection, "failed"),
-                });
-                !login.is_over()
-            }),
-            Stage::Postgres(_) => {}
+            Stage::Postgres(postgres) => postgres.server_sent(connection, buffer),
             Stage::Mysql(mysql) => {
                 if let Err((refusal, sequence)) = mysql.server_sent(connection, buffer) {
                     let relayed = buffer.copy(usize::MAX);
@@ -150,7 +149,7 @@ impl Session {
         }
         self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
         self.stage = match self.protocol {
-            Protocol::Postgres => Stage::Postgres(Login::default()),
+            Protocol::Postgres => Stage::Postgres(Postgres::admitted(own)),
             Protocol::Mysql => Stage::Mysql(Box::new(Mysql::admitted(connection, buffer)?)),
         };
         Ok(Status::Continue)

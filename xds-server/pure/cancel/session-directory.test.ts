@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SessionDirectory, type SessionReport } from './session-directory.js';
+
+const forgetMs = 1000;
+
+function report(changes: Partial<SessionReport> = {}): SessionReport {
+  return {
+    connection: 'a',
+    service: 'checkout',
+    frontId: undefined,
+    serverId: 7,
+    cancelDigest: 'd',
+    server: '10.0.0.5:5432',
+    ...changes,
+  };
+}
+
+test('a Postgres session is found by its process id once it has been reported, until it ends', () => {
+  const directory = new SessionDirectory(forgetMs);
+  directory.granted({ connection: 'a', service: 'checkout', frontId: undefined }, 0);
+  assert.deepEqual(directory.byServerId(7), []);
+  directory.reported(report(), 1);
+  assert.deepEqual(directory.byServerId(7), [{ ...report(), seenMs: 1 }]);
+  directory.ended('a');
+  assert.deepEqual(directory.byServerId(7), []);
+  assert.equal(directory.size, 0);
+});
+
+test('a MySQL session is found by the front’s id from its grant on, and by that alone', () => {
+  const directory = new SessionDirectory(forgetMs);
+  directory.granted({ connection: 'a', service: 'reports', frontId: 4_000_000_000 }, 0);
+  assert.equal(directory.byFrontId(4_000_000_000)[0]?.serverId, undefined);
+  directory.reported(report({ frontId: 4_000_000_000 }), 1);
+  assert.equal(directory.byFrontId(4_000_000_000)[0]?.serverId, 7);
+  assert.deepEqual(directory.byServerId(7), []);
+});
+
+test('sessions with one number on several servers are all found', () => {
+  const directory = new SessionDirectory(forgetMs);
+  for (const connection of ['a', 'b', 'c']) directory.reported(report({ connection }), 0);
+  directory.ended('b');
+  assert.deepEqual(
+    directory.byServerId(7).map(({ connection }) => connection),
+    ['a', 'c'],
+  );
+});
+
+test('a session that is not heard of any more is forgotten', () => {
+  const directory = new SessionDirectory(forgetMs);
+  directory.reported(report(), 0);
+  directory.reported(report({ connection: 'b', serverId: 8 }), 0);
+  directory.reported(report(), forgetMs - 1);
+  directory.reported(report({ connection: 'c', serverId: 9 }), forgetMs);
+  assert.deepEqual(
+    [7, 8, 9].map((id) => directory.byServerId(id).length),
+    [1, 0, 1],
+  );
+});

@@ -1,0 +1,135 @@
+/**
+ * Where sessions are and by what their clients know them: who asks for a session to be stopped comes by another
+ * connection, to any node, and brings only that. Whether he may is not decided here.
+ *
+ *   granted ──▶ reported, again and again ──▶ ended, or not heard of any more
+ *
+ * After a restart of the brain it is empty; every node's next reports fill it.
+ */
+import type { ConnectionId, ServerId } from '../ledger/events.js';
+
+export interface KnownSession {
+  readonly connection: ConnectionId;
+  readonly service: string;
+  /** MySQL: the id of the front's greeting, which is not the server's. Undefined in Postgres. */
+  readonly frontId: number | undefined;
+  /** The server's own id; undefined until its node has reported it. */
+  readonly serverId: ServerId | undefined;
+  /** Postgres: by what the session's cancel key is recognised (filters/core/src/postgres/cancel.rs). */
+  readonly cancelDigest: string | undefined;
+  /** The server: `10.0.0.5:5432`. */
+  readonly server: string | undefined;
+  /** When it was last heard of. */
+  readonly seenMs: number;
+}
+
+export type SessionReport = Omit<KnownSession, 'seenMs'>;
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** More than a brain has slots for; what is beyond cannot be stopped from outside. */
+const maxSessions = 500_000;
+
+/** Texts that are kept of them; more only costs memory. */
+const maxServers = 10_000;
+
+export class SessionDirectory {
+  readonly #forgetMs: number;
+  readonly #sessions = new Map<ConnectionId, Writable<KnownSession>>();
+  readonly #byServerId = new Map<ServerId, KnownSession[]>();
+  readonly #byFrontId = new Map<number, KnownSession[]>();
+  /** Of the few servers that there are, each text once. */
+  readonly #servers = new Map<string, string>();
+  #sweptMs = 0;
+
+  /** @param forgetMs a session that is not heard of for this long is no longer known */
+  constructor(forgetMs: number) {
+    this.#forgetMs = forgetMs;
+  }
+
+  /** Leave was given; nothing is known of a server yet, but its client holds the front's id already. */
+  granted(session: Pick<KnownSession, 'connection' | 'service' | 'frontId'>, nowMs: number): void {
+    this.reported({ ...session, serverId: undefined, cancelDigest: undefined, server: undefined }, nowMs);
+  }
+
+  reported(report: SessionReport, nowMs: number): void {
+    this.#sweep(nowMs);
+    const { connection, service, frontId, serverId, cancelDigest } = report;
+    const server = this.#shared(report.server);
+    const known = this.#sessions.get(connection);
+    if (known && known.serverId === serverId && known.frontId === frontId) {
+      known.cancelDigest = cancelDigest;
+      known.server = server;
+      known.seenMs = nowMs;
+      return;
+    }
+    if (!known && this.#sessions.size >= maxSessions) return;
+    if (known) this.#unlist(known);
+    const session = { connection, service, frontId, serverId, cancelDigest, server, seenMs: nowMs };
+    this.#sessions.set(connection, session);
+    // Only what can be asked for by it: a Postgres client names the server's id, a MySQL client the front's.
+    if (frontId !== undefined) list(this.#byFrontId, frontId, session);
+    else if (serverId !== undefined) list(this.#byServerId, serverId, session);
+  }
+
+  ended(connection: ConnectionId): void {
+    const session = this.#sessions.get(connection);
+    if (!session) return;
+    this.#sessions.delete(connection);
+    this.#unlist(session);
+  }
+
+  of(connection: ConnectionId): KnownSession | undefined {
+    return this.#sessions.get(connection);
+  }
+
+  /** Of all Postgres servers; several servers may use the same number. */
+  byServerId(id: ServerId): readonly KnownSession[] {
+    return this.#byServerId.get(id) ?? [];
+  }
+
+  /** One, but for a chance in hundreds of millions. */
+  byFrontId(id: number): readonly KnownSession[] {
+    return this.#byFrontId.get(id) ?? [];
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  #shared(server: string | undefined): string | undefined {
+    if (server === undefined) return undefined;
+    const known = this.#servers.get(server);
+    if (known !== undefined) return known;
+    if (this.#servers.size >= maxServers) this.#servers.clear();
+    this.#servers.set(server, server);
+    return server;
+  }
+
+  #unlist(session: KnownSession): void {
+    if (session.frontId !== undefined) unlist(this.#byFrontId, session.frontId, session);
+    else if (session.serverId !== undefined) unlist(this.#byServerId, session.serverId, session);
+  }
+
+  /** A node that is gone says nothing of its sessions' ends. */
+  #sweep(nowMs: number): void {
+    if (nowMs - this.#sweptMs < this.#forgetMs) return;
+    this.#sweptMs = nowMs;
+    for (const { connection, seenMs } of this.#sessions.values())
+      if (nowMs - seenMs >= this.#forgetMs) this.ended(connection);
+  }
+}
+
+function list(index: Map<number, KnownSession[]>, id: number, session: KnownSession): void {
+  const same = index.get(id);
+  if (same) same.push(session);
+  else index.set(id, [session]);
+}
+
+function unlist(index: Map<number, KnownSession[]>, id: number, session: KnownSession): void {
+  const same = index.get(id);
+  if (!same) return;
+  const others = same.filter((other) => other !== session);
+  if (others.length > 0) index.set(id, others);
+  else index.delete(id);
+}

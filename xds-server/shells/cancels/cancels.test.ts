@@ -1,0 +1,137 @@
+/** The rules of a cancel, against a server that only counts. That statements really end: test/e2e/cancel.test.ts. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import type { Server } from '../../pure/cancel/server-of.js';
+import { SessionDirectory } from '../../pure/cancel/session-directory.js';
+import type { Plan } from '../../pure/plan/plan.js';
+import { type CancelOutcome, type CancelRequest, Cancels } from './cancels.js';
+
+const secret = Buffer.from('01020304', 'hex');
+const connection = '0123456789abcdef0123456789abcdef';
+const digest = '4a71732d9ccf9defaf5157fd211a29f2';
+
+const plan = {
+  hostnames: new Map([
+    ['checkout.test', 'checkout'],
+    ['billing.test', 'billing'],
+  ]),
+  targets: new Map([
+    ['orders/primary', { name: 'orders/primary', endpoints: [{ host: '10.0.0.5', port: 5432 }] }],
+  ]),
+} as unknown as Plan;
+
+function brain({ reportIntervalMs = 0, taken = true } = {}) {
+  let skippedMs = 0;
+  const now = (): number => performance.now() + skippedMs;
+  const directory = new SessionDirectory(1_000_000);
+  const sent: Server[] = [];
+  const outcomes: CancelOutcome[] = [];
+  const cancels = new Cancels({
+    now,
+    plan: () => plan,
+    directory,
+    send: async (server) => {
+      sent.push(server);
+      return taken;
+    },
+    counted: (outcome) => outcomes.push(outcome),
+    // The slack is on top.
+    reportIntervalMs: reportIntervalMs - 500,
+  });
+  const report = (): void =>
+    directory.reported(
+      {
+        ...{ connection, service: 'checkout', frontId: undefined, serverId: 12345 },
+        ...{ cancelDigest: digest, server: '10.0.0.5:5432' },
+      },
+      now(),
+    );
+  return {
+    ...{ sent, outcomes, report },
+    skip: (ms: number) => {
+      skippedMs += ms;
+    },
+    ask: async (changes: Partial<CancelRequest> = {}) => {
+      await cancels.request({ pid: 12345, secret, address: '10.1.2.3', ...changes });
+      return outcomes.at(-1);
+    },
+  };
+}
+
+test('the digest is the filter’s', () => {
+  const pid = Buffer.from([0, 0, 0x30, 0x39]);
+  const hash = createHash('sha256').update(connection).update(pid).update(secret).digest('hex');
+  assert.equal(hash.slice(0, 32), digest);
+});
+
+test('a request with the key goes to the server that has the session', async () => {
+  const { ask, report, sent } = brain();
+  report();
+  assert.equal(await ask(), 'sent');
+  assert.deepEqual(
+    sent.map(({ host, port }) => `${host}:${port}`),
+    ['10.0.0.5:5432'],
+  );
+});
+
+test('a request with another key, or for another process, goes nowhere', async () => {
+  const { ask, report, sent } = brain();
+  report();
+  assert.equal(await ask({ secret: Buffer.from('01020305', 'hex') }), 'wrong_key');
+  assert.equal(await ask({ secret: Buffer.from('0102030400', 'hex') }), 'wrong_key');
+  assert.equal(await ask({ pid: 12346 }), 'unknown_session');
+  assert.deepEqual(sent, []);
+});
+
+test('a name must be the session’s own service’s; none is no objection', async () => {
+  const { ask, report, sent } = brain();
+  report();
+  assert.equal(await ask({ serverName: 'billing.test' }), 'wrong_service');
+  assert.equal(await ask({ serverName: 'nobody.test' }), 'wrong_service');
+  assert.deepEqual(sent, []);
+  assert.equal(await ask({ serverName: 'CHECKOUT.test' }), 'sent');
+  assert.equal(await ask({ serverName: '' }), 'sent');
+});
+
+test('a request for a session that is not known yet waits for its report', async () => {
+  const { ask, report } = brain({ reportIntervalMs: 5000 });
+  const answered = ask();
+  report();
+  assert.equal(await answered, 'sent');
+});
+
+test('a server that does not answer is said so', async () => {
+  const { ask, report } = brain({ taken: false });
+  report();
+  assert.equal(await ask(), 'unreachable');
+});
+
+test('wrong keys soon use up an address, and no other one', async () => {
+  const { ask, report, outcomes, skip } = brain();
+  report();
+  const wrong = { secret: Buffer.from('ffffffff', 'hex'), pid: 99 };
+  while ((await ask(wrong)) !== 'rate_limited') assert.ok(outcomes.length < 20);
+  assert.equal(await ask(), 'rate_limited');
+  assert.equal(await ask({ address: '10.1.2.4' }), 'sent');
+  skip(60_000);
+  assert.equal(await ask(), 'sent');
+});
+
+test('an address of IPv6 is its whole network', async () => {
+  const { ask, outcomes } = brain();
+  for (let host = 1; (await ask({ pid: 99, address: `2001:db8::${host}` })) !== 'rate_limited'; host++)
+    assert.ok(outcomes.length < 20);
+  assert.equal(await ask({ pid: 99, address: '2001:db8:0:1::1' }), 'unknown_session');
+});
+
+test('a session is guessed at from everywhere no oftener than from one address', async () => {
+  const { ask, report, skip } = brain();
+  report();
+  const guess = (address: number) =>
+    ask({ secret: Buffer.from('ffffffff', 'hex'), address: `10.2.0.${address}` });
+  for (let address = 0; address < 10; address++) assert.equal(await guess(address), 'wrong_key');
+  assert.equal(await guess(10), 'rate_limited');
+  skip(1000);
+  assert.equal(await guess(11), 'wrong_key');
+});
