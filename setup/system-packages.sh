@@ -19,6 +19,7 @@ needs postgresql-client command -v psql
 needs mariadb-server test -x /usr/sbin/mariadbd
 needs mariadb-client command -v mariadb
 needs libnss-wrapper compgen -G '/usr/lib/*/libnss_wrapper.so'
+needs haproxy test -x /usr/sbin/haproxy
 needs openssl command -v openssl
 needs python3-venv python3 -c 'import ensurepip, venv'
 needs gcc command -v cc
@@ -70,6 +71,7 @@ if command -v systemctl >/dev/null; then
   for package in "${packages[@]}"; do
     case $package in
       postgresql) systemctl disable --quiet postgresql >>"$log" 2>&1 || true ;;
+      haproxy) systemctl disable --quiet haproxy >>"$log" 2>&1 || true ;;
       mariadb-server) systemctl disable --quiet mariadb >>"$log" 2>&1 || true ;;
     esac
   done

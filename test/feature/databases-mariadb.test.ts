@@ -20,7 +20,7 @@ before(async () => {
 after(() => server?.stop());
 
 const connect = (user: string, password: string): Promise<Link> =>
-  connectMysql({ host: server.host, port: server.port }, { user, password: () => password });
+  connectMysql({ host: server.host, port: server.port }, { user, password: () => password }, {});
 
 test('the session list joins a client by its connection id and by its own address', async () => {
   const link = await connect('watcher', 'w');

@@ -66,7 +66,9 @@ export class Slots {
 
   end(slot: Slot, { upstream, evidence }: Event<'end'>): void {
     this.#learn(slot, upstream);
-    if (evidence === 'server-closed' || (evidence === 'never-opened' && !wasUsed(slot))) this.free(slot);
+    // A proxy's FIN is not the server's.
+    const isFree = evidence === 'server-closed' && !slot.target.plan?.proxyProtocol;
+    if (isFree || (evidence === 'never-opened' && !wasUsed(slot))) this.free(slot);
     else if (slot.cause !== 'ended') this.#close(slot, 'ended');
   }
 
@@ -106,7 +108,8 @@ export class Slots {
       if (target !== slot.target && this.#books.servers.has(remoteAddress))
         this.#books.moveSlot(slot, target);
     }
-    if (localAddress !== undefined) slot.localAddress = localAddress;
+    // Through a proxy the server sees the client's address, or the proxy's: one that only looks like the node's is not.
+    if (localAddress !== undefined && !slot.target.plan?.proxyProtocol) slot.localAddress = localAddress;
     if (serverId !== undefined) {
       slot.serverId = serverId;
       slot.identifiedMs = Math.min(slot.identifiedMs, this.#outcome.nowMs);

@@ -44,6 +44,7 @@ function targetOf(database: string, spec: DatabaseSpec, role: DbRole): TargetPla
       engine: spec.engine,
       ...(spec.version !== undefined && { version: spec.version }),
       endpoints: endpoints.map(({ host, port }) => ({ host: canonicalHost(host), port })),
+      ...(spec.proxy_protocol !== undefined && { proxyProtocol: spec.proxy_protocol }),
       budget: spec.capacity - spec.reserve,
       reserve: spec.reserve,
     },
@@ -72,12 +73,19 @@ function listenerOf(name: string, spec: ListenerSpec): ListenerPlan {
   return {
     name,
     protocol: spec.protocol,
-    address: parseAddress(spec.address)!,
+    address: addressOf(spec.address),
     certificate: spec.tls.certificate,
     ...(spec.tls.client_ca !== undefined && { clientCa: spec.tls.client_ca }),
     ...(spec.default_service !== undefined && { defaultService: spec.default_service }),
+    ...(spec.proxy_protocol !== undefined && { proxyProtocol: spec.proxy_protocol }),
     allowPlaintext: spec.allow_plaintext,
   };
+}
+
+/** @param text as `parseSpec` has accepted it */
+function addressOf(text: string): ListenerPlan['address'] {
+  const { host, port } = parseAddress(text)!;
+  return { host: canonicalHost(host), port };
 }
 
 /** In the order of names, so that the order of the text means nothing from here on. */

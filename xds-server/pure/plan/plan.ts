@@ -11,6 +11,9 @@ export type Protocol = 'postgres' | 'mysql';
 /** What a database server is. `mysql` and `mariadb` both speak the protocol `mysql`. */
 export type Engine = 'postgres' | 'mysql' | 'mariadb';
 
+/** Of the PROXY protocol. */
+export type ProxyVersion = 'v1' | 'v2';
+
 export type DbRole = 'primary' | 'replica';
 
 /**
@@ -33,6 +36,11 @@ export interface TargetPlan {
   /** Major version that clients of a MySQL listener are greeted with, e.g. `10.11`; absent for Postgres. */
   readonly version?: string;
   readonly endpoints: readonly Endpoint[];
+  /**
+   * Every connection to it begins with this header: a proxy stands before the server, or the server itself reads it. Then
+   * neither an address that the server shows nor a FIN says anything of the node's own connection.
+   */
+  readonly proxyProtocol?: ProxyVersion;
   /**
    * Server connections that Sluice may hold open to this target: capacity − reserve. With several replicas all
    * of them together stay within one server's budget: any of them may be given any connection.
@@ -100,6 +108,8 @@ export interface ListenerPlan {
   readonly clientCa?: string;
   /** The service of clients that send no server name. */
   readonly defaultService?: string;
+  /** Every connection begins with a PROXY header, and comes from one of these networks. */
+  readonly proxyProtocol?: { readonly from: readonly string[] };
   /** Whether a client that does not speak TLS is let through to `defaultService`. */
   readonly allowPlaintext: boolean;
 }

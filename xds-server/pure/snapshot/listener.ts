@@ -1,5 +1,6 @@
 import type { Filter } from '#envoy-api/envoy/config/listener/v3/Filter.js';
 import type { FilterChain } from '#envoy-api/envoy/config/listener/v3/FilterChain.js';
+import type { FilterChainMatch } from '#envoy-api/envoy/config/listener/v3/FilterChainMatch.js';
 import type { Listener } from '#envoy-api/envoy/config/listener/v3/Listener.js';
 import type { ListenerFilter } from '#envoy-api/envoy/config/listener/v3/ListenerFilter.js';
 import type { TcpGrpcAccessLogConfig } from '#envoy-api/envoy/extensions/access_loggers/grpc/v3/TcpGrpcAccessLogConfig.js';
@@ -8,52 +9,66 @@ import type { TlsInspector } from '#envoy-api/envoy/extensions/filters/listener/
 import type { DynamicModuleNetworkFilter } from '#envoy-api/envoy/extensions/filters/network/dynamic_modules/v3/DynamicModuleNetworkFilter.js';
 import type { ExtAuthz } from '#envoy-api/envoy/extensions/filters/network/ext_authz/v3/ExtAuthz.js';
 import type { TcpProxy } from '#envoy-api/envoy/extensions/filters/network/tcp_proxy/v3/TcpProxy.js';
-import type { RawBuffer } from '#envoy-api/envoy/extensions/transport_sockets/raw_buffer/v3/RawBuffer.js';
 import type { Struct } from '#envoy-api/google/protobuf/Struct.js';
 import type { ListenerPlan } from '../plan/plan.js';
 import { downstreamTls } from './downstream-tls.js';
 import type { Greeting } from './greeting.js';
 import { any, brain, durationMs, struct } from './messages.js';
 import type { JsonObject } from './proto-json.js';
+import { headerTaken, plaintext, ranges } from './proxy-protocol.js';
 
 /**
  * One listener: the chain of filters that a connection passes. Its bytes depend on nothing but the listener's own
  * entry in the spec (and, for MySQL, on the servers' version): a change of them drains every connection of the
  * listener, so services, databases and tenants must not show here.
  *
- *   handshake → tls_inspector ─┬─ TLS ───────▶ startup → ext_authz → session → tcp_proxy
- *                              └─ plaintext ─▶ the same, where the listener allows it; and for Postgres' requests to
- *                                              cancel, which alone `handshake` lets through otherwise
+ *   (proxy_protocol →) handshake → tls_inspector ─┬─ TLS ───────▶ startup → ext_authz → session → tcp_proxy
+ *                                                 └─ plaintext ─▶ the same, where the listener allows it; and for Postgres'
+ *                                                                 requests to cancel, which alone `handshake` lets through
+ *                                                                 otherwise
  *
  * @param greeting required for MySQL
  */
 export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Listener {
   const filters = networkFilters(plan);
   const takesPlaintext = plan.allowPlaintext || plan.protocol === 'postgres';
+  const trusted: FilterChainMatch = plan.proxyProtocol
+    ? { direct_source_prefix_ranges: ranges(plan.proxyProtocol.from) }
+    : {};
   const overTls: FilterChain = {
     name: 'tls',
     // Without plaintext this chain catches all: what is not TLS fails its handshake.
-    ...(takesPlaintext && { filter_chain_match: { transport_protocol: 'tls' } }),
+    ...matching({ ...trusted, ...(takesPlaintext && { transport_protocol: 'tls' }) }),
     filters,
     transport_socket: downstreamTls(plan),
     transport_socket_connect_timeout: durationMs(handshakeTimeoutMs),
   };
-  const plaintext: FilterChain = {
+  const inClear: FilterChain = {
     name: 'plaintext',
+    // Not the default chain, which would take whoever is not trusted.
+    ...matching({ ...trusted, transport_protocol: 'raw_buffer' }),
     filters,
-    transport_socket: {
-      name: 'envoy.transport_sockets.raw_buffer',
-      typed_config: any<RawBuffer>('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer', {}),
-    },
+    transport_socket: plaintext,
   };
   return {
     name: plan.name,
-    address: { socket_address: { address: plan.address.host, port_value: plan.address.port } },
+    address: {
+      socket_address: {
+        address: plan.address.host,
+        port_value: plan.address.port,
+        // As with other servers, [::] is everybody; an IPv4 client is seen by its IPv4 address.
+        ...(plan.address.host === '::' && { ipv4_compat: true }),
+      },
+    },
     stat_prefix: `sluice_${plan.name}`,
-    listener_filters: [handshake(plan, greeting), tlsInspector],
+    // The greeting of a MySQL listener, too, comes only after the header.
+    listener_filters: [
+      ...(plan.proxyProtocol ? [headerTaken(plan.name)] : []),
+      handshake(plan, greeting),
+      tlsInspector,
+    ],
     listener_filters_timeout: durationMs(handshakeTimeoutMs),
-    filter_chains: [overTls],
-    ...(takesPlaintext && { default_filter_chain: plaintext }),
+    filter_chains: takesPlaintext ? [overTls, inClear] : [overTls],
     per_connection_buffer_limit_bytes: { value: bufferBytes },
     // A client that vanished while its check is held is noticed after 10 + 3 × 5 seconds.
     tcp_keepalive: {
@@ -62,6 +77,10 @@ export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Li
       keepalive_probes: { value: 3 },
     },
   };
+}
+
+function matching(match: FilterChainMatch): Pick<FilterChain, 'filter_chain_match'> {
+  return Object.keys(match).length > 0 ? { filter_chain_match: match } : {};
 }
 
 /** What is kept of one direction of one connection when the other side is slow. */

@@ -25,10 +25,10 @@ function addressClashes({ listeners }: Draft): Finding[] {
   return findings;
 }
 
-/** An address with no bits stands for all of its family; Envoy's IPv6 sockets take no IPv4. */
+/** 0.0.0.0 is every IPv4 address, [::] every address. */
 function overlaps(a: string, b: string): boolean {
-  const isAny = (host: string) => host === '0.0.0.0' || host === '::';
-  return a === b || (a.includes(':') === b.includes(':') && (isAny(a) || isAny(b)));
+  if (a === b || a === '::' || b === '::') return true;
+  return (a === '0.0.0.0' && !b.includes(':')) || (b === '0.0.0.0' && !a.includes(':'));
 }
 
 function defaultServices({ listeners, services, databases }: Draft): Finding[] {

@@ -67,6 +67,15 @@ export function isMapped(bytes: IpBytes): boolean {
   );
 }
 
+const mappedPrefixBits = 96;
+
+/** A network of IPv4 addresses within IPv6 as the IPv4 network that it is. */
+export function unmapped({ network, prefix }: Cidr): Cidr {
+  return isMapped(network) && prefix >= mappedPrefixBits
+    ? { network: network.slice(12), prefix: prefix - mappedPrefixBits }
+    : { network, prefix };
+}
+
 function parseV4(text: string): IpBytes | undefined {
   const parts = text.split('.');
   if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part))) return;

@@ -43,6 +43,16 @@ export const listenerSchema = z.strictObject({
     })
     .describe('TLS towards clients'),
   default_service: reference.exactOptional().describe('Service of clients that send no server name'),
+  proxy_protocol: z
+    .strictObject({
+      from: z
+        .array(cidr, { error: 'a list of networks' })
+        .min(1, { error: 'one network or more' })
+        .max(64, { error: 'at most 64 networks' })
+        .describe('Where the load balancers connect from; nobody else may'),
+    })
+    .exactOptional()
+    .describe('Every connection begins with a PROXY header (v1 or v2), which names the client'),
   allow_plaintext: flag.default(false).describe('Whether clients without TLS may reach the default service'),
 });
 
@@ -60,6 +70,9 @@ export const databaseSchema = z.strictObject({
     .min(1, { error: 'one endpoint or more' })
     .max(32, { error: 'at most 32 endpoints' })
     .describe('Its servers: one primary, any number of replicas'),
+  proxy_protocol: oneOf(['v1', 'v2'])
+    .exactOptional()
+    .describe('Every connection to it begins with a PROXY header of this version'),
   capacity: whole(3, maxConnections).describe('Connections that one server allows to ordinary users'),
   reserve: whole(2, maxConnections).describe('Of these, kept for people, maintenance and the observer'),
   observer: z

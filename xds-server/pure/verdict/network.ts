@@ -1,7 +1,5 @@
 /** Is an address within a network? An IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2) is the IPv4 address. */
-import { type Cidr, type IpBytes, isMapped, parseCidr, parseIp } from '../spec/ip.js';
-
-const mappedPrefixBits = 96;
+import { type IpBytes, isMapped, parseCidr, parseIp, unmapped } from '../spec/ip.js';
 
 /** `10.1.2.3` as it comes from a socket, a zone (`fe80::1%eth0`) left aside; undefined when it is no address. */
 export function addressBytes(text: string): IpBytes | undefined {
@@ -20,10 +18,4 @@ export function isWithin(address: string, cidr: string): boolean {
   for (let i = 0; i < whole; i++) if (network[i] !== host[i]) return false;
   const rest = prefix & 7;
   return rest === 0 || ((network[whole]! ^ host[whole]!) & (0xff << (8 - rest)) & 0xff) === 0;
-}
-
-function unmapped({ network, prefix }: Cidr): Cidr {
-  return isMapped(network) && prefix >= mappedPrefixBits
-    ? { network: network.slice(12), prefix: prefix - mappedPrefixBits }
-    : { network, prefix };
 }

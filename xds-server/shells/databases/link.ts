@@ -3,7 +3,7 @@
  * of sessions means is the ledger's business.
  */
 import type { ObservedSession, ServerId } from '../../pure/ledger/events.js';
-import type { Endpoint } from '../../pure/plan/plan.js';
+import type { Endpoint, ProxyVersion } from '../../pure/plan/plan.js';
 
 /** How the observer logs in. `password` is asked for at each login and kept by nobody. */
 export interface Login {
@@ -31,7 +31,13 @@ export interface Link {
   close(): void;
 }
 
-export type Connect = (endpoint: Endpoint, login: Login) => Promise<Link>;
+/** How a server is reached, besides its address. */
+export interface Approach {
+  /** The connection begins with a PROXY header of this version. */
+  readonly proxyProtocol?: ProxyVersion | undefined;
+}
+
+export type Connect = (endpoint: Endpoint, login: Login, approach: Approach) => Promise<Link>;
 
 /** Longer than a server in trouble needs for so small a question; then the link is given up. */
 export const patience = { connectMs: 3_000, answerMs: 2_000 } as const;

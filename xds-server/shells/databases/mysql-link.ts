@@ -14,7 +14,8 @@ import mysql from 'mysql2/promise';
 import type { ObservedSession } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Endpoint } from '../../pure/plan/plan.js';
-import { type Link, type Login, patience } from './link.js';
+import { type Approach, type Link, type Login, patience } from './link.js';
+import { socketWithHeader } from './proxy-header.js';
 
 const factsQuery = `
   SELECT VERSION() AS version, CONNECTION_ID() AS own, @@connect_timeout AS login_seconds,
@@ -46,7 +47,11 @@ interface SessionRow {
   readonly account: string;
 }
 
-export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Link> {
+export async function connectMysql(
+  endpoint: Endpoint,
+  login: Login,
+  { proxyProtocol }: Approach,
+): Promise<Link> {
   const connection = await mysql.createConnection({
     host: endpoint.host,
     port: endpoint.port,
@@ -55,6 +60,9 @@ export async function connectMysql(endpoint: Endpoint, login: Login): Promise<Li
     connectTimeout: patience.connectMs,
     connectAttributes: { program_name: 'sluice-observer' },
     enableKeepAlive: true,
+    ...(proxyProtocol && {
+      stream: () => socketWithHeader(proxyProtocol).connect(endpoint.port, endpoint.host),
+    }),
   });
   // Nodes dial the same address: their family is this one's.
   const loopback = endpoint.host.includes(':') ? '::1' : '127.0.0.1';

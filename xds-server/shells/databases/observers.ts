@@ -87,7 +87,7 @@ export class Observers {
   }
 
   #observe(target: TargetPlan, login: Login): void {
-    const servers = JSON.stringify([target.engine, target.endpoints, login.user]);
+    const servers = JSON.stringify([target.engine, target.endpoints, target.proxyProtocol, login.user]);
     const password = login.password();
     const before = this.#observed.get(target.name);
     if (before?.servers === servers && before.password === password) {

@@ -10,7 +10,8 @@ import pg from 'pg';
 import type { ObservedSession } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Endpoint } from '../../pure/plan/plan.js';
-import { type Link, type Login, patience } from './link.js';
+import { type Approach, type Link, type Login, patience } from './link.js';
+import { socketWithHeader } from './proxy-header.js';
 
 /** Every installation has it, and every account may connect to it unless that was taken away. */
 const database = 'postgres';
@@ -52,7 +53,11 @@ interface SessionRow {
   readonly hidden: boolean;
 }
 
-export async function connectPostgres(endpoint: Endpoint, login: Login): Promise<Link> {
+export async function connectPostgres(
+  endpoint: Endpoint,
+  login: Login,
+  { proxyProtocol }: Approach,
+): Promise<Link> {
   const client = new pg.Client({
     host: endpoint.host,
     port: endpoint.port,
@@ -64,6 +69,7 @@ export async function connectPostgres(endpoint: Endpoint, login: Login): Promise
     query_timeout: patience.answerMs,
     statement_timeout: patience.answerMs,
     keepAlive: true,
+    ...(proxyProtocol && { stream: () => socketWithHeader(proxyProtocol) }),
   });
   let broken: Error | undefined;
   client.on('error', (error) => {

@@ -192,11 +192,11 @@ class ObservedServer {
   }
 
   async #connect(): Promise<Link> {
-    const { now, login, connect, connected } = this.#options;
+    const { now, login, connect, connected, target } = this.#options;
     if (now() < this.#retryAtMs) throw this.#failure;
     const startedMs = now();
     try {
-      const link = await connect(this.#endpoint, login);
+      const link = await connect(this.#endpoint, login, { proxyProtocol: target.proxyProtocol });
       if (this.#closed) {
         link.close();
         throw new Error('stopped');
