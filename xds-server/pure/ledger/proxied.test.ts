@@ -7,7 +7,6 @@ const services = { checkout: { maxConnections: 10 } };
 const direct = { services };
 const proxied = { services, targets: { 'orders/primary': { proxyProtocol: 'v2' as const } } };
 
-
 test('a row that has the address of a node’s connection proves nothing of that connection', () => {
   for (const [plan, used] of [
     [direct, 1],
