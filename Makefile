@@ -1,7 +1,7 @@
 # Each target does all of its set-up; a second run of that costs a second.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-mysql check fuzz
+.PHONY: help setup demo test test-mysql check fuzz bench
 
 # make's own default, so that a shell's variable of this name is not taken for it.
 SECONDS := 60
@@ -28,3 +28,8 @@ check: setup ## format, lint, types, who may import whom, generated files
 
 fuzz: setup ## every parser and state machine under a fuzzer, SECONDS=60 a target; fails where something is found
 	@node --import tsx test/fuzz/run.ts --seconds $(SECONDS)
+
+bench: SECONDS := 4
+bench: ## Sluice beside plain Envoy, direct, Traefik and PgBouncer; ROUNDS=5 SECONDS=4, some ten minutes; ROUNDS=2 SECONDS=1 for a look
+	@setup/setup.sh bench
+	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) IDLE=$(IDLE) node --import tsx test/bench/main.ts

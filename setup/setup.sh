@@ -3,9 +3,10 @@
 # alone, so a second run costs a second. Each step is a script of its own beside this one; what it says is kept in
 # build/setup/ and shown only when it fails.
 #
-#   setup/setup.sh [drivers] [mysql]
+#   setup/setup.sh [drivers] [mysql] [bench]
 #     drivers  also the clients of the end-to-end tests that have to be compiled: Go, Java, C
 #     mysql    also MySQL 8.0, for the optional suite
+#     bench    also the other proxies, the load generator, and a libpq for pgbench that can begin with TLS
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source setup/step.sh
@@ -56,4 +57,13 @@ mysql() {
   step 'MySQL 8.0' build/mysql/bin/mysqld setup/mysql.sh setup/mysql.txt setup/maven.sh
 }
 
+bench() {
+  always 'load generator' setup/load.sh
+}
+
 all_of javascript python rust "$@"
+# Both are in the Python environment, which is there by now.
+if [[ $parts == *' bench '* ]]; then
+  step 'Traefik' build/bin/traefik setup/traefik.sh setup/traefik.txt
+  step 'libpq' build/libpq/libpq.so.5 setup/libpq.sh test/e2e/requirements.txt
+fi

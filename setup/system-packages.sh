@@ -2,7 +2,7 @@
 # Debian packages: database servers and clients for the tests and the demo, a linker for the filters, a C++ compiler for
 # their fuzzer. Tests start servers of their own; a server that Debian would start while installing is kept from starting.
 #
-#   setup/system-packages.sh [drivers] [mysql]    also what these parts of the set-up need (setup.sh)
+#   setup/system-packages.sh [drivers] [mysql] [bench]    also what these parts of the set-up need (setup.sh)
 set -euo pipefail
 
 packages=()
@@ -35,6 +35,7 @@ if [[ " $* " == *' drivers '* ]]; then
   needs python3-dev compgen -G '/usr/include/python3.*/Python.h'
   needs sysbench command -v sysbench
 fi
+if [[ " $* " == *' bench '* ]]; then needs pgbouncer test -x /usr/sbin/pgbouncer; fi
 if [[ " $* " == *' mysql '* ]]; then
   needs libaio1 compgen -G '/lib/*/libaio.so.1'
   needs libnuma1 compgen -G '/lib/*/libnuma.so.1'
@@ -72,6 +73,7 @@ if command -v systemctl >/dev/null; then
     case $package in
       postgresql) systemctl disable --quiet postgresql >>"$log" 2>&1 || true ;;
       haproxy) systemctl disable --quiet haproxy >>"$log" 2>&1 || true ;;
+      pgbouncer) systemctl disable --quiet pgbouncer >>"$log" 2>&1 || true ;;
       mariadb-server) systemctl disable --quiet mariadb >>"$log" 2>&1 || true ;;
     esac
   done

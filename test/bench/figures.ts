@@ -1,0 +1,144 @@
+/** From samples to figures and bars. What is asked for stands in the design; here is how it is computed. */
+import type { FrontName } from './front.js';
+import type { Figure } from './report.js';
+import type { Measure, Samples } from './rounds.js';
+import { median, medianOf } from './statistics.js';
+
+const names: Readonly<Record<FrontName, string>> = {
+  direct: 'direct',
+  envoy: 'plain Envoy',
+  sluice: 'Sluice',
+  traefik: 'Traefik',
+  pgbouncer: 'PgBouncer',
+};
+
+const baselines = ['envoy', 'direct', 'traefik', 'pgbouncer'] as const;
+
+interface Compared {
+  readonly name: string;
+  readonly unit: string;
+  readonly measure: Measure;
+  readonly p50?: Measure;
+  readonly p99?: Measure;
+  /** Of the ratio to plain Envoy. */
+  readonly atLeast?: number;
+}
+
+const compared: readonly Compared[] = [
+  { name: 'queries', unit: '1/s', measure: 'queries', p50: 'query p50', p99: 'query p99', atLeast: 0.97 },
+  { name: 'copy out', unit: 'MB/s', measure: 'copy out', atLeast: 0.97 },
+  { name: 'copy in', unit: 'MB/s', measure: 'copy in', atLeast: 0.97 },
+  {
+    name: 'new connections',
+    unit: '1/s',
+    measure: 'connections',
+    p50: 'login p50',
+    p99: 'login p99',
+    atLeast: 0.85,
+  },
+  { name: 'memory of an idle session', unit: 'KiB', measure: 'memory' },
+];
+
+const bars = { envoyCpuRatio: 1.4, brainMs: 0.4, p99Ms: 3 } as const;
+
+export function figuresOf(samples: Samples, rate: number): Figure[] {
+  return [
+    ...compared.flatMap((row) => baselines.flatMap((baseline) => against(samples, row, baseline))),
+    ...processorTime(samples),
+    ...paced(samples, rate),
+  ];
+}
+
+const nothing = { sluice: null, baseline: null, ratio: null, p50: null, p99: null, bar: null, holds: null };
+
+function against(samples: Samples, row: Compared, baseline: FrontName): Figure[] {
+  const [own, other] = [samples.of('sluice', row.measure), samples.of(baseline, row.measure)];
+  // The direct way has no process to weigh.
+  if (row.measure === 'memory' && baseline === 'direct') return [];
+  const ratio = medianOf(own, other, (a, b) => a / b);
+  const bar = baseline === 'envoy' ? row.atLeast : undefined;
+  const at = (measure: Measure | undefined): number | null =>
+    measure === undefined ? null : median(samples.of('sluice', measure));
+  return [
+    {
+      ...nothing,
+      name: `${row.name}: ${names[baseline]}`,
+      unit: row.unit,
+      sluice: median(own),
+      baseline: median(other),
+      ratio,
+      p50: at(row.p50),
+      p99: at(row.p99),
+      ...(bar !== undefined && { bar: `ratio ≥ ${bar}`, holds: ratio >= bar }),
+    },
+  ];
+}
+
+function processorTime(samples: Samples): Figure[] {
+  const of = (front: FrontName, process: string) => samples.of(front, `cpu ${process}`);
+  const [envoy, brain] = [of('sluice', 'envoy'), of('sluice', 'brain')];
+  const both = envoy.map((ms, round) => ms + brain[round]!);
+  const unit = 'ms CPU';
+  const ratio = medianOf(envoy, of('envoy', 'envoy'), (a, b) => a / b);
+  const whole = (baseline: FrontName, process: string): Figure => ({
+    ...nothing,
+    name: `a new connection, whole proxy side: ${names[baseline]}`,
+    unit,
+    sluice: median(both),
+    baseline: median(of(baseline, process)),
+    ratio: medianOf(both, of(baseline, process), (a, b) => a / b),
+  });
+  return [
+    {
+      ...nothing,
+      name: 'a new connection, Envoy: plain Envoy',
+      unit,
+      sluice: median(envoy),
+      baseline: median(of('envoy', 'envoy')),
+      ratio,
+      bar: `ratio ≤ ${bars.envoyCpuRatio}`,
+      holds: ratio <= bars.envoyCpuRatio,
+    },
+    {
+      ...nothing,
+      name: 'a new connection, brain',
+      unit,
+      sluice: median(brain),
+      bar: `≤ ${bars.brainMs} ms`,
+      holds: median(brain) <= bars.brainMs,
+    },
+    whole('envoy', 'envoy'),
+    whole('traefik', 'traefik'),
+    whole('pgbouncer', 'pgbouncer'),
+    {
+      ...nothing,
+      name: 'a new connection, load generator: plain Envoy',
+      unit,
+      sluice: median(samples.of('sluice', 'client')),
+      baseline: median(samples.of('envoy', 'client')),
+      ratio: medianOf(samples.of('sluice', 'client'), samples.of('envoy', 'client'), (a, b) => a / b),
+    },
+  ];
+}
+
+function paced(samples: Samples, rate: number): Figure[] {
+  const p99 = samples.of('sluice', 'paced p99');
+  return baselines.map((baseline) => {
+    const other = samples.of(baseline, 'paced p99');
+    const more = medianOf(p99, other, (a, b) => a - b);
+    return {
+      ...nothing,
+      name: `a new connection at ${Math.round(rate)}/s, p99: ${names[baseline]}`,
+      unit: 'ms',
+      sluice: median(p99),
+      baseline: median(other),
+      ratio: medianOf(p99, other, (a, b) => a / b),
+      p50: median(samples.of('sluice', 'paced p50')),
+      p99: median(p99),
+      ...(baseline === 'envoy' && {
+        bar: `at most ${bars.p99Ms} ms more (${more >= 0 ? '+' : ''}${more.toFixed(2)})`,
+        holds: more <= bars.p99Ms,
+      }),
+    };
+  });
+}
