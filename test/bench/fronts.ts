@@ -26,8 +26,16 @@ export async function startFronts(sessions: number): Promise<Fronts> {
   const certificates = await Certificates.create();
   const hostname = hostnameOf(service);
   const certificate = await certificates.server('*.db.test');
+  // Postgres' own defaults; the harness has them on.
+  const settings = { log_connections: 'off', log_disconnections: 'off' };
   const start = (name: string) =>
-    protectedPostgres(name, { budget: sessions, accounts: [account], databases: [database], certificate });
+    protectedPostgres(name, {
+      budget: sessions,
+      accounts: [account],
+      databases: [database],
+      certificate,
+      settings,
+    });
   const [server, guarded] = [(await start('shared')).server, await start('guarded')];
   for (const one of [server, guarded.server]) await fill(one);
   const envoy = await PlainEnvoy.start({ certificate, upstream: server, workers });

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Certificate } from './certificates.js';
 import { Child, isRoot } from './child.js';
+import { giveCertificate } from './data-folder.js';
 import { isListening } from './listening.js';
 import { ownAddress, ownPort } from './own-address.js';
 import type { Postgres } from './postgres.js';
@@ -38,12 +39,7 @@ export class PgBouncer {
   static async start({ certificate, server, account, poolSize }: PgBouncerOptions): Promise<PgBouncer> {
     const folder = scratchFolder('pgbouncer');
     const port = await ownPort();
-    const own = async (file: string): Promise<string> => {
-      const copy = path.join(folder, path.basename(file));
-      await run('cp', [file, copy]);
-      return copy;
-    };
-    const [chain, key] = [await own(certificate.chain), await own(certificate.key)];
+    const { chain, key } = await giveCertificate(certificate, systemUser, folder);
     const users = path.join(folder, 'users');
     const [row] = await server.query<{ verifier: string }>(
       'SELECT rolpassword AS verifier FROM pg_authid WHERE rolname = $1',
