@@ -13,7 +13,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // The flow: spec ──▶ plan ──▶ snapshot, and what decides on connections beside it. No I/O, no clock, no chance.
   'pure/spec': ['zod', 'yaml'],
   'pure/plan': ['pure/spec'],
-  'pure/snapshot': ['pure/spec', 'pure/plan', 'protobufjs', '#envoy-api'],
+  'pure/snapshot': ['pure/spec', 'pure/plan', 'pure/identity', 'protobufjs', '#envoy-api'],
+  'pure/identity': [],
+  // What nodes ask, and the bytes in which they do.
+  'pure/rpc': [],
+  'pure/hpack': [],
   'pure/subscription': ['pure/snapshot'],
   'pure/verdict': ['pure/spec', 'pure/plan'],
   'pure/ledger': ['pure/plan', 'pure/verdict'],
@@ -22,20 +26,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   // The shells: each speaks to one thing outside. They get each other as arguments, never by import; the Envoy
   // API's messages are the one thing that they share.
-  'shells/envoy-api': ['node', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', '#envoy-api'],
+  'shells/envoy-api': ['node', 'protobufjs', '#envoy-api'],
+  'shells/channel': ['node', 'pure', 'pino'],
   'shells/store': ['node', 'pure'],
-  'shells/xds': ['node', 'pure', 'shells/envoy-api', '#envoy-api', '@grpc/grpc-js', 'protobufjs', 'pino'],
-  'shells/authz': ['node', 'pure', 'shells/envoy-api', '#envoy-api', '@grpc/grpc-js', 'protobufjs', 'pino'],
-  'shells/sessions': [
-    'node',
-    'pure',
-    'shells/envoy-api',
-    '#envoy-api',
-    '@grpc/grpc-js',
-    'protobufjs',
-    'pino',
-  ],
-  'shells/cancels': ['node', 'pure', 'shells/envoy-api', '@grpc/grpc-js', 'protobufjs', 'pino'],
+  'shells/xds': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
+  'shells/authz': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
+  'shells/sessions': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
+  'shells/cancels': ['node', 'pure', 'shells/envoy-api', 'protobufjs', 'pino'],
   'shells/databases': ['node', 'pure', 'pg', 'mysql2', 'pino'],
   'shells/control': ['node', 'pure', 'pino'],
   'shells/admin': ['node', 'pure', 'fastify'],
@@ -43,7 +40,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shells/telemetry': ['node', 'pure', 'pino', 'prom-client'],
 
   // The only place that joins shells, and the program that begins there.
-  'wiring.ts': ['node', 'pure', 'shells', '@grpc/grpc-js', 'pino'],
+  'wiring.ts': ['node', 'pure', 'shells', 'pino'],
   'main.ts': ['node', 'pure', 'shells', 'wiring.ts', 'commander', 'pino'],
 };
 

@@ -9,13 +9,11 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import { SessionDirectory } from './pure/cancel/session-directory.js';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
-import { formatAddress } from './pure/plan/address.js';
 import type { ServicePlan } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
 import { buildSnapshot } from './pure/snapshot/build.js';
@@ -30,6 +28,7 @@ import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
 import { Cancels } from './shells/cancels/cancels.js';
+import { Channel } from './shells/channel/channel.js';
 import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
 import { LedgerLoop } from './shells/control/ledger-loop.js';
@@ -40,6 +39,7 @@ import { AccessLogService } from './shells/sessions/access-log-service.js';
 import type { LoadedSpec } from './shells/store/load-spec.js';
 import { SpecFile } from './shells/store/spec-file.js';
 import { Metrics } from './shells/telemetry/metrics.js';
+import { OccasionalLog } from './shells/telemetry/occasional-log.js';
 import { XdsServer } from './shells/xds/xds-server.js';
 
 export interface BrainOptions {
@@ -57,10 +57,6 @@ export interface BrainOptions {
 const nodePatienceMs = 2_000;
 /** One that is not connected may be on its way back. */
 const absencePatienceMs = 30_000;
-/** Nodes that vanish are noticed after this and as long again; what they held is given up then. */
-const keepaliveMs = 5_000;
-/** More than may ever be held, so that this never is the limit. */
-const maxStreams = 1_000_000;
 /** For nodes to take their answers when the brain stops. */
 const farewellMs = 500;
 
@@ -82,10 +78,12 @@ export class Brain {
   });
   readonly #directory = new SessionDirectory(forgetMs);
   readonly #metrics: Metrics;
+  readonly #strangers: OccasionalLog;
   readonly #xds: XdsServer;
   readonly #authz: AuthzService;
   readonly #observers: Observers;
-  readonly #server: Server;
+  readonly #sessions: AccessLogService;
+  #channel: Channel | undefined;
   readonly #status: BrainStatus;
   #spec: SpecStatus;
   readonly #enactment: Enactment;
@@ -99,6 +97,7 @@ export class Brain {
     const { log, version, specFile } = options;
     const api = EnvoyApi.load();
     this.#log = log;
+    this.#strangers = new OccasionalLog(log, now);
     this.xds = options.xds;
     this.admin = options.admin;
     this.#encoder = new Encoder(api.root);
@@ -147,6 +146,7 @@ export class Brain {
       apply: (event) => this.#loop.apply(event),
       isDown: (target) => this.#observers.isDown(target),
       readiness: this.#readiness(),
+      forged: (node) => this.#forged(node, 'check'),
       checkTimeoutMs,
       counted: ({ service, reason, waitedMs }) => {
         if (reason !== undefined) this.#metrics.refused(service, reason, waitedMs);
@@ -155,22 +155,15 @@ export class Brain {
       granted: (session) => this.#directory.granted(session, now()),
       cancel: (asked) => cancels.request(asked),
     });
-    const sessions = new AccessLogService({
+    this.#sessions = new AccessLogService({
+      // All that a node keeps may come at once, with what came meanwhile.
+      maxMessageBytes: 2 * unsentReportBytes,
       apply: (event) => this.#loop.apply(event),
       ended: ({ service, durationMs }) => this.#metrics.sessionEnded(service, durationMs),
       reported: (session) => this.#directory.reported(session, now()),
       gone: (connection) => this.#directory.ended(connection),
     });
     this.#loop.subscribe((effect) => this.#carryOut(effect));
-    this.#server = new Server({
-      'grpc.max_concurrent_streams': maxStreams,
-      'grpc.max_receive_message_length': 2 * unsentReportBytes,
-      'grpc.keepalive_time_ms': keepaliveMs,
-      'grpc.keepalive_timeout_ms': keepaliveMs,
-    });
-    this.#xds.register(this.#server);
-    this.#authz.addTo(this.#server);
-    sessions.addTo(this.#server);
   }
 
   /**
@@ -199,7 +192,17 @@ export class Brain {
       onChange: (loaded) => this.#take(loaded),
       onProblems: (problems) => this.#reject(problems),
     });
-    this.xds = { host: xds.host, port: await bind(this.#server, xds) };
+    this.#channel = await Channel.listen({
+      ...xds,
+      log: this.#log,
+      // All that a node may ask.
+      methods: [...this.#xds.methods, this.#authz.method, this.#sessions.method],
+      refused: (reason, peer, found) => {
+        this.#metrics.channelRefused(reason);
+        this.#strangers.warn(reason, { reason, peer, found }, 'a connection to the brain is refused');
+      },
+    });
+    this.xds = { host: xds.host, port: this.#channel.port };
     this.#admin = await AdminServer.listen(admin, {
       status: () => this.#status.status(),
       sessions: (range) => this.#status.sessions(range),
@@ -216,19 +219,25 @@ export class Brain {
     this.#log.info('the brain stops; held checks go back to their nodes');
     this.#enactment.stop();
     this.#specFile?.close();
-    const served = new Promise((resolve) => this.#server.tryShutdown(resolve));
+    const served = this.#channel?.drain();
     this.#authz.stop();
     this.#xds.close();
     this.#loop.stop();
     this.#observers.stop();
     await Promise.race([served, pause(farewellMs)]);
-    this.#server.forceShutdown();
+    this.#channel?.destroy();
     await this.#admin?.close();
   }
 
   #carryOut(effect: LedgerEffect): void {
     if (effect.kind === 'observe') this.#observers.soon(effect.target);
     else this.#authz.carryOut(effect);
+  }
+
+  /** A node that speaks of another's connection is broken, or in the wrong hands. */
+  #forged(node: string, what: 'check' | 'report' | 'end'): void {
+    this.#metrics.forged(what);
+    this.#strangers.warn(`forged ${what}`, { node, what }, 'a node spoke of a connection of another node');
   }
 
   #take({ spec, files, passwords, warnings }: LoadedSpec): void {
@@ -298,15 +307,6 @@ function versionOf(spec: Spec, files: ReadonlyMap<string, Uint8Array>): string {
   for (const [name, bytes] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(name).update(bytes);
   return hash.digest('hex').slice(0, 16);
-}
-
-function bind(server: Server, address: Address): Promise<number> {
-  const at = formatAddress(address);
-  return new Promise((resolve, reject) => {
-    server.bindAsync(at, ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(new Error(`cannot serve nodes at ${at}: ${error.message}`)) : resolve(bound),
-    );
-  });
 }
 
 const problemStatus = (problem: Problem): ProblemStatus => ({

@@ -9,13 +9,7 @@ import { fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { availableParallelism, cpus } from 'node:os';
-import {
-  credentials,
-  type MethodDefinition,
-  makeClientConstructor,
-  Server,
-  ServerCredentials,
-} from '@grpc/grpc-js';
+import { credentials, Metadata, type MethodDefinition, makeClientConstructor } from '@grpc/grpc-js';
 import pino from 'pino';
 import protobuf from 'protobufjs';
 import { Encoder } from '../../xds-server/pure/snapshot/encoder.js';
@@ -26,6 +20,7 @@ import {
   TypeUrl,
 } from '../../xds-server/pure/snapshot/snapshot.js';
 import type { Variant } from '../../xds-server/pure/subscription/exchange.js';
+import { Channel } from '../../xds-server/shells/channel/channel.js';
 import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
 import { XdsServer } from '../../xds-server/shells/xds/xds-server.js';
 
@@ -88,7 +83,9 @@ function runNodes(port: number): void {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_receive_message_length': -1,
     });
-    const call = client.stream!();
+    const headers = new Metadata();
+    headers.set('x-sluice-node', `node-${index}`);
+    const call = client.stream!(headers);
     // In SotW each request carries the whole list, ACKs too.
     const asked = (typeUrl: string) => (variant === 'sotw' && typeUrl === TypeUrl.endpoints ? names : []);
     call.on('error', () => {});
@@ -121,13 +118,14 @@ class Bench {
   }
 
   async run(): Promise<void> {
-    const grpc = new Server();
-    this.#server.register(grpc);
-    const port = await new Promise<number>((resolve, reject) =>
-      grpc.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      ),
-    );
+    const channel = await Channel.listen({
+      host: '127.0.0.1',
+      port: 0,
+      methods: this.#server.methods,
+      log: pino({ level: 'silent' }),
+      refused: () => undefined,
+    });
+    const { port } = channel;
     const revisions = names.map(() => 1);
     let snapshot = this.#snapshotOf(revisions, 0);
     this.#server.publish(snapshot);
@@ -164,7 +162,7 @@ class Bench {
       nodes.kill();
       await once(nodes, 'exit');
       this.#server.close();
-      grpc.forceShutdown();
+      channel.destroy();
     }
   }
 

@@ -3,14 +3,8 @@
  * target whose sessions have been counted. Time can be made to pass; nodes and databases are what a test says.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  type ClientUnaryCall,
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { type ClientUnaryCall, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { pino } from 'pino';
 import type { SessionReport } from '../../xds-server/pure/cancel/session-directory.js';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
@@ -23,9 +17,10 @@ import {
   AuthzService,
   type Granted,
 } from '../../xds-server/shells/authz/authz-service.js';
+import { Channel } from '../../xds-server/shells/channel/channel.js';
 import { LedgerLoop } from '../../xds-server/shells/control/ledger-loop.js';
-import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
 import { AccessLogService, type EndedSession } from '../../xds-server/shells/sessions/access-log-service.js';
+import { clientOf } from '../harness/grpc-client.js';
 
 export const target = 'orders/primary';
 export const checkTimeoutMs = 660_000;
@@ -119,7 +114,10 @@ export class AuthzServer {
   isReady = true;
   isDown = false;
   readonly #loop: LedgerLoop;
-  readonly #server = new Server();
+  readonly #sessions: AccessLogService;
+  #channel: Channel | undefined;
+  /** Nodes that spoke of others' connections. */
+  readonly forgeries: string[] = [];
   #plan: Plan;
   #skippedMs = 0;
   // biome-ignore lint/suspicious/noExplicitAny: grpc-js gives its clients no better type
@@ -150,15 +148,16 @@ export class AuthzServer {
       cancel: async (asked) => {
         this.cancels.push(asked);
       },
+      forged: (node) => this.forgeries.push(node),
     });
     this.#loop.subscribe((effect) => this.authz.carryOut(effect));
-    this.authz.addTo(this.#server);
-    new AccessLogService({
+    this.#sessions = new AccessLogService({
+      maxMessageBytes: 1 << 20,
       apply: (event) => this.apply(event),
       ended: (session) => this.ended.push(session),
       reported: (session) => this.reported.push(session),
       gone: (connection) => this.gone.push(connection),
-    }).addTo(this.#server);
+    });
   }
 
   static async start(
@@ -166,11 +165,14 @@ export class AuthzServer {
     listener: Partial<ListenerPlan> = {},
   ): Promise<AuthzServer> {
     const server = new AuthzServer({ ...servicePlan, ...service }, { ...listenerPlan, ...listener });
-    server.port = await new Promise((resolve, reject) =>
-      server.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
-        error ? reject(error) : resolve(port),
-      ),
-    );
+    server.#channel = await Channel.listen({
+      host: '127.0.0.1',
+      port: 0,
+      methods: [server.authz.method, server.#sessions.method],
+      log: pino({ level: 'silent' }),
+      refused: () => undefined,
+    });
+    server.port = server.#channel.port;
     server.apply({ kind: 'plan', plan: server.#plan });
     server.skip(10_000);
     server.observe([]);
@@ -217,7 +219,7 @@ export class AuthzServer {
   /** Each on a connection of its own, so that one can die alone. */
   // biome-ignore lint/suspicious/noExplicitAny: grpc-js gives its clients no better type
   client(service: string): any {
-    const Client = EnvoyApi.load().client(service);
+    const Client = clientOf(service);
     const alone = { 'grpc.use_local_subchannel_pool': 1 };
     const client = new Client(`127.0.0.1:${this.port}`, credentials.createInsecure(), alone);
     this.#clients.push(client);
@@ -275,7 +277,7 @@ export class AuthzServer {
   stop(): void {
     for (const client of this.#clients) client.close();
     this.#loop.stop();
-    this.#server.forceShutdown();
+    this.#channel?.destroy();
   }
 }
 

@@ -4,14 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import {
-  type ClientDuplexStream,
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type StatusObject,
-} from '@grpc/grpc-js';
+import { type ClientDuplexStream, credentials, Metadata, type StatusObject } from '@grpc/grpc-js';
 import pino from 'pino';
 import type { DeltaDiscoveryRequest } from '#envoy-api/envoy/service/discovery/v3/DeltaDiscoveryRequest.js';
 import type { DeltaDiscoveryResponse__Output } from '#envoy-api/envoy/service/discovery/v3/DeltaDiscoveryResponse.js';
@@ -24,9 +17,11 @@ import {
   TypeUrl,
 } from '../../xds-server/pure/snapshot/snapshot.js';
 import type { Variant } from '../../xds-server/pure/subscription/exchange.js';
+import { Channel } from '../../xds-server/shells/channel/channel.js';
 import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
 import type { Bounds } from '../../xds-server/shells/xds/bounds.js';
 import { XdsServer } from '../../xds-server/shells/xds/xds-server.js';
+import { clientOf } from '../harness/grpc-client.js';
 
 const api = EnvoyApi.load();
 
@@ -129,7 +124,7 @@ export class ServerUnderTest {
 
   private constructor(
     readonly xds: XdsServer,
-    private readonly grpc: Server,
+    private readonly channel: Channel,
     readonly port: number,
     nacks: Nack[],
     converged: { node: string; version: string; seconds: number }[],
@@ -148,19 +143,19 @@ export class ServerUnderTest {
       onNack: (node, typeUrl, owner, message) => nacks.push({ node, typeUrl, owner, message }),
       onConverged: (node, version, seconds) => converged.push({ node, version, seconds }),
     });
-    const grpc = new Server();
-    xds.register(grpc);
-    const bound = await new Promise<number>((resolve, reject) =>
-      grpc.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, found) =>
-        error ? reject(error) : resolve(found),
-      ),
-    );
-    return new ServerUnderTest(xds, grpc, bound, nacks, converged);
+    const channel = await Channel.listen({
+      host: '127.0.0.1',
+      port,
+      methods: xds.methods,
+      log: pino({ level: 'silent' }),
+      refused: () => undefined,
+    });
+    return new ServerUnderTest(xds, channel, channel.port, nacks, converged);
   }
 
   async stop(): Promise<void> {
     this.xds.close();
-    this.grpc.forceShutdown();
+    this.channel.destroy();
   }
 }
 
@@ -202,15 +197,16 @@ export class ScriptedNode {
     server: ServerUnderTest,
     readonly variant: Variant,
     readonly node = 'node-1',
-    metadata: Record<string, string> = {},
+    /** Whose channel it is. */
+    channelOf = node === '' ? 'node-1' : node,
   ) {
-    const Client = api.client('envoy.service.discovery.v3.AggregatedDiscoveryService');
+    const Client = clientOf('envoy.service.discovery.v3.AggregatedDiscoveryService');
     const client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_receive_message_length': -1,
     });
     const headers = new Metadata();
-    for (const [key, value] of Object.entries(metadata)) headers.set(key, value);
+    headers.set('x-sluice-node', channelOf);
     const method = variant === 'delta' ? 'DeltaAggregatedResources' : 'StreamAggregatedResources';
     this.#call = client[method]!.bind(client)(headers) as unknown as Call;
     this.#close = () => client.close();

@@ -15,7 +15,7 @@ import { emptied, keep, kept, unpack } from './corpus.js';
 import { filterTargets } from './filters.js';
 import { type Target, top } from './target.js';
 
-const work = path.join(top, "build/fuzz");
+const work = path.join(top, 'build/fuzz');
 
 interface Run {
   readonly target: Target;

@@ -9,16 +9,9 @@
  * A connection has one call at most: the node sends a check again only when its first try is lost, so the later call
  * takes the earlier one's place.
  */
-import {
-  type handleUnaryCall,
-  type Server,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Plan, ServicePlan, TargetName } from '../../pure/plan/plan.js';
+import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { cancelMetadata, grantMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
 import { identify } from '../../pure/verdict/identify.js';
 import { type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
@@ -42,6 +35,8 @@ export interface AuthzOptions {
   readonly granted: (session: Granted) => void;
   /** A client asks for a session to be cancelled; resolves when it was, or will not be. */
   readonly cancel: (asked: Asked) => Promise<void>;
+  /** A node has asked for a connection that is another node's. */
+  readonly forged: (node: NodeId) => void;
 }
 
 export interface Granted {
@@ -71,30 +66,17 @@ export interface Answer {
 
 /** Checks held at once, over all queues: some 2 KiB each. */
 const maxHeld = 100_000;
-/** Nodes whose clocks are known. */
-const maxNodes = 10_000;
+/** The largest that a check may be: a client's certificate, URL-encoded, is most of it. */
+const maxCheckBytes = 1 << 20;
 
-const nothing = Buffer.alloc(0);
-const definition: ServiceDefinition = {
-  Check: {
-    path: '/envoy.service.auth.v3.Authorization/Check',
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: () => nothing,
-    requestDeserialize: (bytes) => ({ check: readCheck(bytes) }),
-    responseSerialize: (bytes: Uint8Array) => bytes as Buffer,
-    responseDeserialize: (bytes) => bytes,
-  },
-};
-
-type Call = ServerUnaryCall<{ readonly check: Check | undefined }, Uint8Array>;
+const nobodyWaits = (): void => undefined;
 
 interface Held {
   readonly check: Check;
   readonly node: NodeId;
   readonly clock: NodeClock;
   readonly bornMs: number;
-  readonly answer: sendUnaryData<Uint8Array>;
+  readonly call: Call;
   /** The ledger knows of it. */
   asked: boolean;
 }
@@ -102,7 +84,8 @@ interface Held {
 export class AuthzService {
   readonly #options: AuthzOptions;
   readonly #names = new CertificateNames();
-  readonly #clocks = new Map<NodeId, NodeClock>();
+  /** By channel: two machines that share a name by mistake do not share a clock. */
+  readonly #clocks = new WeakMap<Caller, NodeClock>();
   readonly #held = new Map<ConnectionId, Held>();
   #stopped = false;
 
@@ -110,10 +93,13 @@ export class AuthzService {
     this.#options = options;
   }
 
-  addTo(server: Server): void {
-    const handle: handleUnaryCall<{ check: Check | undefined }, Uint8Array> = (call, answer) =>
-      this.#take(call, answer);
-    server.addService(definition, { Check: handle });
+  get method(): Method<Check | undefined> {
+    const check = {
+      path: '/envoy.service.auth.v3.Authorization/Check',
+      maxMessageBytes: maxCheckBytes,
+      decode: readCheck,
+    };
+    return unary(check, (message, call) => this.#take(message, call));
   }
 
   /** Answers whom the ledger has decided on. */
@@ -129,51 +115,63 @@ export class AuthzService {
   /** Gives back every held check, so that its node asks the next brain. */
   stop(): void {
     this.#stopped = true;
-    for (const { answer } of this.#held.values()) answer({ code: status.UNAVAILABLE, details: 'stopping' });
+    for (const { call } of this.#held.values()) call.end(Status.unavailable, 'stopping');
     this.#held.clear();
   }
 
-  #take(call: Call, answer: sendUnaryData<Uint8Array>): void {
-    const { check } = call.request;
-    const node = call.metadata.get('x-sluice-node')[0];
-    if (typeof node !== 'string' || node === '')
-      answer({ code: status.UNAUTHENTICATED, details: 'expected the header x-sluice-node' });
-    else if (!check) answer(null, writeOk(refusalMetadata('', refusals.malformed_check())));
-    else if (this.#stopped) answer({ code: status.UNAVAILABLE, details: 'stopping' });
-    else if (check.cancel) void this.#cancel(check, check.cancel, answer);
-    else if (this.#held.size >= maxHeld && !this.#held.has(check.connection))
-      answer({ code: status.RESOURCE_EXHAUSTED, details: `${maxHeld} checks are held` });
-    else this.#hold(call, check, node, answer);
+  /** @returns what to do when the node has given the check up. */
+  #take(check: Check | undefined, call: Call): () => void {
+    const earlier = check && this.#held.get(check.connection);
+    if (!check) this.#answerMalformed(call);
+    else if (this.#stopped) call.end(Status.unavailable, 'stopping');
+    else if (check.cancel) void this.#cancel(check, check.cancel, call);
+    else if (earlier && earlier.node !== call.caller.node) this.#answerForged(check, call);
+    else if (this.#held.size >= maxHeld && !earlier)
+      call.end(Status.resourceExhausted, `${maxHeld} checks are held`);
+    else return this.#hold(call, check, earlier);
+    return nobodyWaits;
   }
 
   /** Carried out also for a client that does not wait for it, as Postgres does. */
   async #cancel(
     { connection, address, serverName }: Check,
     key: NonNullable<Check['cancel']>,
-    answer: sendUnaryData<Uint8Array>,
+    call: Call,
   ): Promise<void> {
     await this.#options.cancel({ ...key, address, ...(serverName !== undefined && { serverName }) });
-    answer(null, writeOk(cancelMetadata(connection)));
+    call.reply(writeOk(cancelMetadata(connection)));
   }
 
-  #hold(call: Call, check: Check, node: NodeId, answer: sendUnaryData<Uint8Array>): void {
-    const earlier = this.#held.get(check.connection);
+  #answerMalformed(call: Call): void {
+    const refusal = refusals.malformed_check();
+    call.reply(writeOk(refusalMetadata('', refusal)));
+    this.#options.counted({ service: undefined, reason: refusal.reason, waitedMs: 0 });
+  }
+
+  /** Another node's connection: whoever waits for it waits on. */
+  #answerForged(check: Check, call: Call): void {
+    const refusal = refusals.connection_reused();
+    this.#options.forged(call.caller.node);
+    call.reply(writeOk(refusalMetadata(check.connection, refusal)));
+    this.#options.counted({ service: undefined, reason: refusal.reason, waitedMs: 0 });
+  }
+
+  #hold(call: Call, check: Check, earlier: Held | undefined): () => void {
     const arrivedMs = this.#options.now();
-    const clock = this.#clockOf(node);
+    const clock = this.#clockOf(call.caller);
     const waitedMs = clock.observe({ ...check, retriedAfterMs: this.#retriedAfterMs(call) }, arrivedMs);
     const held: Held = {
       check,
-      node,
+      node: call.caller.node,
       clock,
       bornMs: arrivedMs - waitedMs,
-      answer,
+      call,
       asked: earlier?.asked ?? false,
     };
     this.#held.set(check.connection, held);
-    earlier?.answer({ code: status.ABORTED, details: 'asked again by another call' });
-    // Emitted after an answer as well, when the call is no longer held.
-    call.on('cancelled', () => this.#forget(held));
+    earlier?.call.end(Status.aborted, 'asked again by another call');
     this.#decide(held, true);
+    return () => this.#forget(held);
   }
 
   #decide(held: Held, mayWait: boolean): void {
@@ -224,7 +222,7 @@ export class AuthzService {
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
     this.#held.delete(connection);
     this.#options.granted({ connection, service, frontId: held.check.frontId });
-    held.answer(null, writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs })));
+    held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs })));
     this.#options.counted({ service, reason: undefined, waitedMs });
   }
 
@@ -236,7 +234,7 @@ export class AuthzService {
 
   #refuse(held: Held, service: string | undefined, refusal: Refusal, waitedMs: number): void {
     this.#held.delete(held.check.connection);
-    held.answer(null, writeOk(refusalMetadata(held.check.connection, refusal)));
+    held.call.reply(writeOk(refusalMetadata(held.check.connection, refusal)));
     this.#options.counted({ service, reason: refusal.reason, waitedMs });
   }
 
@@ -250,18 +248,17 @@ export class AuthzService {
     if (held.asked) this.#options.apply({ kind: 'cancel', connection: held.check.connection });
   }
 
-  #clockOf(node: NodeId): NodeClock {
-    let clock = this.#clocks.get(node);
+  #clockOf(caller: Caller): NodeClock {
+    let clock = this.#clocks.get(caller);
     if (clock) return clock;
-    if (this.#clocks.size >= maxNodes) this.#clocks.delete(this.#clocks.keys().next().value!);
     clock = new NodeClock();
-    this.#clocks.set(node, clock);
+    this.#clocks.set(caller, clock);
     return clock;
   }
 
   /** Envoy counts the time-out down from the first try to the last. */
   #retriedAfterMs(call: Call): number {
-    const left = Number(call.metadata.get('x-envoy-expected-rq-timeout-ms')[0]);
+    const left = Number(call.header('x-envoy-expected-rq-timeout-ms'));
     return left > 0 ? Math.max(0, this.#options.checkTimeoutMs - left) : 0;
   }
 }

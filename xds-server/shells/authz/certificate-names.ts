@@ -4,6 +4,7 @@
  * that may look like anything. That the certificate was verified is the listener's doing, and known to whoever asks.
  */
 import { X509Certificate } from 'node:crypto';
+import { alternativeNames } from '../../pure/identity/alternative-names.js';
 
 const kept = 1_000;
 const none: readonly string[] = [];
@@ -30,12 +31,6 @@ function read(certificate: string): readonly string[] {
   } catch {
     return none;
   }
-  // Node writes `URI:spiffe://shop/checkout, DNS:checkout.shop`, and a value that could be taken for several in quotes.
-  // Whoever has such a value in his certificate is nobody we know.
-  if (subjectAltName === undefined || subjectAltName.includes('"')) return none;
-  const entries = subjectAltName.split(', ');
-  const named = (kind: string): string[] =>
-    entries.filter((entry) => entry.startsWith(kind)).map((entry) => entry.slice(kind.length));
-  const uris = named('URI:');
-  return uris.length > 0 ? uris : named('DNS:');
+  const uris = alternativeNames(subjectAltName, 'URI');
+  return uris.length > 0 ? uris : alternativeNames(subjectAltName, 'DNS');
 }

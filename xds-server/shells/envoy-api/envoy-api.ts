@@ -1,26 +1,16 @@
 import { createRequire } from 'node:module';
-import type { GrpcObject, ServiceClientConstructor, ServiceDefinition } from '@grpc/grpc-js';
-import { loadPackageDefinition } from '@grpc/grpc-js';
-import { fromJSON } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
 
 /** Decoding as the generated types (`#envoy-api/*`) promise it: snake_case, enums by name, no defaults filled in. */
-const decoding = { keepCase: true, longs: Number, enums: String, oneofs: false, defaults: false } as const;
+const decoding = { longs: Number, enums: String } as const;
 
-/**
- * The pinned Envoy API (see protos/build.ts), loaded once a process.
- *
- * `root` is what the strict encoder reflects on; `service` gives a gRPC service definition to register with a
- * server, `client` a client constructor, both by full name such as `envoy.service.auth.v3.Authorization`.
- */
+/** The pinned Envoy API (see protos/build.ts), loaded once a process. `root` is what the strict encoder reflects on. */
 export class EnvoyApi {
   readonly root: protobuf.Root;
-  readonly #packages: GrpcObject;
 
   private constructor(json: protobuf.INamespace) {
     this.root = protobuf.Root.fromJSON(json);
     this.root.resolveAll();
-    this.#packages = loadPackageDefinition(fromJSON(json, decoding));
   }
 
   static #loaded: EnvoyApi | undefined;
@@ -34,15 +24,14 @@ export class EnvoyApi {
     return EnvoyApi.#loaded;
   }
 
-  service(fullName: string): ServiceDefinition {
-    return this.client(fullName).service;
-  }
-
-  client(fullName: string): ServiceClientConstructor {
-    let found: unknown = this.#packages;
-    for (const part of fullName.split('.')) found = (found as GrpcObject | undefined)?.[part];
-    if (typeof found !== 'function')
-      throw new Error(`expected a gRPC service in protos/roots.json, found none named ${fullName}`);
-    return found as unknown as ServiceClientConstructor;
+  /**
+   * Reads messages of one type.
+   *
+   * @param fullName such as `envoy.service.discovery.v3.DiscoveryRequest`
+   * @throws (when reading) when the bytes are no such message
+   */
+  decoder<Message>(fullName: string): (bytes: Uint8Array) => Message {
+    const type = this.root.lookupType(fullName);
+    return (bytes) => type.toObject(type.decode(bytes), decoding) as Message;
   }
 }

@@ -3,9 +3,9 @@
  * here: an entry is read, told to the ledger and to whoever counts, and forgotten. A stream that breaks is no news
  * of its connections; the ledger notices silence by itself.
  */
-import { type handleClientStreamingCall, type Server, type ServiceDefinition, status } from '@grpc/grpc-js';
 import type { SessionReport } from '../../pure/cancel/session-directory.js';
 import type { ConnectionId, LedgerEvent } from '../../pure/ledger/events.js';
+import type { Method } from '../../pure/rpc/rpc.js';
 import { type LogEntry, readLogEntries } from './log-entry.js';
 import { ledgerEventOf, serviceOf, sessionOf } from './report.js';
 
@@ -16,6 +16,8 @@ export interface EndedSession {
 }
 
 export interface AccessLogOptions {
+  /** Of what a node may have kept while it could not send. */
+  readonly maxMessageBytes: number;
   readonly apply: (event: LedgerEvent) => void;
   readonly ended: (session: EndedSession) => void;
   /** A session that is open. */
@@ -24,20 +26,8 @@ export interface AccessLogOptions {
   readonly gone: (connection: ConnectionId) => void;
 }
 
-const path = '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs';
-const nothing = Buffer.alloc(0);
-
-const definition: ServiceDefinition = {
-  StreamAccessLogs: {
-    path,
-    requestStream: true,
-    responseStream: false,
-    requestSerialize: () => nothing,
-    requestDeserialize: readLogEntries,
-    responseSerialize: () => nothing,
-    responseDeserialize: () => ({}),
-  },
-};
+/** StreamAccessLogsResponse. */
+const nothing = new Uint8Array();
 
 export class AccessLogService {
   readonly #options: AccessLogOptions;
@@ -46,21 +36,20 @@ export class AccessLogService {
     this.#options = options;
   }
 
-  addTo(server: Server): void {
-    const stream: handleClientStreamingCall<LogEntry[], unknown> = (call, answer) => {
-      const node = call.metadata.get('x-sluice-node')[0];
-      if (typeof node !== 'string' || node === '') {
-        answer({ code: status.UNAUTHENTICATED, details: 'expected the header x-sluice-node' });
-        return;
-      }
-      call.on('data', (entries: LogEntry[]) => {
-        for (const entry of entries) this.#take(entry, node);
-      });
-      call.on('end', () => answer(null, {}));
-      // The node has gone or sent what is no message: grpc-js has closed the call, the node opens another.
-      call.on('error', () => undefined);
+  get method(): Method<readonly LogEntry[]> {
+    return {
+      path: '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs',
+      maxMessageBytes: this.#options.maxMessageBytes,
+      decode: readLogEntries,
+      accept: (call) => ({
+        message: (entries) => {
+          for (const entry of entries) this.#take(entry, call.caller.node);
+        },
+        finished: () => call.reply(nothing),
+        // The node has gone, or its channel has; it opens another.
+        cancelled: () => undefined,
+      }),
     };
-    server.addService(definition, { StreamAccessLogs: stream });
   }
 
   #take(entry: LogEntry, node: string): void {

@@ -93,6 +93,18 @@ export class Metrics {
     labelNames: ['outcome'],
     registers: [this.#registry],
   });
+  readonly #strangers = new Counter({
+    name: 'sluice_channel_refusals_total',
+    help: 'Connections to the brain that were refused before they could ask anything, by reason.',
+    labelNames: ['reason'],
+    registers: [this.#registry],
+  });
+  readonly #forgeries = new Counter({
+    name: 'sluice_forgeries_total',
+    help: 'What a node said of a connection of another node, and was not believed (check, report, end).',
+    labelNames: ['what'],
+    registers: [this.#registry],
+  });
 
   constructor(gauges: GaugeSource) {
     this.#gauges = gauges;
@@ -144,6 +156,14 @@ export class Metrics {
 
   converged(seconds: number): void {
     this.#convergence.observe(seconds);
+  }
+
+  channelRefused(reason: string): void {
+    this.#strangers.inc({ reason });
+  }
+
+  forged(what: 'check' | 'report' | 'end'): void {
+    this.#forgeries.inc({ what });
   }
 
   specRead(outcome: 'accepted' | 'rejected'): void {

@@ -6,7 +6,7 @@
  *     newest snapshot ─▶ all subscriptions ┴─▶ pump: nextTurn → bytes → write, until nothing is owed,
  *                                              the window is full or the socket is
  */
-import { type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { type Call, Status } from '../../pure/rpc/rpc.js';
 import { type ResourceSet, type Snapshot, TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type { Answer, DeltaRequest, SotwRequest, Variant } from '../../pure/subscription/exchange.js';
 import { nextTurn } from '../../pure/subscription/order.js';
@@ -30,8 +30,6 @@ export interface StreamHost {
 /** A type that no snapshot has: nothing in it exists. */
 const NONE: ResourceSet = { version: 'none', resources: new Map() };
 
-export type AdsCall = ServerDuplexStream<unknown, Buffer>;
-
 export class AdsStream {
   readonly connectedAt = performance.now();
   readonly #connectedSince = Date.now();
@@ -50,7 +48,7 @@ export class AdsStream {
   constructor(
     readonly node: string,
     private readonly variant: Variant,
-    private readonly call: AdsCall,
+    private readonly call: Call,
     private readonly host: StreamHost,
   ) {}
 
@@ -112,10 +110,10 @@ export class AdsStream {
   }
 
   /** Ends the stream with this status; what the node has, it keeps. */
-  fail(code: status, details: string): void {
+  fail(code: Status, details: string): void {
     if (this.#isClosed) return;
     this.close();
-    this.call.emit('error', { code, details });
+    this.call.end(code, details);
   }
 
   /** The call is over; nothing is written any more. */
@@ -123,13 +121,17 @@ export class AdsStream {
     this.#isClosed = true;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   #subscriptionTo(typeUrl: string): Subscription | undefined {
     const known = this.#subscriptions.get(typeUrl);
     if (known) return known;
     const { maxTypes } = this.host.bounds;
-    if (typeUrl === '') this.fail(status.INVALID_ARGUMENT, 'expected a type_url, found none');
+    if (typeUrl === '') this.fail(Status.invalidArgument, 'expected a type_url, found none');
     else if (this.#subscriptions.size >= maxTypes)
-      this.fail(status.RESOURCE_EXHAUSTED, `a stream may ask for at most ${maxTypes} types`);
+      this.fail(Status.resourceExhausted, `a stream may ask for at most ${maxTypes} types`);
     else {
       const made = new Subscription(typeUrl as TypeUrl, this.variant, this.host.bounds);
       this.#subscriptions.set(typeUrl, made);
@@ -155,7 +157,7 @@ export class AdsStream {
     for (const subscription of this.#subscriptions.values()) names += subscription.size;
     if (names > maxNames)
       this.fail(
-        status.RESOURCE_EXHAUSTED,
+        Status.resourceExhausted,
         `a stream may subscribe to and bring along at most ${maxNames} names, this one has ${names}`,
       );
     return names <= maxNames;
@@ -168,7 +170,7 @@ export class AdsStream {
       const { typeUrl } = turn.subscription;
       const update = turn.subscription.next(turn.phase);
       this.#isWriting = true;
-      this.call.write(this.host.encoder.encode(this.variant, typeUrl, update), () => {
+      this.call.send(this.host.encoder.encode(this.variant, typeUrl, update), () => {
         this.#isWriting = false;
         this.#pump();
       });

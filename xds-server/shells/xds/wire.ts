@@ -4,7 +4,6 @@
  *
  * Fields are those of envoy/service/discovery/v3/discovery.proto.
  */
-import type { ServiceDefinition } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import type { DeltaDiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DeltaDiscoveryRequest.js';
 import type { DiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DiscoveryRequest.js';
@@ -15,15 +14,23 @@ import type { EnvoyApi } from '../envoy-api/envoy-api.js';
 /** A field's number and wire type 2 (length-delimited), as one byte. */
 const tag = (field: number): number => (field << 3) | 2;
 
-/** The service with both methods, whose responses are given as bytes. */
-export function adsDefinition(api: EnvoyApi): ServiceDefinition {
-  const definition = api.service('envoy.service.discovery.v3.AggregatedDiscoveryService');
-  return Object.fromEntries(
-    Object.entries(definition).map(([name, method]) => [
-      name,
-      { ...method, responseSerialize: (bytes: Buffer) => bytes },
-    ]),
-  );
+const service = 'envoy.service.discovery.v3.AggregatedDiscoveryService';
+
+export interface AdsMethod {
+  readonly path: string;
+  readonly decode: (bytes: Uint8Array) => DeltaDiscoveryRequest__Output | DiscoveryRequest__Output;
+}
+
+/** How requests of each variant come, and where to. */
+export function adsMethods(api: EnvoyApi): Readonly<Record<Variant, AdsMethod>> {
+  const method = (name: string, request: string): AdsMethod => ({
+    path: `/${service}/${name}`,
+    decode: api.decoder(`envoy.service.discovery.v3.${request}`),
+  });
+  return {
+    delta: method('DeltaAggregatedResources', 'DeltaDiscoveryRequest'),
+    sotw: method('StreamAggregatedResources', 'DiscoveryRequest'),
+  };
 }
 
 export function deltaRequestOf(message: DeltaDiscoveryRequest__Output): DeltaRequest {

@@ -2,20 +2,20 @@
  * The management server: keeps every connected node at the newest snapshot over ADS, in both variants of the
  * protocol. What a snapshot holds is decided elsewhere; who may connect, too.
  */
-import { type Server, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { DeltaDiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DeltaDiscoveryRequest.js';
 import type { DiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DiscoveryRequest.js';
+import { type Call, type Method, type Receiver, Status } from '../../pure/rpc/rpc.js';
 import type { ResourceSet, Snapshot, TypeUrl } from '../../pure/snapshot/snapshot.js';
 import { changedNames } from '../../pure/subscription/changes.js';
 import type { Variant } from '../../pure/subscription/exchange.js';
 import type { EnvoyApi } from '../envoy-api/envoy-api.js';
 import { Acknowledgements } from './acknowledgements.js';
-import { type AdsCall, AdsStream, type StreamHost } from './ads-stream.js';
+import { AdsStream, type StreamHost } from './ads-stream.js';
 import { BOUNDS, type Bounds } from './bounds.js';
 import { FanOut } from './fan-out.js';
 import type { NodeView, Rejection } from './node-view.js';
-import { adsDefinition, deltaRequestOf, ResponseEncoder, sotwRequestOf } from './wire.js';
+import { adsMethods, deltaRequestOf, ResponseEncoder, sotwRequestOf } from './wire.js';
 
 export interface XdsServerOptions {
   readonly api: EnvoyApi;
@@ -29,7 +29,8 @@ export interface XdsServerOptions {
 
 type RequestMessage = DeltaDiscoveryRequest__Output | DiscoveryRequest__Output;
 
-const MAX_NODE_ID_CHARS = 255;
+/** A node that brings along 100,000 names sends some ten megabytes. */
+const MAX_REQUEST_BYTES = 32 << 20;
 
 export class XdsServer {
   readonly #bounds: Bounds;
@@ -56,12 +57,14 @@ export class XdsServer {
     };
   }
 
-  /** Adds envoy.service.discovery.v3.AggregatedDiscoveryService, both methods. */
-  register(server: Server): void {
-    server.addService(adsDefinition(this.options.api), {
-      DeltaAggregatedResources: (call: AdsCall) => this.#accept('delta', call),
-      StreamAggregatedResources: (call: AdsCall) => this.#accept('sotw', call),
-    });
+  /** envoy.service.discovery.v3.AggregatedDiscoveryService, both methods. */
+  get methods(): readonly Method<RequestMessage>[] {
+    const of = adsMethods(this.options.api);
+    return (['delta', 'sotw'] as const).map((variant) => ({
+      ...of[variant],
+      maxMessageBytes: MAX_REQUEST_BYTES,
+      accept: (call) => this.#accept(variant, call),
+    }));
   }
 
   /** The newest state; a snapshot of the version already published changes nothing. */
@@ -101,31 +104,14 @@ export class XdsServer {
   /** Ends every stream (nodes reconnect elsewhere or later) and settles what waits in `whenAcked`. */
   close(): void {
     for (const stream of [...this.#streams])
-      stream.fail(status.UNAVAILABLE, 'the management server is shutting down');
+      stream.fail(Status.unavailable, 'the management server is shutting down');
     this.#acknowledgements.close();
   }
 
-  #accept(variant: Variant, call: AdsCall): void {
+  #accept(variant: Variant, call: Call): Receiver<RequestMessage> {
     const { maxStreams, firstRequestMs } = this.#bounds;
-    if (this.#calls >= maxStreams) {
-      call.emit('error', {
-        code: status.RESOURCE_EXHAUSTED,
-        details: `${maxStreams} streams are open, more are not allowed`,
-      });
-      return;
-    }
-    this.#calls += 1;
     let stream: AdsStream | undefined;
     let isOver = false;
-    const refuse = (code: status, details: string): void => {
-      this.options.log.warn({ stream: variant, peer: call.getPeer() }, `stream refused: ${details}`);
-      call.emit('error', { code, details });
-      end();
-    };
-    const silence = setTimeout(
-      () => refuse(status.DEADLINE_EXCEEDED, `no request within ${firstRequestMs} ms`),
-      firstRequestMs,
-    );
     const end = (): void => {
       if (isOver) return;
       isOver = true;
@@ -133,37 +119,58 @@ export class XdsServer {
       this.#calls -= 1;
       if (stream) this.#forget(stream);
     };
-
-    call.on('data', (message: RequestMessage) => {
-      if (isOver) return;
-      if (!stream) {
-        clearTimeout(silence);
-        // Only the first request is sure to carry the node (protocol overview in the protocol page).
-        const node = message.node?.id ?? '';
-        const problem = nodeProblem(node, call.metadata.get('x-sluice-node'));
-        if (problem) return refuse(status.INVALID_ARGUMENT, problem);
-        stream = this.#admit(node, variant, call);
-      }
-      const request =
-        variant === 'delta'
-          ? deltaRequestOf(message as DeltaDiscoveryRequest__Output)
-          : sotwRequestOf(message as DiscoveryRequest__Output);
-      if (this.#snapshot) stream.bring(this.#snapshot);
-      stream.receive(message.type_url ?? '', request);
-    });
-    call.on('end', () => {
-      call.end();
+    const refuse = (code: Status, details: string): void => {
+      this.options.log.warn({ stream: variant, ...call.caller }, `stream refused: ${details}`);
+      call.end(code, details);
       end();
-    });
-    for (const event of ['cancelled', 'error', 'close']) call.on(event, end);
+    };
+    this.#calls += 1;
+    const silence = setTimeout(
+      () => refuse(Status.deadlineExceeded, `no request within ${firstRequestMs} ms`),
+      firstRequestMs,
+    );
+    if (this.#calls > maxStreams)
+      refuse(Status.resourceExhausted, `${maxStreams} streams are open, more are not allowed`);
+
+    return {
+      message: (message) => {
+        if (isOver) return;
+        if (!stream) {
+          clearTimeout(silence);
+          // Only the first request is sure to carry the node (protocol overview in the protocol page).
+          const asked = message.node?.id ?? '';
+          const { node } = call.caller;
+          if (asked !== node) {
+            refuse(Status.permissionDenied, notItsOwn(asked, node));
+            return;
+          }
+          stream = this.#admit(variant, call);
+        }
+        const request =
+          variant === 'delta'
+            ? deltaRequestOf(message as DeltaDiscoveryRequest__Output)
+            : sotwRequestOf(message as DiscoveryRequest__Output);
+        if (this.#snapshot) stream.bring(this.#snapshot);
+        stream.receive(message.type_url ?? '', request);
+        // It may have asked for more than it may: then the call has been ended from within.
+        if (stream.isClosed) end();
+      },
+      finished: () => {
+        if (isOver) return;
+        call.end(Status.ok);
+        end();
+      },
+      cancelled: end,
+    };
   }
 
-  #admit(node: string, variant: Variant, call: AdsCall): AdsStream {
+  #admit(variant: Variant, call: Call): AdsStream {
+    const { node, peer } = call.caller;
     const stream = new AdsStream(node, variant, call, this.#host);
     this.#streams.add(stream);
     const streams = this.#streamsOfNode.get(node) ?? new Set();
     this.#streamsOfNode.set(node, streams.add(stream));
-    this.options.log.info({ node, stream: variant, peer: call.getPeer() }, 'node connected');
+    this.options.log.info({ node, stream: variant, peer }, 'node connected');
     return stream;
   }
 
@@ -205,11 +212,7 @@ export class XdsServer {
   }
 }
 
-function nodeProblem(node: string, headers: readonly (string | Buffer)[]): string | undefined {
-  if (node === '') return 'expected node.id in the first request, found none';
-  if (node.length > MAX_NODE_ID_CHARS)
-    return `expected a node.id of at most ${MAX_NODE_ID_CHARS} characters, found ${node.length}`;
-  const other = headers.find((header) => header !== node);
-  if (other !== undefined) return `expected node.id to be that of x-sluice-node (${other}), found ${node}`;
-  return undefined;
+function notItsOwn(asked: string, node: string): string {
+  const found = asked === '' ? 'none' : JSON.stringify(asked.slice(0, 128));
+  return `expected node.id of the first request to be that of the channel, ${node}, found ${found}`;
 }

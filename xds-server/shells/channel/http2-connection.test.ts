@@ -1,0 +1,453 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { connect, createServer, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { type Call, type Method, Status, unary } from '../../pure/rpc/rpc.js';
+import { Flag, FrameType, frame, preface, Setting, settings, windowUpdate } from './frames.js';
+import { Http2Connection } from './http2-connection.js';
+
+const echo = unary(
+  { path: '/test/Echo', maxMessageBytes: 8 << 20, decode: (bytes) => Buffer.from(bytes) },
+  (message, call) => {
+    call.reply(message);
+    return () => undefined;
+  },
+);
+const header = unary(
+  { path: '/test/Header', maxMessageBytes: 10, decode: () => undefined },
+  (_message, call) => {
+    call.reply(Buffer.from(call.header('x-text') ?? '', 'latin1'));
+    return () => undefined;
+  },
+);
+const broken = unary({ path: '/test/Broken', maxMessageBytes: 10, decode: () => undefined }, () => {
+  throw new Error('a bug');
+});
+const picky = unary(
+  {
+    path: '/test/Picky',
+    maxMessageBytes: 10,
+    decode: () => {
+      throw new RangeError('no');
+    },
+  },
+  () => () => undefined,
+);
+
+interface Served {
+  readonly port: number;
+  readonly connections: Http2Connection[];
+  readonly calls: Call[];
+  readonly cancelled: () => number;
+  readonly bugs: unknown[];
+}
+
+/** A server whose method `/test/Held` leaves calls to the test, and `/test/Count` answers with the bytes it was sent. */
+async function serve(t: TestContext): Promise<Served> {
+  const calls: Call[] = [];
+  const bugs: unknown[] = [];
+  let cancelled = 0;
+  const held = unary({ path: '/test/Held', maxMessageBytes: 10, decode: () => undefined }, (_, call) => {
+    calls.push(call);
+    return () => {
+      cancelled += 1;
+    };
+  });
+  const count: Method<number> = {
+    path: '/test/Count',
+    maxMessageBytes: 1 << 20,
+    decode: (bytes) => bytes.length,
+    accept(call) {
+      let sum = 0;
+      return {
+        message: (length) => {
+          sum += length;
+        },
+        finished: () => call.reply(Buffer.from(String(sum))),
+        cancelled: () => undefined,
+      };
+    },
+  };
+  const all = [echo, header, broken, picky, held, count] as Method[];
+  const methods = new Map(all.map((method) => [method.path, method]));
+  const connections: Http2Connection[] = [];
+  const server = createServer((socket) => {
+    const identify = (of: (name: string) => string | undefined) =>
+      of('x-nobody') === undefined ? caller : 'nobody';
+    const caller = { node: 'edge-1', peer: '' };
+    connections.push(
+      new Http2Connection(socket, { methods, identify, broken: (_path, error) => bugs.push(error) }),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const connection of connections) connection.destroy();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  return { port, connections, calls, bugs, cancelled: () => cancelled };
+}
+
+function client(t: TestContext, { port }: Served, options: http2.ClientSessionOptions = {}) {
+  const session = http2.connect(`http://127.0.0.1:${port}`, options);
+  session.on('error', () => undefined);
+  t.after(() => session.destroy());
+  return session;
+}
+
+const framed = (message: Uint8Array, compressed = 0): Buffer => {
+  const head = Buffer.from([compressed, 0, 0, 0, 0]);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+};
+
+interface Answer {
+  readonly http: number | undefined;
+  readonly status: number;
+  readonly details: string;
+  readonly message: Buffer;
+}
+
+async function call(
+  session: http2.ClientHttp2Session,
+  path: string,
+  body: Uint8Array,
+  headers: http2.OutgoingHttpHeaders = {},
+): Promise<Answer> {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  });
+  let last: http2.IncomingHttpHeaders = {};
+  let http: number | undefined;
+  stream.on('response', (received) => {
+    http = received[':status'];
+    last = received;
+  });
+  stream.on('trailers', (received) => {
+    last = received;
+  });
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.on('error', () => undefined);
+  stream.end(body);
+  await once(stream, 'close');
+  const message = Buffer.concat(chunks).subarray(5);
+  const status = Number(last['grpc-status'] ?? -1);
+  return { http, status, details: decodeURIComponent(String(last['grpc-message'] ?? '')), message };
+}
+
+test('calls at once on one connection are each given their own answer', async (t) => {
+  const served = await serve(t);
+  const session = client(t, served);
+  const answers = await Promise.all(
+    Array.from({ length: 500 }, (_, index) =>
+      call(session, '/test/Echo', framed(Buffer.from(`call ${index}`))),
+    ),
+  );
+  for (const [index, { status, message }] of answers.entries())
+    assert.deepEqual([status, message.toString()], [Status.ok, `call ${index}`]);
+  assert.equal(served.connections[0]!.streamCount, 0);
+});
+
+test('messages of megabytes pass both ways through windows of any size', async (t) => {
+  const served = await serve(t);
+  const message = Buffer.alloc(5_000_000, 'abcdefg');
+  for (const initialWindowSize of [1_000, 65_535, 10_000_000]) {
+    const session = client(t, served, { settings: { initialWindowSize } });
+    const answers = await Promise.all([1, 2, 3].map(() => call(session, '/test/Echo', framed(message))));
+    for (const answer of answers) assert.ok(answer.message.equals(message), `${initialWindowSize}`);
+  }
+});
+
+test('a header is read whatever characters it has', async (t) => {
+  const session = client(t, await serve(t));
+  const visible = Array.from({ length: 0x7f - 0x20 }, (_, index) => String.fromCharCode(0x20 + index));
+  const beyond = Array.from({ length: 0x80 }, (_, index) => String.fromCharCode(0x80 + index));
+  for (const text of [...visible, ...beyond].map((one) => `0000000000000000${one}0000000000000000`)) {
+    const { message } = await call(session, '/test/Header', framed(Buffer.alloc(0)), { 'x-text': text });
+    assert.equal(message.toString('latin1'), text);
+  }
+});
+
+for (const [what, path, body, headers, status, details] of [
+  [
+    'a method that is not there',
+    '/test/Nothing',
+    framed(Buffer.alloc(1)),
+    {},
+    12,
+    /no method \/test\/Nothing/,
+  ],
+  ['a caller who is nobody', '/test/Echo', framed(Buffer.alloc(1)), { 'x-nobody': '1' }, 16, /^nobody$/],
+  ['a compressed message', '/test/Echo', framed(Buffer.alloc(1), 1), {}, 12, /not compressed/],
+  [
+    'a message that is too large',
+    '/test/Held',
+    framed(Buffer.alloc(11)),
+    {},
+    8,
+    /at most 10 bytes, found 11/,
+  ],
+  ['one that says it is', '/test/Held', Buffer.from('00ffffffff', 'hex'), {}, 8, /found 4294967295/],
+  ['one that does not decode', '/test/Picky', framed(Buffer.alloc(1)), {}, 3, /no message of this method/],
+  ['one that is not whole', '/test/Echo', framed(Buffer.alloc(9)).subarray(0, 9), {}, 3, /not whole/],
+  ['no message', '/test/Echo', Buffer.alloc(0), {}, 3, /found none/],
+  [
+    'a second message',
+    '/test/Held',
+    Buffer.concat([framed(Buffer.alloc(1)), framed(Buffer.alloc(1))]),
+    {},
+    3,
+    /another one/,
+  ],
+  ['a method that fails', '/test/Broken', framed(Buffer.alloc(1)), {}, 13, /has failed/],
+] as const)
+  test(`${what} is answered with a status, and the connection goes on`, async (t) => {
+    const session = client(t, await serve(t));
+    const answer = await call(session, path, body, headers);
+    assert.equal(answer.status, status);
+    assert.match(answer.details, details);
+    assert.equal((await call(session, '/test/Echo', framed(Buffer.from('on')))).message.toString(), 'on');
+  });
+
+test('what is no gRPC is told so', async (t) => {
+  const session = client(t, await serve(t));
+  assert.equal(
+    (await call(session, '/test/Echo', Buffer.alloc(3), { 'content-type': 'text/html' })).http,
+    415,
+  );
+});
+
+test('a call that its caller gives up is cancelled once, and what is answered later goes nowhere', async (t) => {
+  const served = await serve(t);
+  const session = client(t, served);
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/test/Held',
+    'content-type': 'application/grpc',
+  });
+  stream.on('error', () => undefined);
+  stream.end(framed(Buffer.alloc(1)));
+  await call(session, '/test/Echo', framed(Buffer.alloc(1)));
+  stream.close(http2.constants.NGHTTP2_CANCEL);
+  await once(stream, 'close');
+  await call(session, '/test/Echo', framed(Buffer.alloc(1)));
+  assert.equal(served.cancelled(), 1);
+  served.calls[0]!.reply(Buffer.alloc(1));
+  await call(session, '/test/Echo', framed(Buffer.alloc(1)));
+  assert.equal(served.cancelled(), 1);
+});
+
+test('a connection that is drained lets its calls end, takes no more, and then closes', async (t) => {
+  const served = await serve(t);
+  const session = client(t, served);
+  const held = call(session, '/test/Held', framed(Buffer.alloc(1)));
+  await call(session, '/test/Echo', framed(Buffer.alloc(1)));
+  served.connections[0]!.drain();
+  await once(session, 'goaway');
+  served.calls[0]!.reply(Buffer.from('end'));
+  assert.equal((await held).message.toString(), 'end');
+  if (!session.closed) await once(session, 'close');
+});
+
+test('an end that says nothing is asked, and given up when it does not answer', async (t) => {
+  const served = await serve(t);
+  const answering = client(t, served);
+  await once(answering, 'connect');
+  await call(answering, '/test/Echo', framed(Buffer.alloc(1)));
+  const silent = raw(t, served);
+  silent.socket.write(hello);
+  await silent.until((bytes) => bytes.includes(settingsAckBytes));
+  const stranger = raw(t, served);
+  await once(stranger.socket, 'connect');
+  await call(answering, '/test/Echo', framed(Buffer.alloc(1)));
+  for (let look = 0; look < 3; look++) {
+    for (const connection of served.connections) connection.look();
+    await new Promise((resolve) => answering.ping(resolve));
+  }
+  await Promise.all([silent.closed, stranger.closed]);
+  assert.equal((await call(answering, '/test/Echo', framed(Buffer.from('on')))).message.toString(), 'on');
+});
+
+const hello = Buffer.concat([preface, settings({})]);
+const settingsAckBytes = Buffer.from('000000040100000000', 'hex');
+
+interface Raw {
+  readonly socket: Socket;
+  readonly closed: Promise<unknown>;
+  until(seen: (bytes: Buffer) => boolean): Promise<void>;
+}
+
+function raw(t: TestContext, { port }: Served): Raw {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  t.after(() => socket.destroy());
+  let bytes: Buffer = Buffer.alloc(0);
+  socket.on('data', (chunk) => {
+    bytes = Buffer.concat([bytes, chunk]);
+  });
+  // `once` would fail with the socket's error.
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  return {
+    socket,
+    closed,
+    async until(seen) {
+      while (!seen(bytes)) await once(socket, 'data');
+    },
+  };
+}
+
+/** `:method POST`, the path as a literal, the content type likewise. */
+const requestBlock = (path: string): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x83, 0x04, path.length]),
+    Buffer.from(path),
+    Buffer.from([0x0f, 0x10, 16]),
+    Buffer.from('application/grpc'),
+  ]);
+const open = (id: number, path: string, flags: number = Flag.endHeaders): Buffer =>
+  frame(FrameType.headers, flags, id, requestBlock(path));
+
+test('a call is understood however its bytes are cut and padded', async (t) => {
+  const served = await serve(t);
+  const block = requestBlock('/test/Count');
+  const padded = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([3]), bytes, Buffer.alloc(3)]);
+  const message = framed(Buffer.from('12345'));
+  const bytes = Buffer.concat([
+    hello,
+    frame(FrameType.priority, 0, 1, Buffer.alloc(5)),
+    frame(
+      FrameType.headers,
+      Flag.padded | Flag.priority,
+      1,
+      padded(Buffer.concat([Buffer.alloc(5), block.subarray(0, 3)])),
+    ),
+    frame(FrameType.continuation, 0, 1, block.subarray(3, 4)),
+    frame(FrameType.continuation, Flag.endHeaders, 1, block.subarray(4)),
+    frame(FrameType.data, 0, 1, message.subarray(0, 2)),
+    frame(0x42, 0xff, 1, Buffer.alloc(7)),
+    frame(
+      FrameType.data,
+      Flag.padded,
+      1,
+      padded(Buffer.concat([message.subarray(2), message, message.subarray(0, 7)])),
+    ),
+    frame(FrameType.data, Flag.endStream, 1, message.subarray(7)),
+  ]);
+  for (const size of [1, 2, 3, 7, 64, bytes.length]) {
+    const { socket, until } = raw(t, served);
+    socket.setNoDelay(true);
+    for (let at = 0; at < bytes.length; at += size) {
+      socket.write(bytes.subarray(at, at + size));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until((seen) => seen.includes(framed(Buffer.from('15'))));
+  }
+});
+
+test('messages that wait for their rest have a bound over all calls of a connection', async (t) => {
+  const served = await serve(t);
+  const { socket, closed } = raw(t, served);
+  socket.write(hello);
+  const part = Buffer.concat([Buffer.from([0, 0, 0x10, 0, 0]), Buffer.alloc(16_000)]);
+  let isClosed = false;
+  void closed.then(() => {
+    isClosed = true;
+  });
+  let sent = 0;
+  for (let id = 1; !isClosed && sent < 200_000_000; id += 2) {
+    socket.write(open(id, '/test/Count'));
+    for (let data = 0; data < 60; data++)
+      socket.write(frame(FrameType.data, 0, id, data === 0 ? part : part.subarray(5)));
+    sent += 960_000;
+    if (socket.writableLength > 0)
+      await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed]);
+  }
+  await closed;
+  assert.ok(sent < 100_000_000, `${sent} bytes`);
+});
+
+const ping = frame(FrameType.ping, 0, 0, Buffer.alloc(8));
+const word = (value: number): Buffer => Buffer.from([value >>> 24, value >>> 16, value >>> 8, value]);
+
+for (const [what, bytes] of [
+  ['another protocol', Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n')],
+  ['anything before its settings', Buffer.concat([preface, ping])],
+  ['a frame larger than allowed', Buffer.concat([hello, frame(FrameType.data, 0, 1, Buffer.alloc(16_385))])],
+  ['an even stream', Buffer.concat([hello, open(2, '/test/Echo')])],
+  ['stream 0 for a call', Buffer.concat([hello, open(0, '/test/Echo')])],
+  [
+    'data of a stream that was never opened',
+    Buffer.concat([hello, frame(FrameType.data, 0, 1, Buffer.alloc(1))]),
+  ],
+  ['a reset of one', Buffer.concat([hello, frame(FrameType.rstStream, 0, 1, Buffer.alloc(4))])],
+  ['a reset of the wrong size', Buffer.concat([hello, frame(FrameType.rstStream, 0, 1, Buffer.alloc(3))])],
+  ['a window for one', Buffer.concat([hello, windowUpdate(1, 1)])],
+  ['a window of nothing', Buffer.concat([hello, windowUpdate(0, 0)])],
+  ['a window beyond all bounds', Buffer.concat([hello, windowUpdate(0, 0x7fff_ffff)])],
+  [
+    'a first window beyond all bounds',
+    Buffer.concat([hello, settings({ [Setting.initialWindowSize]: 0x8000_0000 })]),
+  ],
+  ['settings of a broken size', Buffer.concat([hello, frame(FrameType.settings, 0, 0, Buffer.alloc(5))])],
+  ['settings of a stream', Buffer.concat([hello, frame(FrameType.settings, 0, 1, Buffer.alloc(6))])],
+  ['a ping of the wrong size', Buffer.concat([hello, frame(FrameType.ping, 0, 0, Buffer.alloc(7))])],
+  ['a promise', Buffer.concat([hello, frame(FrameType.pushPromise, 0, 1, word(2))])],
+  ['a continuation of nothing', Buffer.concat([hello, frame(FrameType.continuation, 0, 1, Buffer.alloc(1))])],
+  ['another frame within headers', Buffer.concat([hello, open(1, '/test/Echo', 0), ping])],
+  [
+    'headers without an end',
+    Buffer.concat([
+      hello,
+      open(1, '/test/Echo', 0),
+      ...Array.from({ length: 4 }, () => frame(FrameType.continuation, 0, 1, Buffer.alloc(8_000))),
+    ]),
+  ],
+  [
+    'headers that are no HPACK',
+    Buffer.concat([hello, frame(FrameType.headers, Flag.endHeaders, 1, word(0xff))]),
+  ],
+  [
+    'padding beyond the frame',
+    Buffer.concat([
+      hello,
+      frame(FrameType.headers, Flag.endHeaders | Flag.padded, 1, Buffer.from([9, 0x83])),
+    ]),
+  ],
+  [
+    'a priority that is cut off',
+    Buffer.concat([hello, frame(FrameType.headers, Flag.endHeaders | Flag.priority, 1, Buffer.from([0x83]))]),
+  ],
+] as const)
+  test(`a connection that sends ${what} is closed, and others live on`, async (t) => {
+    const served = await serve(t);
+    const other = client(t, served);
+    const { socket, closed } = raw(t, served);
+    socket.write(bytes);
+    await closed;
+    assert.equal((await call(other, '/test/Echo', framed(Buffer.from('on')))).message.toString(), 'on');
+  });
+
+test('an end that asks and does not read is closed before its answers fill the memory', async (t) => {
+  const served = await serve(t);
+  const { socket, closed } = raw(t, served);
+  socket.pause();
+  socket.write(hello);
+  let isClosed = false;
+  void closed.then(() => {
+    isClosed = true;
+  });
+  const pings = Buffer.concat(Array.from({ length: 10_000 }, () => ping));
+  let sent = 0;
+  // The answers that the kernel takes come on top.
+  for (; !isClosed && sent < 400_000_000; sent += pings.length)
+    if (!socket.write(pings))
+      await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed]);
+  assert.ok(isClosed, `${sent} bytes`);
+});

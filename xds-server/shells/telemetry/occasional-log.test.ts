@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLogger } from './logger.js';
+import { OccasionalLog } from './occasional-log.js';
+
+test('of one kind a line a second is said, with how many there were before it', () => {
+  const lines: { reason: string; more_before?: number }[] = [];
+  let nowMs = 0;
+  const log = new OccasionalLog(
+    createLogger('info', { write: (line) => lines.push(JSON.parse(line)) }),
+    () => nowMs,
+  );
+  for (const reason of ['a', 'a', 'b', 'a']) log.warn(reason, { reason }, 'no');
+  nowMs = 1_000;
+  log.warn('a', { reason: 'a' }, 'no');
+  nowMs = 2_000;
+  log.warn('a', { reason: 'a' }, 'no');
+  assert.deepEqual(
+    lines.map(({ reason, more_before }) => [reason, more_before]),
+    [
+      ['a', undefined],
+      ['b', undefined],
+      ['a', 2],
+      ['a', undefined],
+    ],
+  );
+});
