@@ -1,7 +1,7 @@
 # Each target does all of its set-up; a second run of that costs a second.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-mysql check fuzz bench
+.PHONY: help setup demo test test-mysql test-long check fuzz bench
 
 # make's own default, so that a shell's variable of this name is not taken for it.
 SECONDS := 60
@@ -22,6 +22,9 @@ test: setup ## every test, from the parsers to the end-to-end drills on real dat
 test-mysql: ## the optional suite on MySQL 8.0, which is fetched for it (553 MB)
 	@setup/setup.sh drivers mysql
 	@node --import tsx test/run.ts mysql
+
+test-long: setup ## what takes long: 1 GB through it
+	@node --import tsx test/run.ts long
 
 check: setup ## format, lint, types, who may import whom, generated files
 	@test/check.sh

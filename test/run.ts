@@ -15,7 +15,7 @@ const top = path.resolve(import.meta.dirname, '..');
 
 interface Suite {
   readonly name: string;
-  /** Needs what `make setup` does not fetch: runs only when it is named. */
+  /** Needs what `make setup` does not fetch, or long: runs only when it is named. */
   readonly optional?: boolean;
   readonly run: () => Promise<Outcome>;
 }
@@ -43,6 +43,7 @@ const folders = {
   simulation: 'test/simulation/',
   'end to end': 'test/e2e/',
   mysql: 'test/mysql/',
+  long: 'test/long/',
 } as const;
 
 const suites: readonly Suite[] = [
@@ -53,6 +54,7 @@ const suites: readonly Suite[] = [
   { name: 'simulation', run: () => nodeTests(testFiles(within(folders.simulation)), cores) },
   { name: 'end to end', run: () => nodeTests(testFiles(within(folders['end to end'])), fewAtOnce) },
   { name: 'mysql', optional: true, run: () => nodeTests(testFiles(within(folders.mysql)), fewAtOnce) },
+  { name: 'long', optional: true, run: () => nodeTests(testFiles(within(folders.long)), 1, 1_800_000) },
 ];
 
 function within(folder: string): (file: string) => boolean {
@@ -78,11 +80,11 @@ function testFiles(isWanted: (file: string) => boolean): string[] {
     .map((file) => path.join(top, file));
 }
 
-function nodeTests(files: readonly string[], concurrency: number): Promise<Outcome> {
+function nodeTests(files: readonly string[], concurrency: number, timeout = fileTimeoutMs): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const outcome = { passed: 0, failed: 0, skipped: 0, files: new Map<string, number>() };
     if (files.length === 0) return resolve(outcome);
-    const events = run({ files: [...files], concurrency, timeout: fileTimeoutMs });
+    const events = run({ files: [...files], concurrency, timeout });
     const count = (key: 'passed' | 'failed') => (event: TestEvent) => {
       if (event.nesting === 0 && event.file !== undefined) {
         const file = path.relative(top, event.file);
