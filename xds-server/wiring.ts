@@ -14,13 +14,16 @@ import { SessionDirectory } from './pure/cancel/session-directory.js';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
-import type { ServicePlan } from './pure/plan/plan.js';
+import { bindingWarnings } from './pure/plan/channel-binding.js';
+import type { Plan, ServicePlan, TargetName } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
 import { buildSnapshot } from './pure/snapshot/build.js';
 import { connectTimeoutMs } from './pure/snapshot/cluster.js';
 import { Encoder } from './pure/snapshot/encoder.js';
 import { checkTimeoutMs, reportIntervalMs, unsentReportBytes } from './pure/snapshot/listener.js';
+import { shownCertificate } from './pure/snapshot/secret-set.js';
 import { TypeUrl } from './pure/snapshot/snapshot.js';
+import { verifiedServers } from './pure/snapshot/upstream-tls.js';
 import { isLoopback } from './pure/spec/ip.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
@@ -36,6 +39,7 @@ import { Observers } from './shells/databases/observers.js';
 import { sendCancel } from './shells/databases/send-cancel.js';
 import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
 import { AccessLogService } from './shells/sessions/access-log-service.js';
+import { fingerprint } from './shells/store/certificates.js';
 import type { LoadedSpec } from './shells/store/load-spec.js';
 import { SpecFile } from './shells/store/spec-file.js';
 import { Metrics } from './shells/telemetry/metrics.js';
@@ -87,6 +91,8 @@ export class Brain {
   readonly #status: BrainStatus;
   #spec: SpecStatus;
   readonly #enactment: Enactment;
+  /** By service: fingerprint of the certificate that its clients see. */
+  #shown: ReadonlyMap<string, string> = new Map();
   #specFile: SpecFile | undefined;
   #admin: AdminServer | undefined;
   /** With the ports that were really taken; after `start`. */
@@ -106,7 +112,10 @@ export class Brain {
       version,
       startedAt: new Date(),
       now,
-      spec: () => this.#spec,
+      spec: () => ({
+        ...this.#spec,
+        warnings: [...this.#spec.warnings, ...this.#bindingWarnings().map(problemStatus)],
+      }),
       plan: () => this.#enactment.plan,
       ledger: (view) => this.#ledger.view(view),
       observer: (target) => this.#observers.view(target),
@@ -131,7 +140,15 @@ export class Brain {
       ledger: () => this.#ledger.view(),
       nodesHave: (version) => this.#nodesHave(version),
     });
-    this.#observers = new Observers({ now, log, tell: (event) => this.#loop.apply(event) });
+    this.#observers = new Observers({
+      now,
+      log,
+      tell: (event) => this.#loop.apply(event),
+      connected: (target) => {
+        for (const warning of this.#bindingWarnings(target))
+          log.warn({ path: warning.path }, renderProblem(warning));
+      },
+    });
     const cancels = new Cancels({
       now,
       plan: () => this.#enactment.plan,
@@ -252,7 +269,8 @@ export class Brain {
     }
     this.#metrics.planned(plan);
     this.#metrics.specRead('accepted');
-    this.#observers.follow(plan, passwords);
+    this.#shown = shownCertificates(plan, files);
+    this.#observers.follow(plan, passwords, files);
     this.#spec = {
       file: this.#spec.file,
       version: versionOf(spec, files),
@@ -262,6 +280,16 @@ export class Brain {
     };
     for (const warning of warnings) this.#log.warn({ path: warning.path }, renderProblem(warning));
     this.#log.info({ version: this.#spec.version, services: plan.services.size }, 'the spec is in force');
+  }
+
+  /** @param target this one's alone */
+  #bindingWarnings(target?: TargetName): readonly Problem[] {
+    return bindingWarnings(
+      this.#enactment.plan,
+      ({ name }) => this.#shown.get(name),
+      (name) =>
+        target === undefined || name === target ? (this.#observers.view(name)?.certificates ?? []) : [],
+    );
   }
 
   #reject(problems: readonly Problem[]): void {
@@ -279,21 +307,33 @@ export class Brain {
     return this.#xds.nodes().every(({ types }) => types.find(isRuntime)?.acked === runtimeVersion);
   }
 
-  /** A node can carry out a grant when it has the service's cluster and, where they are not in it, its endpoints. */
+  /**
+   * A node can carry out a grant when it has the service's cluster and, where they are not in it, its endpoints and what
+   * it verifies the servers with.
+   */
   #readiness(): Readiness {
-    const needed = ({ cluster }: ServicePlan): TypeUrl[] =>
-      this.#enactment.snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster)
-        ? [TypeUrl.cluster, TypeUrl.endpoints]
-        : [TypeUrl.cluster];
+    const needed = ({ cluster, target }: ServicePlan): [TypeUrl, string][] => {
+      const { snapshot, plan } = this.#enactment;
+      const isApart = snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster);
+      const planned = plan.targets.get(target);
+      return [
+        [TypeUrl.cluster, cluster],
+        ...(isApart ? [[TypeUrl.endpoints, cluster] as [TypeUrl, string]] : []),
+        ...(planned ? verifiedServers(planned) : []).map(({ secret }): [TypeUrl, string] => [
+          TypeUrl.secret,
+          secret,
+        ]),
+      ];
+    };
     return {
       isReady: (node, service) =>
-        needed(service).every((type) => this.#xds.isAcked(node, type, service.cluster)),
+        needed(service).every(([type, name]) => this.#xds.isAcked(node, type, name)),
       whenReady: async (node, service, patienceMs) => {
         const nodeMs = this.#xds.isConnected(node) ? nodePatienceMs : absencePatienceMs;
         const untilMs = now() + Math.min(patienceMs, nodeMs);
-        for (const type of needed(service)) {
+        for (const [type, name] of needed(service)) {
           const leftMs = Math.max(0, untilMs - now());
-          if (!(await this.#xds.whenAcked(node, type, service.cluster, leftMs))) return false;
+          if (!(await this.#xds.whenAcked(node, type, name, leftMs))) return false;
         }
         return true;
       },
@@ -307,6 +347,20 @@ function versionOf(spec: Spec, files: ReadonlyMap<string, Uint8Array>): string {
   for (const [name, bytes] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(name).update(bytes);
   return hash.digest('hex').slice(0, 16);
+}
+
+function shownCertificates(plan: Plan, files: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, string> {
+  // Thousands of services may share one certificate.
+  const ofFile = new Map<string, string | undefined>();
+  const ofService = new Map<string, string>();
+  for (const service of plan.services.values()) {
+    const { chain } = shownCertificate(plan, service);
+    const bytes = files.get(chain);
+    if (!ofFile.has(chain)) ofFile.set(chain, bytes && fingerprint(bytes));
+    const found = ofFile.get(chain);
+    if (found !== undefined) ofService.set(service.name, found);
+  }
+  return ofService;
 }
 
 const problemStatus = (problem: Problem): ProblemStatus => ({

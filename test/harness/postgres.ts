@@ -135,6 +135,12 @@ export class Postgres {
     return row!.n;
   }
 
+  /** Shows it to new connections from now on; it must have been started with one. */
+  async useCertificate(certificate: Certificate): Promise<void> {
+    await giveCertificate(certificate, systemUser, path.join(this.#folder, 'data'));
+    await this.query('SELECT pg_reload_conf()');
+  }
+
   /** Whether it has ever turned a client away for want of a slot. */
   get hasSaidTooMany(): boolean {
     return /too many|remaining connection slots/i.test(this.#child.log);

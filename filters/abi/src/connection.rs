@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
+use crate::edge::is_passed_on;
 use crate::scheduler::Scheduler;
 use crate::sys::{self, Bytes, EnvoyPtr, KeyValue};
 
@@ -61,6 +62,27 @@ impl Connection<'_> {
         unsafe {
             sys::envoy_dynamic_module_callback_network_filter_close_with_details(self.filter, how as u32, details);
         }
+    }
+
+    /// Sends `bytes` to the client from here, past this filter; also while a close of Envoy's waits.
+    pub fn speak(&self, bytes: &[u8]) {
+        // SAFETY: as in `write`.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_filter_inject_write_data(self.filter, Bytes::of(bytes), false);
+        }
+    }
+
+    /// Has every close of the connection wait, or lets them come again. Takes the runtime guard
+    /// `envoy.reloadable_features.connection_close_through_filter_manager`; without it nothing waits.
+    pub fn hold_close(&self, hold: bool) {
+        // SAFETY: as in `write`.
+        unsafe { sys::envoy_dynamic_module_callback_network_filter_disable_close(self.filter, hold) }
+    }
+
+    /// Does a close wait? Envoy does not say, but then it drops what is written before any filter sees it: so a byte is
+    /// written, and where a filter sees it no close waits, and it goes no further.
+    pub fn close_waits(&self) -> bool {
+        !is_passed_on(|| self.write(b"?"))
     }
 
     /// Does TLS protect it?

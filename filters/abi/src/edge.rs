@@ -1,6 +1,7 @@
 //! The edge itself: the one module, logging, and where panics end.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -71,6 +72,22 @@ pub(crate) fn guarded<R>(hook: &str, call: impl FnOnce() -> R) -> Option<R> {
             None
         }
     }
+}
+
+thread_local! {
+    static PROBE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does a write that `call` makes come to the write filters of this thread? It is kept from going any further.
+pub(crate) fn is_passed_on(call: impl FnOnce()) -> bool {
+    PROBE.set(true);
+    call();
+    !PROBE.take()
+}
+
+/// Is this write the one of [`is_passed_on`]? Asked once.
+pub(crate) fn is_probe() -> bool {
+    PROBE.take()
 }
 
 fn reason(panic: &(dyn Any + Send)) -> &str {

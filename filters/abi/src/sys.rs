@@ -90,6 +90,18 @@ unsafe extern "C" {
         details: Bytes,
     );
     pub fn envoy_dynamic_module_callback_network_filter_is_ssl(filter: EnvoyPtr) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_disable_close(filter: EnvoyPtr, disabled: bool);
+    pub fn envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(filter: EnvoyPtr) -> bool;
+    pub fn envoy_dynamic_module_callback_network_filter_inject_read_data(
+        filter: EnvoyPtr,
+        data: Bytes,
+        end_stream: bool,
+    );
+    pub fn envoy_dynamic_module_callback_network_filter_inject_write_data(
+        filter: EnvoyPtr,
+        data: Bytes,
+        end_stream: bool,
+    );
 
     pub fn envoy_dynamic_module_callback_network_filter_get_attribute_string(
         filter: EnvoyPtr,

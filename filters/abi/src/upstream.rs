@@ -27,6 +27,21 @@ impl Connection<'_> {
         }
     }
 
+    /// Starts TLS to the server, over a way that can; false where it can't. What is sent from now on goes behind it.
+    /// Only where the way stands: Envoy would not survive it otherwise.
+    pub fn start_upstream_tls(&self) -> bool {
+        // SAFETY: as in `text`.
+        unsafe { sys::envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(self.filter) }
+    }
+
+    /// Sends `bytes` towards the server as if the client had.
+    pub fn send_upstream(&self, bytes: &[u8]) {
+        // SAFETY: as in `text`; Envoy copies the bytes.
+        unsafe {
+            sys::envoy_dynamic_module_callback_network_filter_inject_read_data(self.filter, Bytes::of(bytes), false);
+        }
+    }
+
     fn attribute(&self, attribute: u32) -> Option<String> {
         let mut value = Bytes::EMPTY;
         // SAFETY: as in `text`.

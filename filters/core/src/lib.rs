@@ -20,4 +20,5 @@ pub mod mysql;
 pub mod negotiation;
 pub mod postgres;
 pub mod refusal;
+pub mod tls_request;
 pub mod verdict;

@@ -20,6 +20,8 @@ pub struct Claims {
     pub cluster: Option<String>,
     /// Until when a grant is good, on the node's CLOCK_MONOTONIC, in milliseconds.
     pub expires_monotonic_ms: Option<f64>,
+    /// Who starts TLS to the server, where not Envoy by itself: `request` is the protocol's own request.
+    pub upstream_tls: Option<String>,
     /// A refusal's code for Postgres, and the class for MySQL.
     pub sqlstate: Option<String>,
     /// A refusal's number for MySQL.
@@ -39,6 +41,8 @@ pub enum Verdict {
     Grant {
         /// Envoy's name of it.
         cluster: String,
+        /// TLS must be asked for before anything else is sent there.
+        asks_for_tls: bool,
     },
     /// Speak this and close.
     Refuse(Refusal),
@@ -64,8 +68,14 @@ fn grant(claims: Claims, own: &str, now_ms: u64) -> Verdict {
         Some(_) => return unavailable("the grant expired before it could be used"),
         None => return unavailable("the grant has no expiry"),
     }
+    let asks_for_tls = match claims.upstream_tls.as_deref() {
+        None => false,
+        Some("request") => true,
+        // Never less protection than was meant.
+        Some(other) => return unavailable(format!("the grant wants TLS by \"{}\"", bounded(other, 32))),
+    };
     match claims.cluster {
-        Some(cluster) if !cluster.is_empty() => Verdict::Grant { cluster },
+        Some(cluster) if !cluster.is_empty() => Verdict::Grant { cluster, asks_for_tls },
         _ => unavailable("the grant names no cluster"),
     }
 }
@@ -116,13 +126,23 @@ mod tests {
                 assert_eq!(&refusal.sqlstate, b"57P03");
                 refusal.message.into_owned()
             }
-            Verdict::Grant { cluster } => panic!("granted to {cluster}"),
+            Verdict::Grant { cluster, .. } => panic!("granted to {cluster}"),
         }
     }
 
     #[test]
     fn a_whole_unexpired_grant_for_this_connection_passes() {
-        assert_eq!(judge(good(), OWN, 999), Verdict::Grant { cluster: "orders".into() });
+        let plain = Verdict::Grant { cluster: "orders".into(), asks_for_tls: false };
+        assert_eq!(judge(good(), OWN, 999), plain);
+    }
+
+    #[test]
+    fn a_grant_says_whether_tls_is_to_be_asked_for_and_an_unknown_way_is_a_no() {
+        let by = |way: &str| Claims { upstream_tls: Some(way.into()), ..good() };
+        let asking = Verdict::Grant { cluster: "orders".into(), asks_for_tls: true };
+        assert_eq!(judge(by("request"), OWN, 0), asking);
+        assert!(refused_with(by("starttls"), 0).contains("\"starttls\""));
+        assert!(refused_with(by(""), 0).contains("TLS"));
     }
 
     #[test]

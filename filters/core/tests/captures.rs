@@ -93,8 +93,11 @@ fn a_postgres_login_is_followed_to_its_end() {
     use postgres::login::{Event, Login};
     let key = CancelKey { pid: 27650, secret: vec![95, 216, 124, 24] };
     let cases = [
-        ("postgres/login-scram-15.server.bin", vec![Event::ServerId(27650), Event::CancelKey(key), Event::Ready]),
-        ("postgres/login-wrong-password-15.server.bin", vec![Event::Failed]),
+        (
+            "postgres/login-scram-15.server.bin",
+            vec![Event::ProofWanted, Event::ServerId(27650), Event::CancelKey(key), Event::Ready],
+        ),
+        ("postgres/login-wrong-password-15.server.bin", vec![Event::ProofWanted, Event::Failed]),
     ];
     for (name, expected) in cases {
         for split in splits(&capture(name)) {

@@ -53,14 +53,23 @@ pub fn verdict(input: &[u8]) {
         message: choices.text(),
         detail: choices.text(),
         hint: choices.text(),
+        upstream_tls: match choices.byte() % 3 {
+            0 => None,
+            1 => Some("request".to_owned()),
+            _ => choices.text(),
+        },
     };
     let granted = claims.verdict.as_deref() == Some("grant")
         && !own.is_empty()
         && claims.connection.as_deref() == Some(&own)
         && claims.cluster.as_deref().is_some_and(|cluster| !cluster.is_empty())
         && claims.expires_monotonic_ms.is_some_and(|expires| expires > now_ms as f64);
+    let granted = granted && matches!(claims.upstream_tls.as_deref(), None | Some("request"));
     match judge(claims.clone(), &own, now_ms) {
-        Verdict::Grant { cluster } => assert!(granted && Some(cluster) == claims.cluster),
+        Verdict::Grant { cluster, asks_for_tls } => {
+            assert!(granted && Some(cluster) == claims.cluster);
+            assert_eq!(asks_for_tls, claims.upstream_tls.is_some());
+        }
         Verdict::Refuse(refusal) => {
             assert!(!granted);
             assert_error_response(&refusal.as_postgres());

@@ -6,6 +6,7 @@ use sluice_core::mysql::commands::{Commands, Passage};
 use sluice_core::mysql::login::{Event, Login, MAX_PACKET_BYTES};
 use sluice_core::mysql::negotiation::Negotiation;
 use sluice_core::mysql::packet::{self, HEADER_BYTES, framed};
+use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
 use sluice_core::mysql::{capability, change_user, greeting};
 use sluice_core::negotiation::{Move, Plaintext};
@@ -169,7 +170,7 @@ pub fn login(input: &[u8]) {
                 | capability::CONNECT_ATTRS
                 | capability::PLUGIN_AUTH_LENENC),
     );
-    let begin = || if again { Login::again() } else { Login::new(&response, &birth) };
+    let begin = || if again { Login::again(Secrecy::NoTlsToServer) } else { Login::new(&response, &birth) };
     let steps = conversation(choices);
     let whole = relay(begin(), joined(&steps));
     let single = relay(begin(), in_bytes(&steps).iter().map(|step| (step.actor, step.bytes)));

@@ -166,14 +166,16 @@ fn messages(mut bytes: &[u8]) -> (Vec<Event>, bool) {
         let Some((&[kind, a, b, c, d], rest)) = bytes.split_first_chunk() else { return (events, false) };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         let pid = rest.first_chunk().map(|pid| u32::from_be_bytes(*pid));
-        if kind == b'K' && pid.is_none() {
+        let has_number = matches!(kind, b'K' | b'R');
+        if has_number && pid.is_none() {
             return (events, false);
         }
-        if length < if kind == b'K' { 8 } else { 4 } || length > 1 << 20 {
+        if length < if has_number { 8 } else { 4 } || length > 1 << 20 {
             return (events, true);
         }
         match (kind, pid) {
             (b'K', Some(pid)) => events.push(Event::ServerId(pid)),
+            (b'R', Some(11)) => events.push(Event::ProofWanted),
             (b'Z', _) => {
                 events.push(Event::Ready);
                 return (events, true);

@@ -27,7 +27,7 @@ impl Farewell {
         sequence: u8,
         details: &str,
     ) -> Self {
-        connection.write(&spoken(protocol, refusal, sequence));
+        connection.speak(&spoken(protocol, refusal, sequence));
         Self::within(LAST_WORDS_MS, connection, details)
     }
 

@@ -45,20 +45,34 @@ function targetOf(database: string, spec: DatabaseSpec, role: DbRole): TargetPla
       ...(spec.version !== undefined && { version: spec.version }),
       endpoints: endpoints.map(({ host, port }) => ({ host: canonicalHost(host), port })),
       ...(spec.proxy_protocol !== undefined && { proxyProtocol: spec.proxy_protocol }),
+      ...tlsOf(spec),
       budget: spec.capacity - spec.reserve,
       reserve: spec.reserve,
     },
   ];
 }
 
+function tlsOf({ tls }: DatabaseSpec): Pick<TargetPlan, 'tls'> {
+  if (tls === undefined || tls.mode === 'disable') return {};
+  return {
+    tls: {
+      negotiation: tls.negotiation ?? 'request',
+      ...(tls.ca !== undefined && { ca: tls.ca }),
+      ...(tls.server_name !== undefined && { serverName: tls.server_name.toLowerCase() }),
+    },
+  };
+}
+
 function serviceOf(name: string, spec: ServiceSpec, { databases }: Spec): ServicePlan {
+  const database = databases[spec.database]!;
+  const isAsked = tlsOf(database).tls?.negotiation === 'request';
   return {
     name,
     hostname: spec.hostname.toLowerCase(),
     tenant: spec.tenant,
     target: targetName(spec.database, spec.db_role),
-    protocol: protocolOf(databases[spec.database]!.engine),
-    cluster: `service/${name}`,
+    protocol: protocolOf(database.engine),
+    cluster: isAsked ? `service/${name}/tls` : `service/${name}`,
     maxConnections: spec.max_connections,
     guaranteed: spec.guaranteed,
     maxQueue: spec.max_queue,

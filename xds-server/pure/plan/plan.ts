@@ -28,6 +28,16 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** TLS towards servers. */
+export interface UpstreamTlsPlan {
+  /** Asked for in the server's protocol, or from the first byte (Postgres 17 and newer). */
+  readonly negotiation: 'request' | 'direct';
+  /** CA and names that certificates are verified with; absent: nothing is verified. */
+  readonly ca?: string;
+  /** The name of every server of the target; absent: each endpoint's own host. */
+  readonly serverName?: string;
+}
+
 export interface TargetPlan {
   readonly name: TargetName;
   readonly database: string;
@@ -36,6 +46,8 @@ export interface TargetPlan {
   /** Major version that clients of a MySQL listener are greeted with, e.g. `10.11`; absent for Postgres. */
   readonly version?: string;
   readonly endpoints: readonly Endpoint[];
+  /** Absent: plaintext. */
+  readonly tls?: UpstreamTlsPlan;
   /**
    * Every connection to it begins with this header: a proxy stands before the server, or the server itself reads it. Then
    * neither an address that the server shows nor a FIN says anything of the node's own connection.
@@ -70,7 +82,10 @@ export interface ServicePlan {
   readonly tenant: string;
   readonly target: TargetName;
   readonly protocol: Protocol;
-  /** Name of the Envoy cluster: `service/<name>`. */
+  /**
+   * Name of the Envoy cluster: `service/<name>`, and `service/<name>/tls` where the session filter has to ask for TLS.
+   * Two names, so that a grant of yesterday's plan can't send in clear what is meant for TLS.
+   */
   readonly cluster: string;
   /** Server connections, hard. */
   readonly maxConnections: number;

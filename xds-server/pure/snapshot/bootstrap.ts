@@ -8,7 +8,7 @@ import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/
 import { isIpAddress, isLoopback } from '../spec/ip.js';
 import { type Problem, renderProblem, shown } from '../spec/problem.js';
 import type { Encoder } from './encoder.js';
-import { any, clusterOf, durationMs, fromAds } from './messages.js';
+import { any, clusterOf, durationMs, fromAds, struct } from './messages.js';
 import { type JsonObject, protoJson } from './proto-json.js';
 import { runtimeLayer } from './runtime.js';
 
@@ -95,7 +95,14 @@ function bootstrapMessage({ node, xds, admin }: BootstrapOptions): Bootstrap {
       },
     },
     layered_runtime: {
-      layers: [{ name: runtimeLayer, rtds_layer: { name: runtimeLayer, rtds_config: fromAds } }],
+      layers: [
+        {
+          name: 'sluice_guards',
+          // Without it a client whose database fails its TLS handshake would be closed without a word.
+          static_layer: struct({ 'envoy.reloadable_features.connection_close_through_filter_manager': true }),
+        },
+        { name: runtimeLayer, rtds_layer: { name: runtimeLayer, rtds_config: fromAds } },
+      ],
     },
     overload_manager: {
       resource_monitors: [

@@ -5,7 +5,7 @@ import { isIpAddress } from '../spec/ip.js';
 import { loadAssignment } from './endpoints.js';
 import { bufferBytes } from './listener.js';
 import { any, durationMs, fromAds } from './messages.js';
-import { withHeader } from './proxy-protocol.js';
+import { upstreamTransport } from './upstream-tls.js';
 
 /**
  * One cluster a service, so that one service's breaker, statistics and connections are nobody else's.
@@ -19,12 +19,12 @@ export function cluster(service: ServicePlan, target: TargetPlan): Cluster {
     name: service.cluster,
     ...(isResolvedByEnvoy(target) ? byName(service, target) : byAddress),
     connect_timeout: durationMs(connectTimeoutMs),
+    ...upstreamTransport(target),
     // Of several replicas the one with the fewest sessions.
     lb_policy: 'LEAST_REQUEST',
     circuit_breakers: {
       thresholds: [{ max_connections: { value: breaker }, max_pending_requests: { value: breaker } }],
     },
-    ...(target.proxyProtocol && { transport_socket: withHeader(target.proxyProtocol) }),
     per_connection_buffer_limit_bytes: { value: bufferBytes },
     upstream_connection_options: {
       tcp_keepalive: {

@@ -1,8 +1,9 @@
 import { serviceOf } from '../plan/hostnames.js';
-import type { CertificateFiles, ListenerPlan, Plan, Protocol } from '../plan/plan.js';
+import type { CertificateFiles, ListenerPlan, Plan, Protocol, ServicePlan } from '../plan/plan.js';
 import { type Make, missing, sorted } from './build.js';
-import { certificate, clientCa, clientCaSecret, defaultSecret } from './secret.js';
+import { certificate, clientCa, clientCaSecret, defaultSecret, serverCa } from './secret.js';
 import { type Resource, type ResourceSet, TypeUrl } from './snapshot.js';
+import { verifiedServers } from './upstream-tls.js';
 
 /** A server name in a TLS hello that Envoy reads at all is no longer. */
 const maxNameChars = 255;
@@ -10,10 +11,19 @@ const maxNameChars = 255;
 /** Server names are chosen by strangers: beyond this many an answer is made anew each time. */
 const maxAnswered = 10_000;
 
+/** What clients of a service are shown: its own, or that of the first listener that speaks its protocol. */
+export function shownCertificate(plan: Plan, { protocol, certificate }: ServicePlan): CertificateFiles {
+  return certificate ?? speaking(sorted(plan.listeners), protocol).certificate;
+}
+
+function speaking(listeners: readonly ListenerPlan[], protocol: Protocol): ListenerPlan {
+  return listeners.find((each) => each.protocol === protocol) ?? missing(`a ${protocol} listener`);
+}
+
 /**
  * The secrets: each listener's own certificate and CA, and one certificate for each service's hostname, its own or that
  * of the first listener that speaks its protocol. (A node asks by server name alone, so which of several listeners was
- * called is not known.)
+ * called is not known.) And for each server whose certificate is verified, the CA and the name.
  *
  * Any other server name gets a certificate under the name that was asked for: one within a service's wildcard that of
  * the service, all others the first listener's, so that their clients can read a refusal in their own protocol. Those
@@ -35,8 +45,6 @@ export function secretSet(
     resource(name, listener.certificate, `listeners.${listener.name}.tls.certificate`);
 
   const listeners = sorted(plan.listeners);
-  const speaking = (protocol: Protocol): ListenerPlan =>
-    listeners.find((each) => each.protocol === protocol) ?? missing(`a ${protocol} listener`);
   const resources: Resource[] = [];
   for (const listener of listeners) {
     const { name, clientCa: ca } = listener;
@@ -50,8 +58,13 @@ export function secretSet(
     resources.push(
       own
         ? resource(hostname, own, `services.${name}.certificate`)
-        : ofListener(hostname, speaking(protocol)),
+        : ofListener(hostname, speaking(listeners, protocol)),
     );
+  for (const target of sorted(plan.targets))
+    for (const { secret, ca, name } of verifiedServers(target))
+      resources.push(
+        make(TypeUrl.secret, secret, serverCa(secret, file(ca), name), `databases.${target.database}.tls.ca`),
+      );
 
   const set = setOf(resources);
   const answered = new Map<string, Resource>();
@@ -65,7 +78,10 @@ export function secretSet(
       const service = plan.services.get(serviceOf(plan.hostnames, name) ?? '');
       const answer = service?.certificate
         ? resource(name, service.certificate, `services.${service.name}.certificate`)
-        : ofListener(name, service ? speaking(service.protocol) : (listeners[0] ?? missing('a listener')));
+        : ofListener(
+            name,
+            service ? speaking(listeners, service.protocol) : (listeners[0] ?? missing('a listener')),
+          );
       if (answered.size < maxAnswered) answered.set(name, answer);
       return answer;
     },

@@ -16,7 +16,11 @@ export function databaseFindings({ databases }: Draft): Finding[] {
         found: `${reserve}`,
         hint: 'what is left is the budget',
       });
-    findings.push(...versionFindings(name, database), ...primaryFindings(name, database));
+    findings.push(
+      ...versionFindings(name, database),
+      ...primaryFindings(name, database),
+      ...tlsFindings(name, database),
+    );
   }
   return [...findings, ...mixedVersions(databases), ...sharedServers(databases)];
 }
@@ -55,6 +59,35 @@ function primaryFindings(name: string, { endpoints }: Loose<DatabaseSpec>): Find
   return [
     { path: ['databases', name, 'endpoints'], expected: 'exactly one endpoint of role primary', found },
   ];
+}
+
+/** A field that has no effect in a mode is one that its author counts on in vain. */
+function tlsFindings(name: string, { engine, tls }: Loose<DatabaseSpec>): Finding[] {
+  if (!tls) return [];
+  const path = (field: string): string[] => ['databases', name, 'tls', field];
+  const { mode, ca, negotiation, server_name: serverName } = tls;
+  const findings: Finding[] = [];
+  const unused = (field: string, value: string | undefined, hint: string): void => {
+    if (value !== undefined)
+      findings.push({ path: path(field), expected: `none with mode ${mode}`, found: shown(value), hint });
+  };
+  if (mode === 'verify-full' && ca === undefined)
+    findings.push({ path: path('ca'), expected: 'the CA to verify against', found: 'nothing' });
+  if (mode === 'require') unused('ca', ca, 'mode require verifies nothing; did you mean verify-full?');
+  if (mode === 'disable') {
+    const hint = 'mode disable is plaintext; did you mean require or verify-full?';
+    unused('ca', ca, hint);
+    unused('negotiation', negotiation, hint);
+    unused('server_name', serverName, hint);
+  }
+  if (negotiation === 'direct' && engine !== undefined && engine !== 'postgres')
+    findings.push({
+      path: path('negotiation'),
+      expected: `request for engine ${engine}`,
+      found: '"direct"',
+      hint: 'only Postgres has TLS from the first byte',
+    });
+  return findings;
 }
 
 /** A MySQL server speaks first, so one greeting must do for all that may be behind a listener. */

@@ -299,10 +299,34 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     `${service}.workload: expected no field "workload", which is not available in this version, found one; give max_connections as a number`,
   ],
   [
-    'TLS to the database',
+    'an unknown mode of TLS',
     `${database}.tls`,
-    { mode: 'require' },
-    `${database}.tls: expected no field "tls", which is not available in this version, found one; connections to databases are plaintext`,
+    { mode: 'prefer' },
+    `${database}.tls.mode: expected one of disable, require, verify-full, found "prefer"`,
+  ],
+  [
+    'TLS that is verified against nothing',
+    `${database}.tls`,
+    { mode: 'verify-full' },
+    `${database}.tls.ca: expected the CA to verify against, found nothing`,
+  ],
+  [
+    'a CA that nothing is verified against',
+    `${database}.tls`,
+    { mode: 'require', ca: 'ca.pem' },
+    `${database}.tls.ca: expected none with mode require, found "ca.pem"; mode require verifies nothing; did you mean verify-full?`,
+  ],
+  [
+    'a CA without TLS',
+    `${database}.tls`,
+    { mode: 'disable', ca: 'ca.pem' },
+    `${database}.tls.ca: expected none with mode disable, found "ca.pem"; mode disable is plaintext; did you mean require or verify-full?`,
+  ],
+  [
+    'direct TLS to MariaDB',
+    'databases.warehouse.tls',
+    { mode: 'require', negotiation: 'direct' },
+    'databases.warehouse.tls.negotiation: expected request for engine mariadb, found "direct"; only Postgres has TLS from the first byte',
   ],
   [
     'an object with a bad name',

@@ -18,11 +18,13 @@ export function referencedFiles(spec: Spec): readonly ReferencedFile[] {
     add(`listeners.${name}.tls.certificate.key`, tls.certificate.key);
     add(`listeners.${name}.tls.client_ca`, tls.client_ca);
   }
-  for (const [name, { observer }] of Object.entries(spec.databases))
+  for (const [name, { observer, tls }] of Object.entries(spec.databases)) {
+    add(`databases.${name}.tls.ca`, tls?.ca);
     add(
       `databases.${name}.observer.password.file`,
       'file' in observer.password ? observer.password.file : undefined,
     );
+  }
   for (const [name, { certificate }] of Object.entries(spec.services)) {
     add(`services.${name}.certificate.chain`, certificate?.chain);
     add(`services.${name}.certificate.key`, certificate?.key);

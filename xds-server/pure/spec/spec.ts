@@ -75,6 +75,21 @@ export const databaseSchema = z.strictObject({
     .describe('Every connection to it begins with a PROXY header of this version'),
   capacity: whole(3, maxConnections).describe('Connections that one server allows to ordinary users'),
   reserve: whole(2, maxConnections).describe('Of these, kept for people, maintenance and the observer'),
+  tls: z
+    .strictObject({
+      mode: oneOf(['disable', 'require', 'verify-full']).describe(
+        'Plaintext; TLS with any certificate; TLS with a certificate of the CA for the server’s name',
+      ),
+      ca: file.exactOptional().describe('PEM file: CA that the servers’ certificates must verify against'),
+      negotiation: oneOf(['request', 'direct'])
+        .exactOptional()
+        .describe('Asked for in the protocol, or TLS from the first byte (Postgres 17 and newer)'),
+      server_name: hostname
+        .exactOptional()
+        .describe('Name that the servers’ certificates have, where it is not the endpoints’ host'),
+    })
+    .exactOptional()
+    .describe('TLS towards its servers; left out: plaintext'),
   observer: z
     .strictObject({
       user: shortText,

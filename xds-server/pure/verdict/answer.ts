@@ -11,13 +11,22 @@ export interface Grant {
   readonly cluster: string;
   /** On the node's monotonic clock; from then on the node refuses to act on it. */
   readonly expiresMonotonicMs: number;
+  /** `request`: the session filter asks the server for TLS; absent: there is none, or Envoy starts it by itself. */
+  readonly upstreamTls?: 'request';
 }
 
 /** Strings and numbers by field name: the fields of a google.protobuf.Struct. */
 export type VerdictMetadata = Readonly<Record<string, string | number>>;
 
-export function grantMetadata({ connection, cluster, expiresMonotonicMs }: Grant): VerdictMetadata {
-  return { verdict: 'grant', connection, cluster, expires_monotonic_ms: expiresMonotonicMs };
+export function grantMetadata(grant: Grant): VerdictMetadata {
+  const { connection, cluster, expiresMonotonicMs, upstreamTls } = grant;
+  return {
+    verdict: 'grant',
+    connection,
+    cluster,
+    expires_monotonic_ms: expiresMonotonicMs,
+    ...(upstreamTls !== undefined && { upstream_tls: upstreamTls }),
+  };
 }
 
 export function refusalMetadata(connection: string, refusal: Refusal): VerdictMetadata {

@@ -213,8 +213,9 @@ export class AuthzService {
 
   #grant(held: Held, service: string, ttlMs: number, waitedMs: number): void {
     const { connection } = held.check;
-    const cluster = this.#options.plan().services.get(service)?.cluster;
-    if (cluster === undefined) {
+    const { services, targets } = this.#options.plan();
+    const planned = services.get(service);
+    if (planned === undefined) {
       // Removed in this very step: the ledger hears of it when the grant runs out.
       this.#refuse(held, service, refusals.service_removed({ service }), waitedMs);
       return;
@@ -222,7 +223,10 @@ export class AuthzService {
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
     this.#held.delete(connection);
     this.#options.granted({ connection, service, frontId: held.check.frontId });
-    held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs })));
+    const { cluster, target } = planned;
+    const isAsked = targets.get(target)?.tls?.negotiation === 'request';
+    const way = isAsked ? ({ upstreamTls: 'request' } as const) : {};
+    held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs, ...way })));
     this.#options.counted({ service, reason: undefined, waitedMs });
   }
 

@@ -3,13 +3,24 @@
  * of sessions means is the ledger's business.
  */
 import type { ObservedSession, ServerId } from '../../pure/ledger/events.js';
-import type { Endpoint, ProxyVersion } from '../../pure/plan/plan.js';
+import type { Endpoint, ProxyVersion, UpstreamTlsPlan } from '../../pure/plan/plan.js';
 
 /** How the observer logs in. `password` is asked for at each login and kept by nobody. */
 export interface Login {
   readonly user: string;
   readonly password: () => string;
 }
+
+/** TLS towards a server, as the nodes speak it too. */
+export interface LinkTls {
+  readonly negotiation: UpstreamTlsPlan['negotiation'];
+  /** PEM; absent: nothing is verified. */
+  readonly ca?: Uint8Array;
+  readonly serverName?: string;
+}
+
+/** The name that a server's certificate must have. */
+export const nameOf = ({ host }: Endpoint, { serverName }: LinkTls): string => serverName ?? host;
 
 /** What a server says of itself; read once a connection. */
 export interface ServerFacts {
@@ -20,6 +31,8 @@ export interface ServerFacts {
   readonly loginTimeoutMs: number;
   /** Sessions that it gives to ordinary accounts. */
   readonly capacity: number;
+  /** Fingerprint (SHA-256) of the certificate that it showed, where clients may bind their login to it. */
+  readonly certificate?: string;
 }
 
 export interface Link {
@@ -35,6 +48,8 @@ export interface Link {
 export interface Approach {
   /** The connection begins with a PROXY header of this version. */
   readonly proxyProtocol?: ProxyVersion | undefined;
+  /** Absent: plaintext. */
+  readonly tls?: LinkTls | undefined;
 }
 
 export type Connect = (endpoint: Endpoint, login: Login, approach: Approach) => Promise<Link>;

@@ -8,13 +8,13 @@
  * Granted to the account itself: a role's privileges are not looked at.
  * https://mariadb.com/kb/en/information-schema-processlist-table/
  */
-import { isIP } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import mysql from 'mysql2/promise';
 import type { ObservedSession } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
-import type { Endpoint } from '../../pure/plan/plan.js';
-import { type Approach, type Link, type Login, patience } from './link.js';
+import type { Endpoint, ProxyVersion } from '../../pure/plan/plan.js';
+import { type Approach, type Link, type LinkTls, type Login, nameOf, patience } from './link.js';
 import { socketWithHeader } from './proxy-header.js';
 
 const factsQuery = `
@@ -50,7 +50,7 @@ interface SessionRow {
 export async function connectMysql(
   endpoint: Endpoint,
   login: Login,
-  { proxyProtocol }: Approach,
+  { proxyProtocol, tls }: Approach,
 ): Promise<Link> {
   const connection = await mysql.createConnection({
     host: endpoint.host,
@@ -60,9 +60,8 @@ export async function connectMysql(
     connectTimeout: patience.connectMs,
     connectAttributes: { program_name: 'sluice-observer' },
     enableKeepAlive: true,
-    ...(proxyProtocol && {
-      stream: () => socketWithHeader(proxyProtocol).connect(endpoint.port, endpoint.host),
-    }),
+    ...(proxyProtocol && { stream: () => dialled(endpoint, proxyProtocol) }),
+    ...(tls && tlsOptions(endpoint, tls, proxyProtocol)),
   });
   // Nodes dial the same address: their family is this one's.
   const loopback = endpoint.host.includes(':') ? '::1' : '127.0.0.1';
@@ -102,6 +101,33 @@ export async function connectMysql(
     connection.destroy();
     throw error;
   }
+}
+
+function dialled({ host, port }: Endpoint, proxyProtocol: ProxyVersion | undefined): Socket {
+  const socket = proxyProtocol ? socketWithHeader(proxyProtocol) : new Socket();
+  return socket.connect(port, host);
+}
+
+/**
+ * The driver verifies the name that it is given as host. For an address it gives Node no name at all, and Node falls
+ * back on the host that the socket below has looked up.
+ */
+function tlsOptions(
+  endpoint: Endpoint,
+  tls: LinkTls,
+  proxyProtocol: ProxyVersion | undefined,
+): mysql.ConnectionOptions {
+  const name = nameOf(endpoint, tls);
+  const { ca } = tls;
+  return {
+    host: name,
+    stream: () => Object.assign(dialled(endpoint, proxyProtocol), { _host: name }),
+    ssl: {
+      rejectUnauthorized: ca !== undefined,
+      verifyIdentity: ca !== undefined,
+      ...(ca && { ca: Buffer.from(ca) }),
+    },
+  };
 }
 
 /** What the server calls a client that has not logged in yet. */

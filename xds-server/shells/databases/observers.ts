@@ -5,8 +5,8 @@
 import type { Logger } from 'pino';
 import type { LedgerEvent } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
-import type { Plan, TargetName, TargetPlan } from '../../pure/plan/plan.js';
-import type { Login } from './link.js';
+import type { Plan, TargetName, TargetPlan, UpstreamTlsPlan } from '../../pure/plan/plan.js';
+import type { LinkTls, Login } from './link.js';
 import { connectMysql } from './mysql-link.js';
 import { connectPostgres } from './postgres-link.js';
 import { TargetObserver } from './target-observer.js';
@@ -14,6 +14,8 @@ import { TargetObserver } from './target-observer.js';
 export interface ObserversOptions {
   readonly now: () => number;
   readonly tell: (event: LedgerEvent) => void;
+  /** A server of the target was asked what it is. */
+  readonly connected: (target: TargetName) => void;
   readonly log: Logger;
 }
 
@@ -25,12 +27,15 @@ export interface ObserverView {
   readonly problem: string | undefined;
   /** Sessions that the smallest server gives to ordinary accounts; undefined before it was asked. */
   readonly serverCapacity: number | undefined;
+  /** Fingerprints of the certificates that its servers showed, where clients may bind their login to them. */
+  readonly certificates: readonly string[];
 }
 
 interface Observed {
   readonly observer: TargetObserver;
   /** By server. */
   readonly capacities: ReadonlyMap<string, number>;
+  readonly certificates: ReadonlyMap<string, string>;
   /** Equal as long as the same servers are asked by the same account. */
   readonly servers: string;
   readonly password: string;
@@ -44,8 +49,15 @@ export class Observers {
     this.#options = options;
   }
 
-  /** @param passwords by database; called at each login */
-  follow(plan: Plan, passwords: ReadonlyMap<string, { reveal(): string }>): void {
+  /**
+   * @param passwords by database; called at each login
+   * @param files content of the plan's files, by path
+   */
+  follow(
+    plan: Plan,
+    passwords: ReadonlyMap<string, { reveal(): string }>,
+    files: ReadonlyMap<string, Uint8Array>,
+  ): void {
     for (const [name, { observer }] of this.#observed) {
       if (plan.targets.has(name)) continue;
       observer.stop();
@@ -55,7 +67,8 @@ export class Observers {
       const account = plan.observers.get(target.database);
       const password = passwords.get(target.database);
       if (!account || !password) throw new Error(`target ${target.name}: expected an observer, found none`);
-      this.#observe(target, { user: account.user, password: () => password.reveal() });
+      const login = { user: account.user, password: () => password.reveal() };
+      this.#observe(target, login, target.tls && linkTls(target.tls, files));
     }
   }
 
@@ -77,6 +90,7 @@ export class Observers {
     return {
       answeredMs,
       problem,
+      certificates: [...observed.certificates.values()],
       serverCapacity: capacities.length > 0 ? Math.min(...capacities) : undefined,
     };
   }
@@ -86,8 +100,10 @@ export class Observers {
     this.#observed.clear();
   }
 
-  #observe(target: TargetPlan, login: Login): void {
-    const servers = JSON.stringify([target.engine, target.endpoints, target.proxyProtocol, login.user]);
+  #observe(target: TargetPlan, login: Login, tls: LinkTls | undefined): void {
+    const ca = tls?.ca && Buffer.from(tls.ca).toString('base64');
+    const way = [target.proxyProtocol, { ...tls, ca }];
+    const servers = JSON.stringify([target.engine, target.endpoints, way, login.user]);
     const password = login.password();
     const before = this.#observed.get(target.name);
     if (before?.servers === servers && before.password === password) {
@@ -96,17 +112,24 @@ export class Observers {
     }
     before?.observer.stop();
     const capacities = new Map<string, number>();
-    const observer = this.#start(target, login, capacities);
-    this.#observed.set(target.name, { observer, capacities, servers, password });
+    const certificates = new Map<string, string>();
+    const observer = this.#start(target, login, tls, { capacities, certificates });
+    this.#observed.set(target.name, { observer, capacities, certificates, servers, password });
   }
 
-  #start(target: TargetPlan, login: Login, capacities: Map<string, number>): TargetObserver {
+  #start(
+    target: TargetPlan,
+    login: Login,
+    tls: LinkTls | undefined,
+    found: { readonly capacities: Map<string, number>; readonly certificates: Map<string, string> },
+  ): TargetObserver {
     const { now, log } = this.#options;
     const of = { target: target.name };
     let problem: string | undefined;
     return new TargetObserver({
       target,
       login,
+      ...(tls && { tls }),
       now,
       connect: target.engine === 'postgres' ? connectPostgres : connectMysql,
       tell: (event) => {
@@ -118,11 +141,13 @@ export class Observers {
         problem = found;
         this.#options.tell(event);
       },
-      connected: (endpoint, { version, capacity }) => {
+      connected: (endpoint, { version, capacity, certificate }) => {
         const server = formatAddress(endpoint);
-        capacities.set(server, capacity);
+        found.capacities.set(server, capacity);
+        if (certificate !== undefined) found.certificates.set(server, certificate);
         log.info({ ...of, server, version, capacity }, 'the observer is connected');
         this.#compare(target, server, capacity);
+        this.#options.connected(target.name);
       },
     });
   }
@@ -135,4 +160,18 @@ export class Observers {
         'a server gives fewer sessions than the spec says: it may refuse clients with "too many connections"',
       );
   }
+}
+
+function linkTls(
+  { negotiation, ca, serverName }: UpstreamTlsPlan,
+  files: ReadonlyMap<string, Uint8Array>,
+): LinkTls {
+  const pem = ca === undefined ? undefined : files.get(ca);
+  // A CA that is planned and not there must never become "verify nothing".
+  if (ca !== undefined && pem === undefined) throw new Error(`expected the content of ${ca}, found none`);
+  return {
+    negotiation,
+    ...(pem && { ca: pem }),
+    ...(serverName !== undefined && { serverName }),
+  };
 }

@@ -6,11 +6,12 @@
  *
  * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
  */
+import { checkServerIdentity, type TLSSocket } from 'node:tls';
 import pg from 'pg';
 import type { ObservedSession } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Endpoint } from '../../pure/plan/plan.js';
-import { type Approach, type Link, type Login, patience } from './link.js';
+import { type Approach, type Link, type LinkTls, type Login, nameOf, patience } from './link.js';
 import { socketWithHeader } from './proxy-header.js';
 
 /** Every installation has it, and every account may connect to it unless that was taken away. */
@@ -56,7 +57,7 @@ interface SessionRow {
 export async function connectPostgres(
   endpoint: Endpoint,
   login: Login,
-  { proxyProtocol }: Approach,
+  { proxyProtocol, tls }: Approach,
 ): Promise<Link> {
   const client = new pg.Client({
     host: endpoint.host,
@@ -70,6 +71,7 @@ export async function connectPostgres(
     statement_timeout: patience.answerMs,
     keepAlive: true,
     ...(proxyProtocol && { stream: () => socketWithHeader(proxyProtocol) }),
+    ...(tls && tlsOptions(endpoint, tls)),
   });
   let broken: Error | undefined;
   client.on('error', (error) => {
@@ -96,6 +98,7 @@ export async function connectPostgres(
         listsLogins: facts.version >= firstThatListsLogins,
         loginTimeoutMs: facts.login_seconds * 1000,
         capacity: facts.capacity,
+        ...(tls && { certificate: certificateOf(client) }),
       },
       ownId: facts.own,
       async list() {
@@ -108,6 +111,25 @@ export async function connectPostgres(
       close: () => close(client),
     };
   }
+}
+
+function tlsOptions(endpoint: Endpoint, tls: LinkTls): pg.ClientConfig {
+  const { ca, negotiation } = tls;
+  return {
+    ssl: {
+      rejectUnauthorized: ca !== undefined,
+      ...(ca && { ca: Buffer.from(ca) }),
+      checkServerIdentity: (_host, certificate) =>
+        ca && checkServerIdentity(nameOf(endpoint, tls), certificate),
+    },
+    ...(negotiation === 'direct' && { sslnegotiation: 'direct' }),
+  };
+}
+
+/** The driver keeps its TLS socket to itself. */
+function certificateOf(client: pg.Client): string {
+  const { connection } = client as unknown as { readonly connection: { readonly stream: TLSSocket } };
+  return connection.stream.getPeerCertificate().fingerprint256;
 }
 
 function sessionOf({ pid, address, port, account }: SessionRow): ObservedSession {

@@ -12,7 +12,15 @@
  */
 import type { LedgerEvent, ObservedSession, ServerId } from '../../pure/ledger/events.js';
 import type { Endpoint, TargetPlan } from '../../pure/plan/plan.js';
-import { type Connect, isUnreachable, type Link, type Login, problemOf, type ServerFacts } from './link.js';
+import {
+  type Connect,
+  isUnreachable,
+  type Link,
+  type LinkTls,
+  type Login,
+  problemOf,
+  type ServerFacts,
+} from './link.js';
 
 /** Between two questions when each is wanted for a reason of its own. */
 const leastMs = 5;
@@ -31,6 +39,8 @@ const reconnect = { firstMs: 250, mostMs: 2_000 } as const;
 export interface TargetObserverOptions {
   readonly target: TargetPlan;
   readonly login: Login;
+  /** Absent: plaintext. */
+  readonly tls?: LinkTls;
   readonly connect: Connect;
   readonly now: () => number;
   readonly tell: (event: LedgerEvent) => void;
@@ -192,11 +202,11 @@ class ObservedServer {
   }
 
   async #connect(): Promise<Link> {
-    const { now, login, connect, connected, target } = this.#options;
+    const { now, login, tls, connect, connected, target } = this.#options;
     if (now() < this.#retryAtMs) throw this.#failure;
     const startedMs = now();
     try {
-      const link = await connect(this.#endpoint, login, { proxyProtocol: target.proxyProtocol });
+      const link = await connect(this.#endpoint, login, { proxyProtocol: target.proxyProtocol, tls });
       if (this.#closed) {
         link.close();
         throw new Error('stopped');

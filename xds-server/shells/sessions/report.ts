@@ -45,7 +45,7 @@ export function sessionOf(
 export function serviceOf(entry: LogEntry): string | undefined {
   const granted = entry.verdict.get('cluster');
   const cluster = typeof granted === 'string' ? granted : entry.cluster;
-  return cluster?.startsWith(clusterPrefix) ? cluster.slice(clusterPrefix.length) : undefined;
+  return cluster?.startsWith(clusterPrefix) ? cluster.split('/')[1] : undefined;
 }
 
 function upstreamOf(entry: LogEntry): UpstreamFacts {

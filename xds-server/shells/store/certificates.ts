@@ -61,6 +61,12 @@ export function covers(chain: Uint8Array, hostname: string): boolean {
 /** A name that no certificate lists but by a wildcard. */
 const oneWithin = (hostname: string): string => hostname.replace(/^\*/, 'any-name-within-the-wildcard');
 
+/** SHA-256 of the certificate that is shown; undefined where there is none. */
+export function fingerprint(chain: Uint8Array): string | undefined {
+  const certificates = readCertificates(chain);
+  return Array.isArray(certificates) ? certificates[0]!.fingerprint256 : undefined;
+}
+
 function readCertificates(pem: Uint8Array): X509Certificate[] | Finding {
   const blocks = Buffer.from(pem)
     .toString('latin1')

@@ -174,6 +174,10 @@ function checkCertificates(
     const ca = tls.client_ca === undefined ? undefined : contents.get(tls.client_ca);
     if (ca) add(`listeners.${name}.tls.client_ca`, checkCa(ca, now));
   }
+  for (const [name, { tls }] of Object.entries(spec.databases)) {
+    const ca = tls?.ca === undefined ? undefined : contents.get(tls.ca);
+    if (ca) add(`databases.${name}.tls.ca`, checkCa(ca, now));
+  }
   for (const [name, { certificate, hostname }] of Object.entries(spec.services)) {
     if (!certificate) continue;
     pair(`services.${name}.certificate`, certificate);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::{configured, not_started, status};
 use crate::buffer::Side;
-use crate::edge::{guarded, module};
+use crate::edge::{guarded, is_probe, module};
 use crate::sys::{Bytes, EnvoyPtr, ModulePtr};
 use crate::{Buffer, Close, Connection, Event, NetworkFactory, NetworkFilter, Status};
 
@@ -87,6 +87,10 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_write(
     end_stream: bool,
 ) -> u32 {
     let mut buffer = Buffer::new(envoy, Side::Write);
+    if is_probe() {
+        buffer.replace(b"");
+        return status(Status::Continue);
+    }
     // SAFETY: as above.
     unsafe {
         enter("on_write", envoy, filter, |filter, connection| filter.on_write(connection, &mut buffer, end_stream))

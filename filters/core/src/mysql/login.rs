@@ -4,19 +4,23 @@
 //!  Greeted? ── server's greeting, wide enough ──▶ Proving ── OK ──▶ Over
 //!     │                                             │ └── ERR ──▶ Over (the server's own error reaches the client)
 //!     ├─ ERR (too many connections) ──▶ Over        ├─ AuthSwitch, AuthMoreData: one packet of the client may follow
-//!     └─ narrower than promised ──▶ refuse          └─ password in clear wanted ──▶ refuse
+//!     └─ narrower than promised ──▶ refuse          └─ password wanted in clear, and no TLS all the way ──▶ refuse
 //! ```
+//! Where the way to the server shall have TLS, it is asked for before the greeting is there, and the response waits for
+//! the greeting and for TLS.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>
 //!
-//! The client's numbers run ahead of the server's by one, for the SSLRequest that the server never saw.
+//! Each side has seen an SSLRequest or has not: the client's numbers run ahead of the server's by one where only the client
+//! has sent one, and behind where only the server was sent one.
 
-use super::greeting;
 use super::packet::{self, HEADER_BYTES};
-use super::plugin::Plugin;
+use super::plugin::{Plugin, Secrecy};
 use super::promise::Promise;
 use super::response::Response;
+use super::{capability, greeting};
 use crate::birth::Birth;
 use crate::refusal::Refusal;
+use crate::tls_request::{Refused, insecure};
 
 /// The longest packet of a login that is relayed.
 pub const MAX_PACKET_BYTES: usize = 65_536;
@@ -31,6 +35,8 @@ const ERR: u8 = 0xff;
 pub enum Event {
     /// The connection id of its greeting.
     ServerId(u32),
+    /// It offers TLS, which is to be started now; then [`Login::response`] goes to it.
+    TlsOffered,
     /// OK.
     Ready,
     /// ERR.
@@ -49,7 +55,10 @@ enum Phase {
 pub struct Login {
     phase: Phase,
     promise: Promise,
-    /// How far the client's numbers run ahead.
+    secrecy: Secrecy,
+    /// The packet that goes to the server behind TLS.
+    response: Option<Vec<u8>>,
+    /// How far the client's numbers run ahead, modulo 256.
     ahead: u8,
     /// The number of our own answer, should one be needed.
     answer: u8,
@@ -66,19 +75,31 @@ impl Login {
         Self {
             promise: Promise::taken(response, birth),
             answer: response.sequence.wrapping_add(1),
-            ..Self::in_phase(Phase::Greeted, response.sequence.saturating_sub(1))
+            ..Self::in_phase(Phase::Greeted, response.sequence.wrapping_sub(1), Secrecy::NoTlsToServer)
+        }
+    }
+
+    /// The same at a server that was just sent [`Response::ssl_request`], as packet 1.
+    pub fn over_tls(response: &Response, birth: &Birth, secrecy: Secrecy) -> Self {
+        Self {
+            response: Some(packet::framed(2, &response.over_tls())),
+            ahead: response.sequence.wrapping_sub(2),
+            secrecy,
+            ..Self::new(response, birth)
         }
     }
 
     /// The exchange behind a COM_CHANGE_USER: no greeting, and the numbers agree.
-    pub fn again() -> Self {
-        Self { answer: 1, ..Self::in_phase(Phase::Proving, 0) }
+    pub fn again(secrecy: Secrecy) -> Self {
+        Self { answer: 1, ..Self::in_phase(Phase::Proving, 0, secrecy) }
     }
 
-    fn in_phase(phase: Phase, ahead: u8) -> Self {
+    fn in_phase(phase: Phase, ahead: u8, secrecy: Secrecy) -> Self {
         Self {
             phase,
             promise: Promise::default(),
+            secrecy,
+            response: None,
             ahead,
             answer: 0,
             unfinished: Vec::new(),
@@ -92,6 +113,11 @@ impl Login {
     /// True once the server has said OK or ERR.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
+    }
+
+    /// The response that waits for TLS, once.
+    pub fn response(&mut self) -> Option<Vec<u8>> {
+        self.response.take()
     }
 
     /// The number that an answer of ours to the client must bear now.
@@ -144,6 +170,16 @@ impl Login {
         let greeting = greeting::read(payload).ok_or_else(|| unexpected("no MySQL greeting from the server"))?;
         report(Event::ServerId(greeting.connection_id));
         self.phase = Phase::Proving;
+        if self.response.is_some() {
+            if greeting.capabilities & capability::SSL == 0 {
+                return Err(insecure(Refused::NotOffered));
+            }
+            // What is read before TLS may be anybody's, and must not count as what TLS protects.
+            if !self.unfinished.is_empty() {
+                return Err(insecure(Refused::Stuffed));
+            }
+            report(Event::TlsOffered);
+        }
         self.promise.kept_by(greeting)
     }
 
@@ -165,10 +201,13 @@ impl Login {
                 report(Event::Failed);
             }
             SWITCH => {
-                self.plugin = Some(Plugin::switched_to(payload)?);
+                self.plugin = Some(Plugin::switched_to(payload, self.secrecy)?);
                 self.client_may_send = true;
             }
-            MORE_DATA => self.plugin.ok_or_else(|| unexpected("data of no plugin"))?.continues(payload)?,
+            MORE_DATA => {
+                let plugin = self.plugin.ok_or_else(|| unexpected("data of no plugin"))?;
+                self.client_may_send = plugin.continues(payload, self.secrecy)?;
+            }
             other => return Err(unexpected(format!("packet {other:#04x} from the server during login"))),
         }
         out.extend(packet::framed(self.answer, payload));

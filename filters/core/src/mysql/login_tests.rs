@@ -127,7 +127,7 @@ fn nothing_may_be_sent_before_the_server_asks() {
 
 #[test]
 fn a_command_in_the_place_of_the_proof_does_not_slip_through() {
-    let mut login = Login::again();
+    let mut login = Login::again(Secrecy::NoTlsToServer);
     let mut upstream = Vec::new();
     serve(&mut login, &framed(1, &switch(b"mysql_native_password")[4..]), 50).2.unwrap();
     assert_eq!(login.client_sent(&framed(0, b"\x11root\0"), &mut upstream).unwrap_err().errno, 1156);
@@ -164,7 +164,91 @@ fn a_server_that_is_no_mysql_is_told_apart() {
 
 #[test]
 fn bytes_behind_the_end_of_a_login_pass_as_they_are() {
-    let mut login = Login::again();
+    let mut login = Login::again(Secrecy::NoTlsToServer);
     let (out, _, _) = serve(&mut login, &[framed(1, &[OK, 0, 0]), b"behind".to_vec()].concat(), 100);
     assert_eq!(out, [framed(1, &[OK, 0, 0]), b"behind".to_vec()].concat());
+}
+
+fn over_tls(secrecy: Secrecy) -> Login {
+    Login::over_tls(&response(), &BIRTH, secrecy)
+}
+
+#[test]
+fn a_server_is_asked_for_tls_and_gets_the_response_behind_it() {
+    let response = response();
+    let request = response.ssl_request();
+    assert_eq!((request.len(), &request[4..]), (32, &response.for_server[4..32]));
+    assert_eq!(request[..4], (response.capabilities | capability::SSL).to_le_bytes());
+    for piece in 1..100 {
+        let mut login = over_tls(Secrecy::Tls);
+        let (out, events, result) = serve(&mut login, &server_greeting(u32::MAX), piece);
+        result.unwrap();
+        assert_eq!((out, events), (vec![], vec![Event::ServerId(0), Event::TlsOffered]));
+        assert_eq!(login.response(), Some(framed(2, &response.over_tls())));
+        assert_eq!(login.response(), None);
+        // Both sides have seen an SSLRequest: the numbers agree.
+        let (out, _, _) = serve(&mut login, &framed(3, &switch(b"client_ed25519")[4..]), piece);
+        assert_eq!(out, framed(3, &switch(b"client_ed25519")[4..]));
+        let mut upstream = Vec::new();
+        login.client_sent(&framed(4, b"signature"), &mut upstream).unwrap();
+        assert_eq!(upstream, framed(4, b"signature"));
+    }
+}
+
+#[test]
+fn a_client_without_tls_is_one_number_behind_a_server_with_it() {
+    let mut login = Login::over_tls(&Response { sequence: 1, ..response() }, &BIRTH, Secrecy::NoTlsFromClient);
+    serve(&mut login, &server_greeting(u32::MAX), 9).2.unwrap();
+    let (out, _, _) = serve(&mut login, &framed(3, &switch(b"mysql_native_password")[4..]), 9);
+    assert_eq!(out, framed(2, &switch(b"mysql_native_password")[4..]));
+    let mut upstream = Vec::new();
+    login.client_sent(&framed(3, b"scramble"), &mut upstream).unwrap();
+    assert_eq!(upstream, framed(4, b"scramble"));
+}
+
+#[test]
+fn a_server_without_tls_gets_nothing_where_tls_is_wanted() {
+    let mut login = over_tls(Secrecy::Tls);
+    let mut greeting = server_greeting(u32::MAX);
+    // The flag is in the lower half of the capabilities, behind version, id and the first part of the salt.
+    let flags = 4 + 1 + b"10.11\0".len() + 4 + 9;
+    greeting[flags + 1] &= !0x08;
+    let refusal = serve(&mut login, &greeting, 50).2.unwrap_err();
+    assert_eq!((&refusal.sqlstate, refusal.errno), (b"08006", 1105));
+    assert!(refusal.message.contains("does not offer TLS"), "{}", refusal.message);
+}
+
+#[test]
+fn bytes_behind_a_greeting_that_tls_should_follow_are_refused() {
+    let mut login = over_tls(Secrecy::Tls);
+    let stuffed = [server_greeting(u32::MAX), switch(b"client_ed25519")].concat();
+    let (out, events, result) = serve(&mut login, &stuffed, stuffed.len());
+    assert!(result.unwrap_err().message.contains("more than its answer"));
+    assert_eq!((out, events), (vec![], vec![Event::ServerId(0)]));
+}
+
+#[test]
+fn a_password_goes_in_clear_only_where_tls_protects_both_ways() {
+    let full = |secrecy| {
+        let mut login = over_tls(secrecy);
+        serve(&mut login, &server_greeting(u32::MAX), 50).2.unwrap();
+        serve(&mut login, &framed(3, &switch(b"caching_sha2_password")[4..]), 50).2.unwrap();
+        login.client_sent(&framed(4, &[7; 32]), &mut Vec::new()).unwrap();
+        let asked = serve(&mut login, &framed(5, &[MORE_DATA, 4]), 9).2;
+        (login, asked)
+    };
+    let (_, asked) = full(Secrecy::NoTlsFromClient);
+    assert!(asked.unwrap_err().message.contains("came without TLS"));
+    let (mut login, asked) = full(Secrecy::Tls);
+    asked.unwrap();
+    let mut upstream = Vec::new();
+    login.client_sent(&framed(6, b"in clear\0"), &mut upstream).unwrap();
+    assert_eq!(upstream, framed(6, b"in clear\0"));
+    assert_eq!(login.client_sent(&framed(7, b"x"), &mut upstream).unwrap_err().errno, 1156);
+    assert_eq!(serve(&mut login, &framed(7, &[OK, 0, 0, 2, 0, 0, 0]), 9).1, [Event::Ready]);
+    for secrecy in [Secrecy::NoTlsFromClient, Secrecy::NoTlsToServer, Secrecy::Tls] {
+        let mut login = Login::again(secrecy);
+        let asked = serve(&mut login, &framed(1, &switch(b"sha256_password")[4..]), 50).2;
+        assert_eq!(asked.is_ok(), secrecy == Secrecy::Tls);
+    }
 }

@@ -10,6 +10,7 @@ use crate::refusal::Refusal;
 
 /// The longest response that is read. Drivers send some 300 bytes, most of it connection attributes.
 pub const MAX_BYTES: usize = 16_384;
+const SSL_REQUEST_BYTES: usize = 32;
 /// More attributes than any driver sends.
 pub const MAX_ATTRIBUTES: usize = 128;
 
@@ -28,6 +29,24 @@ pub struct Response {
     pub bytes: usize,
     /// The payload to send to a server: no TLS, no password, a plugin that no account uses.
     pub for_server: Vec<u8>,
+}
+
+impl Response {
+    /// The payload that asks a server for TLS: the beginning of a response, to be numbered 1.
+    /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html>
+    pub fn ssl_request(&self) -> Vec<u8> {
+        let mut payload = self.over_tls();
+        payload.truncate(SSL_REQUEST_BYTES);
+        payload
+    }
+
+    /// [`Response::for_server`], for a server to which TLS stands.
+    pub fn over_tls(&self) -> Vec<u8> {
+        let mut payload = self.for_server.clone();
+        let flags = (self.capabilities | capability::SSL).to_le_bytes();
+        payload.iter_mut().zip(flags).for_each(|(byte, flag)| *byte = flag);
+        payload
+    }
 }
 
 /// What the first bytes after TLS are.

@@ -13,6 +13,8 @@ pub enum Event {
     ServerId(u32),
     /// The secret behind it, by which the session can be cancelled.
     CancelKey(CancelKey),
+    /// AuthenticationSASLContinue: the client's proof is next, then the server's answer to it.
+    ProofWanted,
     /// The first ReadyForQuery.
     Ready,
     /// ErrorResponse: before ReadyForQuery it is always the end.
@@ -20,13 +22,15 @@ pub enum Event {
 }
 
 const HEADER_BYTES: usize = 5;
+/// The kind of Authentication.
+const SASL_CONTINUE: [u8; 4] = [0, 0, 0, 11];
 /// Longer than any message of a login; past it this is no Postgres and there is nothing to learn.
 const MAX_MESSAGE_BYTES: u32 = 1 << 20;
 
 /// Follows one connection's login.
 #[derive(Debug, Default)]
 pub struct Login {
-    /// Type, length and, of BackendKeyData, the process id.
+    /// Type, length and, of BackendKeyData, the process id, of Authentication its kind.
     head: [u8; HEADER_BYTES + 4],
     have: usize,
     skip: usize,
@@ -70,8 +74,8 @@ impl Login {
     }
 
     fn advance(&mut self, report: &mut impl FnMut(Event)) {
-        let [kind, a, b, c, d, pid @ ..] = self.head;
-        let wanted = if self.have >= 1 && kind == b'K' { HEADER_BYTES + 4 } else { HEADER_BYTES };
+        let [kind, a, b, c, d, number @ ..] = self.head;
+        let wanted = if self.have >= 1 && matches!(kind, b'K' | b'R') { HEADER_BYTES + 4 } else { HEADER_BYTES };
         if self.have < wanted {
             return;
         }
@@ -85,11 +89,12 @@ impl Login {
         self.have = 0;
         match kind {
             b'K' => {
-                report(Event::ServerId(u32::from_be_bytes(pid)));
+                report(Event::ServerId(u32::from_be_bytes(number)));
                 if self.skip <= cancel::MAX_KEY_BYTES {
                     self.key_left = std::mem::take(&mut self.skip);
                 }
             }
+            b'R' if number == SASL_CONTINUE => report(Event::ProofWanted),
             b'Z' => self.end(Event::Ready, report),
             b'E' => self.end(Event::Failed, report),
             _ => {}

@@ -4,7 +4,9 @@
 pub mod cancel;
 pub mod login;
 pub mod negotiation;
+pub mod proof;
 pub mod startup;
+pub mod tls_request;
 
 /// Request codes that stand where a protocol version would.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>

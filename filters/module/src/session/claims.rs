@@ -17,6 +17,7 @@ pub fn claims(connection: &Connection<'_>) -> Claims {
         connection: if_granted("connection"),
         cluster: if_granted("cluster"),
         expires_monotonic_ms: if granted { number("expires_monotonic_ms") } else { None },
+        upstream_tls: if_granted("upstream_tls"),
         sqlstate: if_refused("sqlstate"),
         errno: if refused { number("errno") } else { None },
         message: if_refused("message"),

@@ -2,23 +2,28 @@
 //!
 //! ```text
 //!  Waiting ── grant ──▶ Following ── server closed, or the protocol is broken ──▶ Ending ──▶ closed
-//!     └── refusal, expired, no answer ─────────────────────────────────────────────▲
+//!     │   └─▶ Asking ──▶ ▲   └── no TLS where there should be ─────────────────────▲
+//!     └── refusal, expired, no answer ─────────────────────────────────────────────┘
 //! ```
 
 mod claims;
 mod mysql;
 mod postgres;
+mod upstream_tls;
 
 use sluice_abi::{Buffer, Connection, Level, NetworkFactory, NetworkFilter, Status, Upstream, log, monotonic_ms};
 use sluice_core::config::{self, Protocol};
 use sluice_core::mysql::packet;
 use sluice_core::postgres::cancel;
+use sluice_core::postgres::tls_request::{SSL_REQUEST, TlsRequest};
 use sluice_core::refusal::Refusal;
+use sluice_core::tls_request::{self as words, Refused as NoTls};
 use sluice_core::verdict::{Verdict, judge};
 
 use self::claims::claims;
 use self::mysql::Mysql;
 use self::postgres::Postgres;
+use self::upstream_tls::UpstreamTls;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
 use crate::farewell::{Farewell, LINGER_OVER, spoken};
@@ -42,12 +47,14 @@ impl Factory {
 
 impl NetworkFactory for Factory {
     fn create(&self, _connection: &Connection<'_>) -> Box<dyn NetworkFilter> {
-        Box::new(Session { protocol: self.0, stage: Stage::Waiting, until_server_speaks: None })
+        Box::new(Session { protocol: self.0, stage: Stage::Waiting, until_server_speaks: None, tls: None })
     }
 }
 
 enum Stage {
     Waiting,
+    /// A Postgres server is asked for TLS.
+    Asking(TlsRequest),
     Postgres(Postgres),
     Mysql(Box<Mysql>),
     /// Last bytes are on their way through Envoy; the close comes when they are.
@@ -61,6 +68,8 @@ struct Session {
     protocol: Protocol,
     stage: Stage,
     until_server_speaks: Option<Alarm>,
+    /// TLS was asked for and does not stand for certain yet.
+    tls: Option<UpstreamTls>,
 }
 
 /// A refusal and the number it bears in MySQL.
@@ -80,31 +89,58 @@ impl NetworkFilter for Session {
                 Ok(Status::Stop)
             }
             Stage::Waiting => self.decide(connection, buffer),
+            Stage::Asking(_) if end_stream => return self.leave(connection),
+            Stage::Asking(request) => {
+                let taken = request.client_sent(&buffer.copy(usize::MAX));
+                buffer.replace(b"");
+                taken.map(|()| Status::Stop).map_err(|refusal| (refusal, 0))
+            }
             Stage::Postgres(_) => Ok(Status::Continue),
             Stage::Mysql(mysql) => mysql.client_sent(buffer, end_stream),
             Stage::Ending { .. } | Stage::Closed(_) => Ok(Status::Stop),
         };
         outcome.unwrap_or_else(|(refusal, sequence)| {
-            let farewell = Farewell::refuse(connection, self.protocol, &refusal, sequence, "sluice_session_refused");
-            self.stage = Stage::Closed(farewell);
+            self.refuse(connection, &refusal, sequence, "sluice_session_refused");
             Status::Stop
         })
     }
 
     fn on_write(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>, end_stream: bool) -> Status {
-        self.until_server_speaks = None;
-        match &mut self.stage {
+        if self.tls.as_ref().is_some_and(UpstreamTls::is_started) {
+            self.tls = None;
+            connection.hold_close(false);
+        }
+        if self.tls.is_none() {
+            self.until_server_speaks = None;
+        }
+        let outcome = match &mut self.stage {
             // A refusal of `startup` passes by.
             Stage::Waiting => return Status::Continue,
-            Stage::Postgres(postgres) => postgres.server_sent(connection, buffer),
-            Stage::Mysql(mysql) => {
-                if let Err((refusal, sequence)) = mysql.server_sent(connection, buffer) {
-                    let relayed = buffer.copy(usize::MAX);
-                    buffer.replace(&[relayed, spoken(self.protocol, &refusal, sequence)].concat());
-                    self.end(connection, "sluice_session_refused");
+            Stage::Asking(request) => {
+                let answer = request.server_sent(&buffer.copy(2));
+                buffer.replace(b"");
+                match answer {
+                    Some(answer) => answer.map(Some),
+                    None if end_stream => Err(words::insecure(NoTls::Closed)),
+                    None => Ok(None),
                 }
+                .map_err(|refusal| (refusal, 0))
             }
-            Stage::Ending { .. } | Stage::Closed(_) => buffer.replace(b""),
+            Stage::Postgres(postgres) => {
+                postgres.server_sent(connection, buffer, end_stream);
+                Ok(None)
+            }
+            Stage::Mysql(mysql) => mysql.server_sent(connection, buffer),
+            Stage::Ending { .. } | Stage::Closed(_) => {
+                buffer.replace(b"");
+                Ok(None)
+            }
+        };
+        let outcome = outcome.and_then(|behind| behind.map_or(Ok(()), |behind| self.start_tls(connection, &behind)));
+        if let Err((refusal, sequence)) = outcome {
+            let relayed = buffer.copy(usize::MAX);
+            buffer.replace(&[relayed, spoken(self.protocol, &refusal, sequence)].concat());
+            self.end(connection, "sluice_session_refused");
         }
         if end_stream {
             // Its FIN: the server has freed what this connection held.
@@ -116,11 +152,14 @@ impl NetworkFilter for Session {
 
     fn on_scheduled(&mut self, connection: &Connection<'_>, event: u64) {
         match (event, &self.stage) {
-            (CLOSE, Stage::Ending { details }) => self.stage = Stage::Closed(Farewell::flush(connection, details)),
+            (CLOSE, Stage::Ending { details }) => {
+                self.stage = Stage::Closed(Farewell::flush(connection, details));
+                self.let_close(connection);
+            }
             (LINGER_OVER, Stage::Closed(_)) => {
                 self.stage = Stage::Closed(Farewell::silent(connection, "sluice_linger_over"));
             }
-            (LOOK_UPSTREAM, Stage::Postgres(_)) if self.until_server_speaks.is_some() => {
+            (LOOK_UPSTREAM, Stage::Asking(_) | Stage::Postgres(_)) if self.until_server_speaks.is_some() => {
                 self.look_upstream(connection, 0)
             }
             (LOOK_UPSTREAM, Stage::Mysql(mysql)) if self.until_server_speaks.is_some() => {
@@ -134,8 +173,8 @@ impl NetworkFilter for Session {
 impl Session {
     fn decide(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<Status, Refused> {
         let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
-        let cluster = match judge(claims(connection), &own, monotonic_ms()) {
-            Verdict::Grant { cluster } => cluster,
+        let (cluster, asks_for_tls) = match judge(claims(connection), &own, monotonic_ms()) {
+            Verdict::Grant { cluster, asks_for_tls } => (cluster, asks_for_tls),
             Verdict::Refuse(refusal) => return Err((refusal, self.answer_sequence(buffer))),
         };
         // Both would be closed by tcp_proxy without a word.
@@ -149,9 +188,19 @@ impl Session {
         }
         self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
         self.stage = match self.protocol {
+            Protocol::Postgres if asks_for_tls => {
+                let startup = buffer.copy(usize::MAX);
+                buffer.replace(SSL_REQUEST);
+                Stage::Asking(TlsRequest::holding(startup))
+            }
             Protocol::Postgres => Stage::Postgres(Postgres::admitted(own)),
-            Protocol::Mysql => Stage::Mysql(Box::new(Mysql::admitted(connection, buffer)?)),
+            Protocol::Mysql => Stage::Mysql(Box::new(Mysql::admitted(connection, buffer, asks_for_tls)?)),
         };
+        if asks_for_tls && self.until_server_speaks.is_some() {
+            // When TLS fails Envoy closes without a word; it waits until the word is spoken.
+            connection.hold_close(true);
+            self.tls = Some(UpstreamTls::asked());
+        }
         Ok(Status::Continue)
     }
 
@@ -163,18 +212,59 @@ impl Session {
     fn look_upstream(&mut self, connection: &Connection<'_>, sequence: u8) {
         let upstream = connection.upstream();
         log(Level::Debug, || format!("server still silent, {upstream:?}"));
-        self.until_server_speaks = match upstream {
-            Upstream::Connected => None,
-            Upstream::Pending => Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM),
-            Upstream::Failed(reason) => {
-                let mut refusal = Refusal::new(b"08006", 1105, "the database could not be reached; try again");
-                refusal.detail = Some(reason);
-                let farewell =
-                    Farewell::refuse(connection, self.protocol, &refusal, sequence, "sluice_upstream_failed");
-                self.stage = Stage::Closed(farewell);
-                None
+        let failed = match (upstream, &self.tls) {
+            (Upstream::Failed(reason), _) => Some(words::unreachable(reason)),
+            (_, Some(tls)) => tls.failure(connection).map(words::insecure),
+            (Upstream::Connected, None) => {
+                self.until_server_speaks = None;
+                return;
             }
+            (Upstream::Pending, None) => None,
         };
+        match failed {
+            Some(refusal) => self.refuse(connection, &refusal, sequence, "sluice_upstream_failed"),
+            None => self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM),
+        }
+    }
+
+    /// The server agreed to TLS; `behind` is what it shall read behind it.
+    fn start_tls(&mut self, connection: &Connection<'_>, behind: &[u8]) -> Result<(), Refused> {
+        if !connection.start_upstream_tls() {
+            return Err((words::insecure(NoTls::Unprepared), self.sequence()));
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.started();
+        }
+        if matches!(self.stage, Stage::Asking(_)) {
+            let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
+            self.stage = Stage::Postgres(Postgres::admitted(own));
+        }
+        connection.send_upstream(behind);
+        Ok(())
+    }
+
+    /// The number of an answer of ours; of no meaning in Postgres.
+    fn sequence(&self) -> u8 {
+        if let Stage::Mysql(mysql) = &self.stage { mysql.answer_sequence() } else { 0 }
+    }
+
+    fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) {
+        self.until_server_speaks = None;
+        self.stage = Stage::Closed(Farewell::refuse(connection, self.protocol, refusal, sequence, details));
+        self.let_close(connection);
+    }
+
+    fn leave(&mut self, connection: &Connection<'_>) -> Status {
+        self.stage = Stage::Closed(Farewell::silent(connection, "sluice_client_left"));
+        self.let_close(connection);
+        Status::Stop
+    }
+
+    /// Closes that were held back come now.
+    fn let_close(&mut self, connection: &Connection<'_>) {
+        if self.tls.take().is_some() {
+            connection.hold_close(false);
+        }
     }
 
     /// Closes once Envoy has sent what this callback leaves in its buffer: closing within it would lose that.

@@ -6,6 +6,7 @@ use sluice_core::mysql::change_user::{self, rewrite};
 use sluice_core::mysql::commands::{Commands, Passage};
 use sluice_core::mysql::login::{Event, Login};
 use sluice_core::mysql::packet;
+use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
 use sluice_core::refusal::Refusal;
 
@@ -14,6 +15,7 @@ use super::{Refused, report_login, report_server};
 pub struct Mysql {
     user: String,
     capabilities: u32,
+    secrecy: Secrecy,
     /// A login that is under way: the first, or one behind COM_CHANGE_USER.
     login: Option<Login>,
     first_login: bool,
@@ -23,8 +25,8 @@ pub struct Mysql {
 }
 
 impl Mysql {
-    /// Rewrites the response in `buffer` for the server.
-    pub fn admitted(connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<Self, Refused> {
+    /// Rewrites the response in `buffer` for the server, or puts a request for TLS in its place.
+    pub fn admitted(connection: &Connection<'_>, buffer: &mut Buffer<'_>, asks_for_tls: bool) -> Result<Self, Refused> {
         let bytes = buffer.copy(usize::MAX);
         let response = match response::read(&bytes) {
             Reading::Whole(response) => *response,
@@ -35,8 +37,17 @@ impl Mysql {
             .filter_state(birth::KEY)
             .and_then(|bytes| Birth::from_text(std::str::from_utf8(&bytes).ok()?))
             .unwrap_or_default();
-        let mut login = Login::new(&response, &birth);
-        let mut upstream = packet::framed(1, &response.for_server);
+        let secrecy = match (connection.is_tls(), asks_for_tls) {
+            (_, false) => Secrecy::NoTlsToServer,
+            (false, true) => Secrecy::NoTlsFromClient,
+            (true, true) => Secrecy::Tls,
+        };
+        let (mut login, first) = if asks_for_tls {
+            (Login::over_tls(&response, &birth, secrecy), response.ssl_request())
+        } else {
+            (Login::new(&response, &birth), response.for_server.clone())
+        };
+        let mut upstream = packet::framed(1, &first);
         login
             .client_sent(bytes.get(response.bytes..).unwrap_or_default(), &mut upstream)
             .map_err(|refusal| (refusal, login.answer_sequence()))?;
@@ -45,6 +56,7 @@ impl Mysql {
         Ok(Self {
             user: identity.user,
             capabilities,
+            secrecy,
             login: Some(login),
             first_login: true,
             commands: Commands::default(),
@@ -102,18 +114,24 @@ impl Mysql {
         let answer = change_user::ANSWER_SEQUENCE;
         let mut upstream = before.to_vec();
         upstream.extend(rewrite(command, self.capabilities, &self.user).map_err(|refusal| (refusal, answer))?);
-        let login = self.login.insert(Login::again());
+        let login = self.login.insert(Login::again(self.secrecy));
         login.client_sent(behind, &mut upstream).map_err(|refusal| (refusal, answer))?;
         buffer.replace(&upstream);
         Ok(Status::Continue)
     }
 
-    /// Lets the server's bytes pass; during a login, renumbered.
-    pub fn server_sent(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<(), Refused> {
-        let Some(login) = &mut self.login else { return Ok(()) };
-        let mut downstream = Vec::new();
+    /// Lets the server's bytes pass; during a login, renumbered. Returns what goes to the server as soon as TLS to it has
+    /// been started, which is now.
+    pub fn server_sent(
+        &mut self,
+        connection: &Connection<'_>,
+        buffer: &mut Buffer<'_>,
+    ) -> Result<Option<Vec<u8>>, Refused> {
+        let Some(login) = &mut self.login else { return Ok(None) };
+        let (mut downstream, mut tls_offered) = (Vec::new(), false);
         let first_login = self.first_login;
         let relayed = login.server_sent(&buffer.copy(usize::MAX), &mut downstream, |event| match event {
+            Event::TlsOffered => tls_offered = true,
             // What was reported of the connection stays true when its user logs in again.
             _ if !first_login => {}
             Event::ServerId(id) => report_server(connection, id),
@@ -126,7 +144,8 @@ impl Mysql {
             self.login = None;
             self.first_login = false;
             self.commands = Commands::default();
+            return Ok(None);
         }
-        Ok(())
+        Ok(if tls_offered { login.response() } else { None })
     }
 }

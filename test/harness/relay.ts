@@ -1,0 +1,66 @@
+/**
+ * A server in front of a server: passes everything on, until it is told to listen to what new connections say, or to
+ * answer them by itself. Connections that are open stay as they are.
+ */
+import net from 'node:net';
+import { atEnd } from './ending.js';
+import { ownAddress, ownPort } from './own-address.js';
+
+export class Relay {
+  readonly host = ownAddress;
+  readonly port: number;
+  readonly #to: net.NetConnectOpts;
+  #heard: Buffer[][] = [];
+  #lie: ((socket: net.Socket) => void) | undefined;
+
+  private constructor(port: number, to: net.NetConnectOpts) {
+    this.port = port;
+    this.#to = to;
+  }
+
+  static async start({ host, port }: { readonly host: string; readonly port: number }): Promise<Relay> {
+    const relay = new Relay(await ownPort(), { host, port });
+    const sockets = new Set<net.Socket>();
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+      sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)));
+      relay.#serve(socket);
+    });
+    await new Promise<void>((resolve) => server.listen(relay.port, relay.host, resolve));
+    await atEnd(async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    return relay;
+  }
+
+  /** From now on, what new connections send is kept for `heard`; they reach the server. */
+  listen(): void {
+    this.#heard = [];
+    this.#lie = undefined;
+  }
+
+  /** From now on, new connections are answered like this, and what they send is kept. */
+  lie(answer: (socket: net.Socket) => void): void {
+    this.#heard = [];
+    this.#lie = answer;
+  }
+
+  /** What each connection has sent since, as hex. */
+  heard(): string[] {
+    return this.#heard.map((chunks) => Buffer.concat(chunks).toString('hex'));
+  }
+
+  #serve(socket: net.Socket): void {
+    const chunks: Buffer[] = [];
+    this.#heard.push(chunks);
+    // Long conversations are not what is asked for.
+    socket.on('data', (chunk: Buffer) => void (chunks.length < 100 && chunks.push(chunk)));
+    if (this.#lie) {
+      this.#lie(socket);
+      return;
+    }
+    const server = net.connect({ ...this.#to, allowHalfOpen: true }).on('error', () => socket.destroy());
+    socket.on('error', () => server.destroy());
+    socket.pipe(server).pipe(socket);
+  }
+}
