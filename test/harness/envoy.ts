@@ -20,6 +20,10 @@ export interface EnvoyOptions {
   readonly workers?: number;
 }
 
+interface Histogram {
+  readonly totals: readonly { readonly lower_bound: number; readonly count: number }[];
+}
+
 export class Envoy {
   readonly #child: Child;
   readonly #admin: string;
@@ -87,6 +91,16 @@ export class Envoy {
   async stat(name: string): Promise<number> {
     const stats = await this.stats(`^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`);
     return stats[name] ?? 0;
+  }
+
+  /** How often each value was recorded since the start, as of Envoy's last flush (each 5 s); the value is a bin's lower end. */
+  async histogram(name: string): Promise<ReadonlyMap<number, number>> {
+    const pattern = `^${name.replaceAll('.', '\\.')}$`;
+    const { stats } = await this.#get<{ stats: { histograms?: { details: Histogram[] } }[] }>(
+      `/stats?format=json&histogram_buckets=detailed&filter=${encodeURIComponent(pattern)}`,
+    );
+    const [histogram] = stats.flatMap(({ histograms }) => histograms?.details ?? []);
+    return new Map(histogram?.totals.map((bin) => [bin.lower_bound, bin.count]));
   }
 
   /** Names of the clusters it knows. */

@@ -1,0 +1,88 @@
+/**
+ * Authorization served as the brain serves it, on the same channel: either decided (the service and the ledger that
+ * ship, with a hundred services), or answered with one constant grant. What the first costs more is the decision.
+ * A process of its own, so that its processor time can be read; forked with the word `decided` or `constant`.
+ */
+import { pino } from 'pino';
+import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
+import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
+import { defaultSettings, recoveryMs } from '../../xds-server/pure/ledger/settings.js';
+import { type Method, unary } from '../../xds-server/pure/rpc/rpc.js';
+import { grantMetadata } from '../../xds-server/pure/verdict/answer.js';
+import { AuthzService } from '../../xds-server/shells/authz/authz-service.js';
+import { writeOk } from '../../xds-server/shells/authz/check-response.js';
+import { Channel } from '../../xds-server/shells/channel/channel.js';
+import { LedgerLoop } from '../../xds-server/shells/control/ledger-loop.js';
+import { sketch } from '../simulation/sketch.js';
+
+/** Told by the parent between measurements: these connections have ended. */
+export interface Ended {
+  readonly ended: readonly string[];
+}
+
+export const hostname = 's50.db.example.com';
+const services = 100;
+const target = 'orders/primary';
+const slots = 100_000;
+
+function decided(): { readonly method: Method<never>; readonly end: (connection: string) => void } {
+  const plan = sketch({
+    targets: { [target]: { budget: slots } },
+    services: Object.fromEntries(
+      Array.from({ length: services }, (_, index) => [`s${index}`, { maxConnections: slots }]),
+    ),
+  });
+  const ledger = new Ledger(defaultSettings);
+  // Recovered, as a brain is that has run for a while.
+  const now = (): number => performance.now() + recoveryMs(defaultSettings);
+  const loop = new LedgerLoop(ledger, now);
+  const apply = (event: LedgerEvent): void => loop.apply(event);
+  const authz = new AuthzService({
+    now,
+    plan: () => plan,
+    apply,
+    isDown: () => false,
+    readiness: { isReady: () => true, whenReady: async () => true },
+    checkTimeoutMs: 660_000,
+    counted: () => undefined,
+    granted: () => undefined,
+    cancel: async () => undefined,
+    forged: () => undefined,
+  });
+  loop.subscribe((effect) => authz.carryOut(effect));
+  apply({ kind: 'plan', plan });
+  const facts = { own: [], listsLogins: true, loginTimeoutMs: 60_000 };
+  apply({ kind: 'observed', target, sessions: [], askedAtMs: now(), ...facts });
+  return {
+    method: authz.method as Method<never>,
+    end: (connection) =>
+      apply({ kind: 'end', connection, node: 'bench', service: undefined, upstream: {}, evidence: 'never-opened' }),
+  };
+}
+
+function constant(): Method<never> {
+  const grant = { connection: '0'.repeat(32), cluster: 'service/s50', expiresMonotonicMs: 1 };
+  const answer = writeOk(grantMetadata(grant));
+  const path = '/envoy.service.auth.v3.Authorization/Check';
+  return unary({ path, maxMessageBytes: 1 << 20, decode: (bytes) => bytes }, (_bytes, call) => {
+    call.reply(answer);
+    return () => undefined;
+  }) as unknown as Method<never>;
+}
+
+if (process.send) {
+  const authority = process.argv[2] === 'decided' ? decided() : { method: constant(), end: () => undefined };
+  const channel = await Channel.listen({
+    host: '127.0.0.1',
+    port: 0,
+    methods: [authority.method],
+    log: pino({ level: 'silent' }),
+    refused: () => undefined,
+  });
+  process.on('message', ({ ended }: Ended) => {
+    for (const connection of ended) authority.end(connection);
+    process.send!('ended');
+  });
+  process.once('disconnect', () => process.exit());
+  process.send(channel.port);
+}
