@@ -62,8 +62,11 @@ bench() {
 }
 
 all_of javascript python rust "$@"
-# Both are in the Python environment, which is there by now.
+# They are in the Python environment, or made of the Envoy API: both are there by now.
 if [[ $parts == *' bench '* ]]; then
   step 'Traefik' build/bin/traefik setup/traefik.sh setup/traefik.txt
+  step 'decision server' build/bench/test/bench/decision-server.js setup/decision-server.sh \
+    setup/decision-server.json tsconfig.json test/bench/decision-server.ts test/simulation/sketch.ts xds-server \
+    protos/roots.json
   step 'libpq' build/libpq/libpq.so.5 setup/libpq.sh test/e2e/requirements.txt
 fi

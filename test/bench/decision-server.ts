@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { defaultSettings, recoveryMs } from '../../xds-server/pure/ledger/settings.js';
+import type { ListenerPlan } from '../../xds-server/pure/plan/plan.js';
 import { type Method, unary } from '../../xds-server/pure/rpc/rpc.js';
 import { grantMetadata } from '../../xds-server/pure/verdict/answer.js';
 import { AuthzService } from '../../xds-server/shells/authz/authz-service.js';
@@ -26,15 +27,23 @@ const target = 'orders/primary';
 const slots = 100_000;
 
 function decided(): { readonly method: Method<never>; readonly end: (connection: string) => void } {
-  const plan = sketch({
+  const sketched = sketch({
     targets: { [target]: { budget: slots } },
     services: Object.fromEntries(
       Array.from({ length: services }, (_, index) => [`s${index}`, { maxConnections: slots }]),
     ),
   });
+  const listener: ListenerPlan = {
+    name: 'pg',
+    protocol: 'postgres',
+    address: { host: '127.0.0.1', port: 5432 },
+    certificate: { chain: 'chain', key: 'key' },
+    allowPlaintext: false,
+  };
+  const plan = { ...sketched, listeners: new Map([[listener.name, listener]]) };
   const ledger = new Ledger(defaultSettings);
-  // Recovered, as a brain is that has run for a while.
-  const now = (): number => performance.now() + recoveryMs(defaultSettings);
+  let skippedMs = 0;
+  const now = (): number => performance.now() + skippedMs;
   const loop = new LedgerLoop(ledger, now);
   const apply = (event: LedgerEvent): void => loop.apply(event);
   const authz = new AuthzService({
@@ -51,12 +60,21 @@ function decided(): { readonly method: Method<never>; readonly end: (connection:
   });
   loop.subscribe((effect) => authz.carryOut(effect));
   apply({ kind: 'plan', plan });
+  // Recovered, as a brain is that has run for a while.
+  skippedMs = recoveryMs(defaultSettings);
   const facts = { own: [], listsLogins: true, loginTimeoutMs: 60_000 };
   apply({ kind: 'observed', target, sessions: [], askedAtMs: now(), ...facts });
   return {
     method: authz.method as Method<never>,
     end: (connection) =>
-      apply({ kind: 'end', connection, node: 'bench', service: undefined, upstream: {}, evidence: 'never-opened' }),
+      apply({
+        kind: 'end',
+        connection,
+        node: 'bench',
+        service: undefined,
+        upstream: {},
+        evidence: 'never-opened',
+      }),
   };
 }
 

@@ -9,10 +9,13 @@
  */
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { stopEverything } from '../harness/ending.js';
-import { figuresOf } from './figures.js';
+import { checkTimes } from './check-times.js';
+import { decision } from './decision.js';
+import { decisionFigures, figuresOf, shareFigure } from './figures.js';
 import { startFronts, workers } from './fronts.js';
+import { load } from './load.js';
 import { type Figure, save, table, verdict } from './report.js';
-import { round, Samples } from './rounds.js';
+import { pacedThreads, round, Samples } from './rounds.js';
 
 const rounds = positive('ROUNDS', 5);
 const seconds = positive('SECONDS', 4);
@@ -30,7 +33,7 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function load(): string {
+function loadAverage(): string {
   return loadavg()
     .map((value) => value.toFixed(2))
     .join(' ');
@@ -42,7 +45,7 @@ async function measured(): Promise<Figure[]> {
     process.stderr.write(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${text}\n`);
   };
   note('starting');
-  const { all } = await startFronts(idle + spareSessions);
+  const { all, sluice } = await startFronts(idle + spareSessions);
   note('warming up');
   await round(1, all, { seconds: Math.min(2, seconds), idle }, new Samples(), () => {});
   const samples = new Samples();
@@ -50,20 +53,28 @@ async function measured(): Promise<Figure[]> {
     await round(number, all, { seconds, idle }, samples, (what) =>
       note(`round ${number + 1} of ${rounds}: ${what}`),
     );
+  note('checks as Envoy sees them');
+  const rate = samples.of('envoy', 'connections')[0]! / 2;
+  const front = all.find(({ name }) => name === 'sluice')!;
+  const shares = await checkTimes(sluice.envoy, () =>
+    load(front, { mode: 'paced', threads: pacedThreads, seconds: 2 * seconds, rate }),
+  );
+  note('decisions');
+  const decided = await decision(rounds, Math.round(500 * seconds));
   note('done');
-  return figuresOf(samples, samples.of('envoy', 'connections')[0]! / 2);
+  return [...figuresOf(samples, rate), shareFigure(shares), ...decisionFigures(decided)];
 }
 
 try {
   say(
-    `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}; load ${load()}`,
+    `${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}; load ${loadAverage()}`,
   );
   say(
     `${rounds} rounds, ${seconds} s each; ${workers} workers each of Envoy and Traefik, PgBouncer has one; ${new Date().toISOString()}`,
   );
   const figures = await measured();
   save(figures);
-  say(`\n${table(figures)}\n\nload ${load()}\n${verdict(figures)}`);
+  say(`\n${table(figures)}\n\nload ${loadAverage()}\n${verdict(figures)}`);
 } finally {
   await stopEverything();
 }

@@ -54,7 +54,7 @@ const copyThreads = 4;
 /** Whole seconds, the time to connect included. */
 const shortestSteady = 2;
 /** So many that a front which stalls for a second still finds somebody who sends on time. */
-const pacedThreads = 256;
+export const pacedThreads = 256;
 
 /** Each measure at all fronts; the first front is another one in each round. */
 export async function round(

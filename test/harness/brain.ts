@@ -7,7 +7,18 @@ import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
-const main = path.resolve(import.meta.dirname, '../../xds-server/main.ts');
+const top = path.resolve(import.meta.dirname, '../..');
+
+/** The sources as they are. */
+let program: readonly string[] = [
+  ...['--import', import.meta.resolve('tsx')],
+  path.join(top, 'xds-server/main.ts'),
+];
+
+/** For measurements: from now on brains run as they ship. tsx gives each closure its name, which costs more than most of them do. */
+export function runBuiltBrains(): void {
+  program = [path.join(top, 'build/js/xds-server/main.js')];
+}
 
 export class Brain {
   readonly #spec: string;
@@ -117,7 +128,7 @@ function run(spec: string, logFile: string, xds: Brain['xds'], admin: Brain['adm
     title: 'brain',
     command: process.execPath,
     args: [
-      ...['--import', import.meta.resolve('tsx'), main, 'serve', '--spec', spec],
+      ...[...program, 'serve', '--spec', spec],
       ...['--xds', `${xds.host}:${xds.port}`, '--admin', `${admin.host}:${admin.port}`],
     ],
     logFile,
