@@ -4,11 +4,22 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { nodeIdentity } from '../xds-server/pure/identity/node-identity.js';
 import { parseSpec } from '../xds-server/pure/spec/parse-spec.js';
+import { scratchFolder } from './harness/scratch.js';
 
 const top = path.resolve(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(path.join(top, file), 'utf8');
@@ -93,8 +104,7 @@ test('the brain’s command is one that the program has, with options that it kn
   const help = execFileSync(process.execPath, ['--import', 'tsx', main, command, '--help'], {
     encoding: 'utf8',
   });
-  for (const option of rest.filter((word) => word.startsWith('--')))
-    assert.match(help, new RegExp(`^ +${option}\\b`, 'm'));
+  for (const option of rest) assert.match(help, new RegExp(`^ +${option.split('=')[0]}\\b`, 'm'));
   assert.match(
     read('xds-server/Dockerfile'),
     /ENTRYPOINT \["node", "\/sluice\/build\/js\/xds-server\/main\.js"\]/,
@@ -103,7 +113,7 @@ test('the brain’s command is one that the program has, with options that it kn
 
 test('the spec that the brain is given is good and asks for nothing that the container has not', () => {
   const brain = compose.services.brain!;
-  const file = brain.command![brain.command!.indexOf('--spec') + 1]!;
+  const file = optionOf('spec');
   const mount = mountsOf(brain).find(({ target }) => file.startsWith(`${target}/`));
   assert.ok(mount, `${file} is not mounted`);
   const parsed = parseSpec(read(path.join(mount.source, path.relative(mount.target, file))));
@@ -116,7 +126,7 @@ test('the spec that the brain is given is good and asks for nothing that the con
   const made = read('envoy/compose/make-certificates.sh');
   for (const { tls } of Object.values(parsed.spec.listeners)) {
     for (const certificate of [tls.certificate.chain, tls.certificate.key])
-      assert.ok(made.includes(path.basename(certificate)), `${certificate} is not made`);
+      assert.ok(isMade(certificate), `${certificate} is not made`);
   }
   for (const { hostname } of Object.values(parsed.spec.services))
     assert.ok(
@@ -139,16 +149,63 @@ test('each password has a line in env.example, and none has a value anywhere els
   assert.deepEqual([...asked].sort(), given.sort());
 });
 
-test('the example bootstrap is what `sluice bootstrap` prints', () => {
-  const text = read('envoy/bootstrap.yaml');
-  const [, command = ''] = /^# Made by: sluice (.+)\n/.exec(text) ?? [];
+/** What `sluice serve` is told. */
+function optionOf(name: string): string {
+  const word = compose.services.brain!.command!.find((one) => one.startsWith(`--${name}=`));
+  assert.ok(word, `--${name}`);
+  return word.slice(name.length + 3);
+}
+
+/** Whether make-certificates.sh leaves a file there. */
+function isMade(file: string): boolean {
+  const made = read('envoy/compose/make-certificates.sh');
+  const [, folder, name] = /^\/certificates\/(?:(\w+)\/)?([\w-]+\.pem)$/.exec(file) ?? [];
+  if (name === undefined) return false;
+  return folder === undefined
+    ? made.includes(`-out ${name}`)
+    : new RegExp(`^issue ${folder} `, 'm').test(made) && ['certificate.pem', 'key.pem'].includes(name);
+}
+
+test('node and brain are given certificates that are made, each with the name that the other looks for', () => {
+  for (const name of ['xds-certificate', 'xds-key', 'xds-client-ca'])
+    assert.ok(isMade(optionOf(name)), `--${name}`);
+  const made = read('envoy/compose/make-certificates.sh');
+  const [, node] = /^issue node URI:\S+\/node\/(\S+) clientAuth /m.exec(made) ?? [];
+  assert.equal(node, (parse(read('envoy/etc/bootstrap.yaml')) as { node: { id: string } }).node.id);
+  assert.match(read('envoy/etc/bootstrap.yaml'), /exact: brain$/m);
+  assert.match(made, /^issue brain DNS:brain serverAuth /m);
+  for (const file of ['certificate', 'ca'])
+    for (const [, pem] of read(`envoy/etc/${file}.yaml`).matchAll(/filename: (\S+)/g))
+      assert.ok(isMade(pem!), `${file}.yaml: ${pem}`);
+});
+
+test('certificates are made as the script says, and made once', () => {
+  const folder = scratchFolder('compose-certificates');
+  const script = path.join(folder, 'make.sh');
+  // Only root may give a key to somebody else.
+  const text = read('envoy/compose/make-certificates.sh').replace('cd /certificates', `cd ${folder}`);
+  writeFileSync(script, text.replace('chown "$4"', 'true'));
+  execFileSync('sh', [script], { stdio: 'ignore' });
+  const certificate = readFileSync(path.join(folder, 'node/certificate.pem'), 'utf8');
+  const { subjectAltName } = new X509Certificate(certificate);
+  assert.deepEqual(nodeIdentity(subjectAltName), { kind: 'node', node: 'envoy-1' });
+  execFileSync('sh', [script], { stdio: 'ignore' });
+  assert.equal(readFileSync(path.join(folder, 'node/certificate.pem'), 'utf8'), certificate);
+});
+
+test('the files that Envoy is started with are what `sluice bootstrap` writes', () => {
+  const folder = scratchFolder('compose-bootstrap');
   const main = path.join(top, 'xds-server/main.ts');
-  const printed = execFileSync(process.execPath, ['--import', 'tsx', main, ...command.split(' ')], {
-    encoding: 'utf8',
-  });
-  assert.equal(text.slice(text.indexOf('\n') + 1), printed);
-  const brain = compose.services.brain!.command!;
-  assert.equal(command.split('--xds ')[1], brain[brain.indexOf('--xds') + 1]);
+  const words = [
+    ...['bootstrap', '--node', 'envoy-1', '--xds', `brain:${optionOf('xds').split(':')[1]}`],
+    ...['--tls-certificate', '/certificates/node/certificate.pem', '--tls-key', '/certificates/node/key.pem'],
+    ...['--tls-ca', '/certificates/ca.pem', '--into', folder, '--as', '/etc/envoy'],
+  ];
+  execFileSync(process.execPath, ['--import', 'tsx', main, ...words]);
+  assert.deepEqual(readdirSync(folder).sort(), readdirSync(path.join(top, 'envoy/etc')).sort());
+  for (const file of readdirSync(folder))
+    assert.equal(read(path.join('envoy/etc', file)), readFileSync(path.join(folder, file), 'utf8'), file);
+  assert.ok(compose.services.envoy!.volumes!.includes('./envoy/etc:/etc/envoy:ro'));
 });
 
 test('Envoy’s image is of the pinned version and finds the filters where they are put', () => {

@@ -26,9 +26,9 @@ const read: ReadSpec = async (file, withFiles) => {
 };
 
 const commands = [
-  serveCommand(({ spec, xds, admin, logLevel }) => {
+  serveCommand(({ spec, xds, admin, logLevel, channel }) => {
     const log = createLogger(logLevel as LogLevel);
-    return Brain.start({ specFile: spec, xds, admin, log, version });
+    return Brain.start({ specFile: spec, xds, admin, channel, log, version });
   }, logLevels),
   bootstrapCommand(),
   checkCommand(read),

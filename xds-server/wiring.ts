@@ -27,11 +27,11 @@ import { verifiedServers } from './pure/snapshot/upstream-tls.js';
 import { isLoopback } from './pure/spec/ip.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
-import type { ProblemStatus, SpecStatus } from './pure/status/status.js';
+import type { ChannelStatus, ProblemStatus, SpecStatus } from './pure/status/status.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
 import { Cancels } from './shells/cancels/cancels.js';
-import { Channel } from './shells/channel/channel.js';
+import { Channel, type Credentials } from './shells/channel/channel.js';
 import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
 import { LedgerLoop } from './shells/control/ledger-loop.js';
@@ -40,6 +40,7 @@ import { sendCancel } from './shells/databases/send-cancel.js';
 import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
 import { AccessLogService } from './shells/sessions/access-log-service.js';
 import { fingerprint } from './shells/store/certificates.js';
+import { ChannelFiles, type ChannelPaths } from './shells/store/channel-files.js';
 import type { LoadedSpec } from './shells/store/load-spec.js';
 import { SpecFile } from './shells/store/spec-file.js';
 import { Metrics } from './shells/telemetry/metrics.js';
@@ -52,6 +53,8 @@ export interface BrainOptions {
   /** Where nodes are served; port 0 is any free one. */
   readonly xds: Address;
   readonly admin: Address;
+  /** Paths are of PEM files, which are followed. */
+  readonly channel: ({ readonly kind: 'tls' } & ChannelPaths) | { readonly kind: 'plaintext' };
   readonly log: Logger;
   /** Of the program. */
   readonly version: string;
@@ -88,6 +91,8 @@ export class Brain {
   readonly #observers: Observers;
   readonly #sessions: AccessLogService;
   #channel: Channel | undefined;
+  #channelFiles: ChannelFiles | undefined;
+  #channelStatus: ChannelStatus = { tls: false, certificate_expires_at: null, problems: [], warnings: [] };
   readonly #status: BrainStatus;
   #spec: SpecStatus;
   readonly #enactment: Enactment;
@@ -120,11 +125,13 @@ export class Brain {
       ledger: (view) => this.#ledger.view(view),
       observer: (target) => this.#observers.view(target),
       nodes: () => this.#xds.nodes(),
+      channel: () => this.#channelStatus,
     });
     this.#metrics = new Metrics({
       services: () => this.#status.services(),
       targets: () => this.#status.targets(),
       nodes: () => this.#xds.nodeCount,
+      channel: () => this.#channelStatus,
     });
     this.#xds = new XdsServer({
       api,
@@ -176,6 +183,8 @@ export class Brain {
       // All that a node keeps may come at once, with what came meanwhile.
       maxMessageBytes: 2 * unsentReportBytes,
       apply: (event) => this.#loop.apply(event),
+      nodeOf: (connection) => this.#ledger.nodeOf(connection),
+      forged: (node, what) => this.#forged(node, what),
       ended: ({ service, durationMs }) => this.#metrics.sessionEnded(service, durationMs),
       reported: (session) => this.#directory.reported(session, now()),
       gone: (connection) => this.#directory.ended(connection),
@@ -187,12 +196,12 @@ export class Brain {
    * Reads the spec, then serves. A spec with problems is no reason not to start: its file is followed, and nodes keep
    * what they have until it is mended.
    *
-   * @throws when an address is not loopback or is taken
+   * @throws in words for the operator when an address is not loopback or is taken, or the channel's files are no good
    */
   static async start(options: BrainOptions): Promise<Brain> {
-    if (!isLoopback(options.xds.host))
+    if (options.channel.kind === 'plaintext' && !isLoopback(options.xds.host))
       throw new Error(
-        `nodes and brain do not prove to each other who they are (mutual TLS is not there yet), so the brain serves on loopback only: expected 127.0.0.1 or ::1, found ${options.xds.host}`,
+        `without certificates nodes and brain do not know each other, so the brain serves on loopback only: expected 127.0.0.1 or ::1, found ${options.xds.host}`,
       );
     const brain = new Brain(options);
     try {
@@ -204,13 +213,15 @@ export class Brain {
     return brain;
   }
 
-  async #serve({ specFile, xds, admin }: BrainOptions): Promise<void> {
+  async #serve({ specFile, xds, admin, channel }: BrainOptions): Promise<void> {
     this.#specFile = await SpecFile.open(specFile, {
       onChange: (loaded) => this.#take(loaded),
       onProblems: (problems) => this.#reject(problems),
     });
+    const credentials = channel.kind === 'tls' ? await this.#followCredentials(channel) : undefined;
     this.#channel = await Channel.listen({
       ...xds,
+      ...(credentials && { credentials }),
       log: this.#log,
       // All that a node may ask.
       methods: [...this.#xds.methods, this.#authz.method, this.#sessions.method],
@@ -231,11 +242,40 @@ export class Brain {
     this.#log.info({ xds: this.xds, admin: this.admin }, 'the brain serves');
   }
 
+  /** @throws when those that there are at the start are no good. Later ones that are not leave what there is. */
+  async #followCredentials(paths: ChannelPaths): Promise<Credentials> {
+    let first: Credentials | undefined;
+    this.#channelFiles = await ChannelFiles.open(paths, {
+      onChange: (credentials, warnings) => {
+        first ??= credentials;
+        this.#channel?.replaceCredentials(credentials);
+        const expires = new Date(credentials.expiresMs).toISOString();
+        this.#channelStatus = {
+          tls: true,
+          certificate_expires_at: expires,
+          problems: [],
+          warnings: warnings.map(problemStatus),
+        };
+        for (const warning of warnings) this.#log.warn({ path: warning.path }, renderProblem(warning));
+        this.#log.info({ expires }, 'the certificate for nodes is in force');
+      },
+      onProblems: (problems) => {
+        this.#channelStatus = { ...this.#channelStatus, tls: true, problems: problems.map(problemStatus) };
+        const shown = problems.map(renderProblem);
+        this.#log.error({ problems: shown }, 'the new certificate for nodes is not taken; the old one stays');
+      },
+    });
+    if (first) return first;
+    const [problem] = this.#channelStatus.problems;
+    throw new Error(`nodes cannot be served with these certificates: ${problem?.message}`);
+  }
+
   /** Held checks go back to their nodes, which ask again: another brain, or this one when it has started again. */
   async stop(): Promise<void> {
     this.#log.info('the brain stops; held checks go back to their nodes');
     this.#enactment.stop();
     this.#specFile?.close();
+    this.#channelFiles?.close();
     const served = this.#channel?.drain();
     this.#authz.stop();
     this.#xds.close();

@@ -338,7 +338,7 @@ test('a request reaches its session by whatever node', { timeout: 60_000 }, asyn
   const session = await postgresSession(sluice, 'checkout', ann);
   const { end } = await sleep(session);
   // Both would take it (SO_REUSEPORT), so the first stops listening.
-  const second = await Envoy.start({ node: 'edge-2', xds: sluice.brain.xds });
+  const second = await Envoy.start({ node: 'edge-2', xds: sluice.brain.xds, channel: sluice.brain.channel });
   await second.waitForListener('pg');
   await sluice.waitUntilInSync();
   await sluice.envoy.stopListening();

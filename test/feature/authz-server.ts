@@ -154,6 +154,8 @@ export class AuthzServer {
     this.#sessions = new AccessLogService({
       maxMessageBytes: 1 << 20,
       apply: (event) => this.apply(event),
+      nodeOf: (connection) => this.ledger.nodeOf(connection),
+      forged: (node) => this.forgeries.push(node),
       ended: (session) => this.ended.push(session),
       reported: (session) => this.reported.push(session),
       gone: (connection) => this.gone.push(connection),

@@ -57,7 +57,16 @@ async function spec(): Promise<SpecInput> {
 
 test('a brain that is told to stop ends by itself within two seconds', async () => {
   const { path: file } = new SpecFile(await spec());
-  const brain = await sluice('serve', '--spec', file, '--xds', '127.0.0.1:0', '--admin', '127.0.0.1:0');
+  const brain = await sluice(
+    'serve',
+    '--spec',
+    file,
+    '--xds',
+    '127.0.0.1:0',
+    '--admin',
+    '127.0.0.1:0',
+    '--xds-plaintext',
+  );
   await waitUntil('the brain serves', () => brain.log.includes('the brain serves'));
   const toldMs = performance.now();
   assert.deepEqual(await brain.stop(), { code: 0, signal: null });
@@ -106,9 +115,16 @@ test('what shows in no snapshot changes the version of a spec, too', async () =>
 });
 
 test('nodes are served on loopback only, as long as nobody proves who he is', async () => {
-  const child = await sluice('serve', '--spec', new SpecFile(await spec()).path, '--xds', '0.0.0.0:0');
+  const child = await sluice(
+    'serve',
+    '--spec',
+    new SpecFile(await spec()).path,
+    '--xds',
+    '0.0.0.0:0',
+    '--xds-plaintext',
+  );
   assert.deepEqual(await child.exited, { code: 1, signal: null });
-  assert.match(child.log, /mutual TLS is not there yet.*expected 127\.0\.0\.1 or ::1, found 0\.0\.0\.0/);
+  assert.match(child.log, /do not know each other.*expected 127\.0\.0\.1 or ::1, found 0\.0\.0\.0/);
 });
 
 test('an address that is taken is said to be', async () => {
@@ -121,6 +137,7 @@ test('an address that is taken is said to be', async () => {
     file.path,
     '--xds',
     `${host}:${port}`,
+    '--xds-plaintext',
     '--admin',
     `${host}:0`,
   );

@@ -148,6 +148,37 @@ test('a stream that ends or breaks is no news of its sessions', async () => {
   assert.deepEqual(states(), { granted: 0, sessions: 1, closing: 0 });
 });
 
+test('a node that reports or ends a session of another one is not believed', async () => {
+  server = await AuthzServer.start();
+  const connection = await granted();
+  const reports = new Reports();
+  reports.send({ connection, type: 'TcpUpstreamConnected' });
+  await until({ granted: 0, sessions: 1, closing: 0 });
+  const forger = new Reports('edge-2');
+  const closed = { server_closed: { boolValue: true } };
+  forger.send(
+    { connection, type: 'TcpPeriodic', sluice: { server_id: { numberValue: 99 } } },
+    { connection, type: 'TcpConnectionEnd', sluice: closed },
+  );
+  await waitUntil('both are noticed', () => server.forgeries.length === 2);
+  assert.deepEqual(server.forgeries, ['edge-2', 'edge-2']);
+  assert.deepEqual(states(), { granted: 0, sessions: 1, closing: 0 });
+  assert.deepEqual(server.ended, []);
+  reports.send({ connection, type: 'TcpConnectionEnd', sluice: closed });
+  await until({ granted: 0, sessions: 0, closing: 0 });
+});
+
+test('a node that asks for a connection of another one is refused, and the client waits on', async () => {
+  server = await AuthzServer.start();
+  await granted();
+  const waiting = server.check();
+  await waitUntil('a client waits', () => server.used.waiters === 1);
+  const { verdict } = server.check({ connection: waiting.connection, node: 'edge-2' });
+  assert.equal((await verdict).verdict, 'refuse');
+  assert.deepEqual(server.forgeries, ['edge-2']);
+  assert.equal(server.used.waiters, 1);
+});
+
 test('a node that does not say who it is is not listened to', async () => {
   server = await AuthzServer.start();
   const reports = new Reports('');

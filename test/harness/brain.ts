@@ -1,6 +1,7 @@
 /** The real `sluice serve`, as a process of its own. */
 import path from 'node:path';
 import type { Page, SessionStatus, Status, WaiterStatus } from '../../xds-server/pure/status/status.js';
+import { ChannelCertificates } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson, getText } from './http.js';
 import { ownAddress, ownPort } from './own-address.js';
@@ -25,29 +26,35 @@ export class Brain {
   readonly #logFile: string;
   readonly xds: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
+  /** What it and its nodes know each other by; undefined: plaintext. */
+  readonly channel: ChannelCertificates | undefined;
   #child: Child;
 
-  private constructor(spec: string, logFile: string, xds: Brain['xds'], admin: Brain['admin'], child: Child) {
+  private constructor({ spec, logFile, xds, admin, channel }: Running, child: Child) {
     this.#spec = spec;
     this.#logFile = logFile;
     this.xds = xds;
     this.admin = admin;
+    this.channel = channel;
     this.#child = child;
   }
 
   /** Resolves when it answers on its admin address. @param spec path of the spec file that it follows */
-  static async start(spec: string): Promise<Brain> {
+  static async start(spec: string, { plaintext = false } = {}): Promise<Brain> {
     const xds = { host: ownAddress, port: await ownPort() };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
-    const brain = new Brain(spec, logFile, xds, admin, await run(spec, logFile, xds, admin));
+    const channel = plaintext ? undefined : await ChannelCertificates.create();
+    const running = { spec, logFile, xds, admin, channel };
+    const brain = new Brain(running, await run(running));
     await brain.#waitUntilAlive();
     return brain;
   }
 
   /** Starts it again at the same addresses, after it was killed or stopped. */
   async startAgain(): Promise<void> {
-    this.#child = await run(this.#spec, this.#logFile, this.xds, this.admin);
+    const { xds, admin, channel } = this;
+    this.#child = await run({ spec: this.#spec, logFile: this.#logFile, xds, admin, channel });
     await this.#waitUntilAlive();
   }
 
@@ -123,13 +130,25 @@ export class Brain {
   }
 }
 
-function run(spec: string, logFile: string, xds: Brain['xds'], admin: Brain['admin']): Promise<Child> {
+interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {
+  readonly spec: string;
+  readonly logFile: string;
+}
+
+function run({ spec, logFile, xds, admin, channel }: Running): Promise<Child> {
+  const protection = channel
+    ? [
+        ...['--xds-certificate', channel.brain.certificate, '--xds-key', channel.brain.key],
+        ...['--xds-client-ca', channel.brain.ca],
+      ]
+    : ['--xds-plaintext'];
   return Child.start({
     title: 'brain',
     command: process.execPath,
     args: [
       ...[...program, 'serve', '--spec', spec],
       ...['--xds', `${xds.host}:${xds.port}`, '--admin', `${admin.host}:${admin.port}`],
+      ...protection,
     ],
     logFile,
   });

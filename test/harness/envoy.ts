@@ -1,14 +1,22 @@
 /** A real Envoy with the filters of this project, started with the bootstrap that the project itself makes. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { bootstrap, type HostPort } from '../../xds-server/pure/snapshot/bootstrap.js';
+import {
+  type BootstrapTls,
+  bootstrap,
+  bootstrapSecrets,
+  type HostPort,
+} from '../../xds-server/pure/snapshot/bootstrap.js';
 import { Encoder } from '../../xds-server/pure/snapshot/encoder.js';
 import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
+import { brainName, type ChannelCertificates } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson } from './http.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
+
+const encoder = new Encoder(EnvoyApi.load().root);
 
 const top = path.resolve(import.meta.dirname, '../..');
 
@@ -16,6 +24,8 @@ export interface EnvoyOptions {
   readonly node: string;
   /** Where the brain serves. */
   readonly xds: HostPort;
+  /** What the node and the brain know each other by; plaintext without it. */
+  readonly channel?: ChannelCertificates | undefined;
   /** Worker threads; 2 unless said otherwise, so that limits are shared between some. */
   readonly workers?: number;
 }
@@ -34,11 +44,12 @@ export class Envoy {
   }
 
   /** Resolves when it runs; what it has been told by then is for `waitForListener`. */
-  static async start({ node, xds, workers = 2 }: EnvoyOptions): Promise<Envoy> {
+  static async start({ node, xds, channel, workers = 2 }: EnvoyOptions): Promise<Envoy> {
     const folder = scratchFolder(`envoy-${node}`);
     const admin = { host: ownAddress, port: await ownPort() };
     const file = path.join(folder, 'bootstrap.json');
-    writeFileSync(file, JSON.stringify(bootstrap({ node, xds, admin }, new Encoder(EnvoyApi.load().root))));
+    const tls = channel && (await tlsOf(channel, node, folder));
+    writeFileSync(file, JSON.stringify(bootstrap({ node, xds, admin, ...(tls && { tls }) }, encoder)));
     const child = await Child.start({
       title: `Envoy ${node}`,
       command: path.join(top, 'build/bin/envoy'),
@@ -140,4 +151,12 @@ export class Envoy {
   async stop(): Promise<void> {
     await this.#child.stop();
   }
+}
+
+async function tlsOf(channel: ChannelCertificates, node: string, folder: string): Promise<BootstrapTls> {
+  const documents = bootstrapSecrets(await channel.node(node), encoder);
+  const secrets = { certificate: path.join(folder, 'certificate.json'), ca: path.join(folder, 'ca.json') };
+  writeFileSync(secrets.certificate, JSON.stringify(documents.certificate));
+  writeFileSync(secrets.ca, JSON.stringify(documents.ca));
+  return { secrets, serverName: brainName };
 }

@@ -32,6 +32,8 @@ export interface SluiceOptions {
   };
   /** Ask for client certificates and verify them against the test's CA. */
   readonly clientCertificates?: boolean;
+  /** Between brain and node; TLS unless said otherwise. */
+  readonly plaintext?: boolean;
 }
 
 /** Host name of a service unless it names its own. */
@@ -74,8 +76,8 @@ export class Sluice {
     const certificate = await certificates.server('*.db.test');
     const ports = { pg: await ownPort(), mysql: await ownPort() };
     const file = new SpecFile(specOf(options, certificates, certificate, ports));
-    const brain = await Brain.start(file.path);
-    const envoy = await Envoy.start({ node: 'edge-1', xds: brain.xds });
+    const brain = await Brain.start(file.path, options);
+    const envoy = await Envoy.start({ node: 'edge-1', xds: brain.xds, channel: brain.channel });
     for (const name of Object.keys(file.spec.listeners)) await envoy.waitForListener(name);
     const names = [...Object.keys(options.services).map(hostnameOf), strangersHostname];
     const clientEnvironment = resolving(Object.fromEntries(names.map((name) => [name, ownAddress])));

@@ -22,7 +22,8 @@
  *
  * A check for a connection that has been reported open, or has ended, is refused: its node has acted on a verdict, so
  * nobody waits for another one, and whoever did would get a second server connection on one slot. A check for one
- * that was granted and not reported proves that the grant did not arrive.
+ * that was granted and not reported proves that the grant did not arrive. A connection is the node's that first spoke of
+ * it: what another one says of it changes nothing, and a check of another one is refused.
  *
  * Counted are slots and, by the rules in books.ts, sessions that a database shows and no slot explains. After a start
  * a target grants nothing until its nodes have had the time to report all there is and a list has been had after that;
@@ -35,7 +36,7 @@ import { isStillRight, obstacle } from './admission.js';
 import { audit } from './audit.js';
 import { Books } from './books.js';
 import { Ended } from './ended.js';
-import type { LedgerEffect, LedgerEvent } from './events.js';
+import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from './events.js';
 import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
@@ -83,6 +84,11 @@ export class Ledger {
     return this.#books.timers.first()?.key;
   }
 
+  /** Whose connection it is; undefined when it is not known, or no longer. */
+  nodeOf(connection: ConnectionId): NodeId | undefined {
+    return (this.#books.slots.get(connection) ?? this.#books.waiters.get(connection))?.node;
+  }
+
   view(options: ViewOptions = {}): LedgerView {
     return viewOf(this.#books, this.#outcome.nowMs, options);
   }
@@ -121,6 +127,10 @@ export class Ledger {
     const { connection, node, service: name } = event;
     const waitedMs = Number.isFinite(event.waitedMs) ? Math.max(0, event.waitedMs) : 0;
     const bornMs = this.#outcome.nowMs - waitedMs;
+    if (this.#isAnothers(connection, node)) {
+      this.#outcome.refuse(connection, name, refusals.connection_reused(), bornMs);
+      return;
+    }
     const waiter = this.#books.waiters.get(connection);
     // It keeps its place.
     if (waiter?.service.name === name) return;
@@ -159,9 +169,9 @@ export class Ledger {
   }
 
   #report(event: Event<'report'>): void {
-    const { connection } = event;
+    const { connection, node } = event;
     // It was overtaken by the end.
-    if (this.#ended.has(connection)) return;
+    if (this.#ended.has(connection) || this.#isAnothers(connection, node)) return;
     const waiter = this.#books.waiters.get(connection);
     if (waiter) {
       this.#queue.leave(waiter);
@@ -172,7 +182,8 @@ export class Ledger {
   }
 
   #end(event: Event<'end'>): void {
-    const { connection, evidence } = event;
+    const { connection, node, evidence } = event;
+    if (this.#isAnothers(connection, node)) return;
     const isNews = !this.#ended.has(connection);
     this.#ended.add(connection, this.#outcome.nowMs);
     const waiter = this.#books.waiters.get(connection);
@@ -181,6 +192,11 @@ export class Ledger {
     // One that was never opened leaves nothing behind; of any other the session list may show something.
     if (!slot && isNews && evidence !== 'never-opened') slot = this.#slots.takeIn(event);
     if (slot) this.#slots.end(slot, event);
+  }
+
+  /** What a node says of another's connection is not heard. */
+  #isAnothers(connection: ConnectionId, node: NodeId): boolean {
+    return (this.nodeOf(connection) ?? node) !== node;
   }
 
   #observed(event: Event<'observed'>): void {

@@ -30,7 +30,7 @@ export interface Counts {
 export interface Slot {
   readonly kind: 'slot';
   readonly connection: ConnectionId;
-  node: NodeId;
+  readonly node: NodeId;
   readonly service: Service;
   /** The service's when the slot was taken. */
   readonly tenant: Tenant;

@@ -51,9 +51,8 @@ export class Slots {
     return slot;
   }
 
-  report(slot: Slot, { node, upstream }: Event<'report'>): void {
+  report(slot: Slot, { upstream }: Event<'report'>): void {
     const { nowMs } = this.#outcome;
-    slot.node = node;
     slot.reportedMs = nowMs;
     slot.openedByMs ??= nowMs;
     if (slot.state !== 'session') {

@@ -76,6 +76,8 @@ export type ConvergenceStatus = 'converged' | 'behind' | 'rejected';
 
 export interface NodeStatus {
   readonly node: string;
+  /** Its end of the connection, `address:port`. */
+  readonly peer: string;
   /** Variant of the xDS protocol: `delta` or `sotw`. */
   readonly stream: string;
   readonly connected_at: string;
@@ -112,11 +114,23 @@ export interface SpecStatus {
   readonly warnings: readonly ProblemStatus[];
 }
 
+/** Between the brain and its nodes. */
+export interface ChannelStatus {
+  /** False: plaintext, on loopback. */
+  readonly tls: boolean;
+  /** Of the brain's own certificate; null in plaintext. */
+  readonly certificate_expires_at: string | null;
+  /** What keeps the files as they are now from being taken; the last good ones stay in force. */
+  readonly problems: readonly ProblemStatus[];
+  readonly warnings: readonly ProblemStatus[];
+}
+
 export interface Status {
   readonly sluice: string;
   readonly started_at: string;
   readonly now: string;
   readonly spec: SpecStatus;
+  readonly channel: ChannelStatus;
   readonly targets: readonly TargetStatus[];
   readonly services: readonly ServiceStatus[];
   readonly tenants: readonly TenantStatus[];

@@ -9,6 +9,7 @@ const status: Status = {
   started_at: '2026-01-01T00:00:00.000Z',
   now: '2026-01-01T00:01:00.000Z',
   spec: { file: '/etc/sluice.yaml', version: null, loaded_at: null, problems: [], warnings: [] },
+  channel: { tls: false, certificate_expires_at: null, problems: [], warnings: [] },
   targets: [],
   services: [],
   tenants: [],

@@ -31,6 +31,15 @@ export function parseAddress(text: string): Address {
   return { host, port };
 }
 
+/** Like `parseRemoteAddress`, and a DNS name may stand for the address; whether it may is for the command to say. */
+export function parseNamedAddress(text: string): Address {
+  const [, host, digits] = /^([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*):(\d{1,5})$/.exec(text) ?? [];
+  if (host === undefined || isIPv4(host)) return parseRemoteAddress(text);
+  const port = Number(digits);
+  if (port >= 1 && port <= 65_535) return { host, port };
+  throw new InvalidArgumentError('Expected a port from 1 to 65535.');
+}
+
 /** An address where somebody else listens: its port is known. @throws InvalidArgumentError */
 export function parseRemoteAddress(text: string): Address {
   const address = parseAddress(text);

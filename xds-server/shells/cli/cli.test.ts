@@ -40,6 +40,7 @@ const status: Status = {
     ],
     warnings: [],
   },
+  channel: { tls: true, certificate_expires_at: null, problems: [], warnings: [] },
   targets: [
     {
       ...usage,
@@ -73,6 +74,7 @@ const status: Status = {
   nodes: [
     {
       node: 'edge-1',
+      peer: '10.0.0.9:4711',
       stream: 'delta',
       connected_at: '2026-01-01T00:30:00.000Z',
       convergence: 'rejected',

@@ -5,11 +5,28 @@ import { formatAddress } from '../../pure/plan/address.js';
 import { type Address, defaultAdmin, defaultXds, parseAddress } from './address.js';
 import { AnswerIsNo } from './program.js';
 
+/** How nodes and the brain know each other. */
+export type ChannelProtection =
+  | { readonly kind: 'tls'; readonly certificate: string; readonly key: string; readonly clientCa: string }
+  | { readonly kind: 'plaintext' };
+
+interface Options {
+  readonly spec: string;
+  readonly xds: Address;
+  readonly admin: Address;
+  readonly logLevel: string;
+  readonly xdsCertificate?: string;
+  readonly xdsKey?: string;
+  readonly xdsClientCa?: string;
+  readonly xdsPlaintext?: true;
+}
+
 export interface ServeOptions {
   readonly spec: string;
   readonly xds: Address;
   readonly admin: Address;
   readonly logLevel: string;
+  readonly channel: ChannelProtection;
 }
 
 /** @throws Error in words for the operator when it cannot serve */
@@ -27,6 +44,10 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
         .argParser(parseAddress)
         .default(defaultXds, formatAddress(defaultXds)),
     )
+    .option('--xds-certificate <file>', "the brain's certificate chain, PEM; followed, like the next two")
+    .option('--xds-key <file>', 'its private key')
+    .option('--xds-client-ca <file>', 'the CA of the certificates of nodes')
+    .option('--xds-plaintext', 'no TLS: nodes are who they say they are; on loopback only')
     .addOption(
       new Option('--admin <address>', 'where operators are served')
         .argParser(parseAddress)
@@ -35,7 +56,10 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
     .addOption(
       new Option('--log-level <level>', 'the least that is logged').choices(logLevels).default('info'),
     )
-    .action(async (options: ServeOptions) => {
+    .action(async ({ xds, spec, admin, logLevel, ...rest }: Options, command: Command) => {
+      const channel = protectionOf(rest);
+      if (typeof channel === 'string') command.error(`error: ${channel}`);
+      const options: ServeOptions = { xds, spec, admin, logLevel, channel };
       const told = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
       const brain = await start(options).catch((error: Error) => {
         throw new AnswerIsNo(error.message);
@@ -44,4 +68,16 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
       setTimeout(() => process.exit(0), stopWithinMs).unref();
       await brain.stop();
     });
+}
+
+/** @returns a text when they do not go together */
+function protectionOf(options: Partial<Options>): ChannelProtection | string {
+  const { xdsCertificate: certificate, xdsKey: key, xdsClientCa: clientCa, xdsPlaintext } = options;
+  if (xdsPlaintext) {
+    return certificate || key || clientCa
+      ? 'expected certificates or --xds-plaintext, found both'
+      : { kind: 'plaintext' };
+  }
+  if (certificate && key && clientCa) return { kind: 'tls', certificate, key, clientCa };
+  return 'expected --xds-certificate, --xds-key and --xds-client-ca, or, on loopback only, --xds-plaintext';
 }

@@ -88,8 +88,13 @@ export function renderStatus(status: Status): string {
   );
   say(
     'Warnings:',
-    spec.warnings.map(({ message }) => message),
+    [...spec.warnings, ...status.channel.warnings].map(({ message }) => message),
   );
+  say(
+    'The certificates for nodes as they are now are not taken, the old ones stay:',
+    status.channel.problems.map(({ message }) => message),
+  );
+  say('Several are connected by one name:', doubles(status.nodes));
   parts.push(renderTable(targets, status.targets), renderTable(services, status.services));
   parts.push(
     status.nodes.length === 0
@@ -103,4 +108,11 @@ export function renderStatus(status: Status): string {
     ),
   );
   return parts.join('\n');
+}
+
+/** For a moment that is a restart; for longer it is two machines with one certificate. */
+function doubles(nodes: readonly NodeStatus[]): readonly string[] {
+  const peers = new Map<string, string[]>();
+  for (const { node, peer } of nodes) peers.set(node, [...(peers.get(node) ?? []), peer]);
+  return [...peers].filter(([, of]) => of.length > 1).map(([node, of]) => `${node}: from ${of.join(', ')}`);
 }

@@ -8,6 +8,7 @@ import { formatAddress } from '../../pure/plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type {
+  ChannelStatus,
   NodeStatus,
   ObserverStatus,
   Page,
@@ -24,6 +25,7 @@ import type {
 /** One stream of a node, as the management server sees it. */
 export interface NodeView {
   readonly node: string;
+  readonly peer: string;
   readonly connectedSince: number;
   readonly stream: string;
   readonly convergence: NodeStatus['convergence'];
@@ -50,6 +52,7 @@ export interface Parts {
   readonly ledger: (options?: ViewOptions) => LedgerView;
   readonly observer: (target: string) => ObserverView | undefined;
   readonly nodes: () => readonly NodeView[];
+  readonly channel: () => ChannelStatus;
 }
 
 const maxRejections = 50;
@@ -69,6 +72,7 @@ export class BrainStatus {
       started_at: startedAt.toISOString(),
       now: new Date().toISOString(),
       spec: spec(),
+      channel: this.#parts.channel(),
       targets: this.targets(),
       services: this.services(),
       tenants: [...ledger().tenants.values()]
@@ -207,9 +211,10 @@ function usage(view: Usage | undefined): ReportedUsage {
   };
 }
 
-function nodeStatus({ node, stream, connectedSince, convergence, types }: NodeView): NodeStatus {
+function nodeStatus({ node, peer, stream, connectedSince, convergence, types }: NodeView): NodeStatus {
   return {
     node,
+    peer,
     stream,
     connected_at: new Date(connectedSince).toISOString(),
     convergence,

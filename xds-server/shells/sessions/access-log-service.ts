@@ -4,7 +4,7 @@
  * of its connections; the ledger notices silence by itself.
  */
 import type { SessionReport } from '../../pure/cancel/session-directory.js';
-import type { ConnectionId, LedgerEvent } from '../../pure/ledger/events.js';
+import type { ConnectionId, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Method } from '../../pure/rpc/rpc.js';
 import { type LogEntry, readLogEntries } from './log-entry.js';
 import { ledgerEventOf, serviceOf, sessionOf } from './report.js';
@@ -19,6 +19,10 @@ export interface AccessLogOptions {
   /** Of what a node may have kept while it could not send. */
   readonly maxMessageBytes: number;
   readonly apply: (event: LedgerEvent) => void;
+  /** Whose connection it is, as far as is known. */
+  readonly nodeOf: (connection: ConnectionId) => NodeId | undefined;
+  /** A node has spoken of a connection that is another's: nobody else is told. */
+  readonly forged: (node: NodeId, what: 'report' | 'end') => void;
   readonly ended: (session: EndedSession) => void;
   /** A session that is open. */
   readonly reported: (session: SessionReport) => void;
@@ -55,6 +59,10 @@ export class AccessLogService {
   #take(entry: LogEntry, node: string): void {
     const event = ledgerEventOf(entry, node);
     if (!event) return;
+    if ((this.#options.nodeOf(event.connection) ?? node) !== node) {
+      this.#options.forged(node, event.kind);
+      return;
+    }
     this.#options.apply(event);
     if (event.kind === 'report') {
       this.#options.reported(sessionOf(entry, event));

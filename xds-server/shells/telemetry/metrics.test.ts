@@ -61,8 +61,20 @@ const planWith = (...names: string[]): Plan => ({
   ),
 });
 
+const channel = {
+  tls: true,
+  certificate_expires_at: new Date(Date.now() + 3_600_000).toISOString(),
+  problems: [],
+  warnings: [],
+};
+
 function metrics(): Metrics {
-  const made = new Metrics({ services: () => [checkout], targets: () => [orders], nodes: () => 2 });
+  const made = new Metrics({
+    services: () => [checkout],
+    targets: () => [orders],
+    nodes: () => 2,
+    channel: () => channel,
+  });
   made.planned(planWith('checkout'));
   return made;
 }

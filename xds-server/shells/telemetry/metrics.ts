@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Plan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
-import type { ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import type { ChannelStatus, ServiceStatus, TargetStatus } from '../../pure/status/status.js';
 import { type Reason, reasons } from '../../pure/verdict/refusals.js';
 
 /** Read at each scrape, so that a gauge is never older than the scrape. */
@@ -16,6 +16,7 @@ export interface GaugeSource {
   targets(): Iterable<TargetStatus>;
   /** Nodes with an open ADS stream. */
   nodes(): number;
+  channel(): ChannelStatus;
 }
 
 interface ServiceLabels {
@@ -112,6 +113,11 @@ export class Metrics {
     this.#serviceGauges();
     this.#targetGauges();
     this.#gauge('sluice_xds_nodes', 'Nodes with an open xDS stream.', [], (set) => set({}, gauges.nodes()));
+    const expiry = 'Seconds until the certificate ends with which the brain meets its nodes.';
+    this.#gauge('sluice_channel_certificate_expiry_seconds', expiry, [], (set) => {
+      const ends = gauges.channel().certificate_expires_at;
+      if (ends !== null) set({}, (Date.parse(ends) - Date.now()) / 1000);
+    });
   }
 
   /** From now on these services may be counted, and only these. */

@@ -102,6 +102,7 @@ export class AdsStream {
   view(): NodeView {
     return {
       node: this.node,
+      peer: this.call.caller.peer,
       connectedSince: this.#connectedSince,
       stream: this.variant,
       types: [...this.#subscriptions.values()].map((subscription) => this.#viewOf(subscription)),

@@ -31,6 +31,8 @@ export interface TypeView {
 /** One live stream. A node has one, for a moment two while it reconnects or restarts hot. */
 export interface NodeView {
   readonly node: string;
+  /** Its end of the connection, `address:port`. */
+  readonly peer: string;
   /** Unix milliseconds. */
   readonly connectedSince: number;
   readonly stream: StreamKind;
