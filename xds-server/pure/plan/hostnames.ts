@@ -15,12 +15,14 @@ export type Hostnames = ReadonlyMap<string, string>;
 /** @param serverName as the client sent it: anything */
 export function serviceOf(hostnames: Hostnames, serverName: string): string | undefined {
   const name = canonical(serverName);
-  // Also keeps the wildcard itself from being sent as a name.
-  if (!isHostname(name)) return undefined;
-  return hostnames.get(name) ?? hostnames.get(`*${name.slice(name.indexOf('.'))}`);
+  // A wildcard itself is no name to be sent.
+  const exact = name.startsWith('*') ? undefined : hostnames.get(name);
+  if (exact !== undefined || !isHostname(name)) return exact;
+  return hostnames.get(`*${name.slice(name.indexOf('.'))}`);
 }
 
 /** Host names are compared without regard to case, and a dot at the end names the root (RFC 1034 section 3.1). */
 function canonical(serverName: string): string {
-  return serverName.toLowerCase().replace(/\.$/, '');
+  const name = serverName.toLowerCase();
+  return name.endsWith('.') ? name.slice(0, -1) : name;
 }

@@ -76,12 +76,30 @@ export function unmapped({ network, prefix }: Cidr): Cidr {
     : { network, prefix };
 }
 
+/** By hand: each new connection's address comes by here. */
 function parseV4(text: string): IpBytes | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part))) return;
-  const bytes = parts.map(Number);
-  return bytes.every((byte) => byte <= 255) ? bytes : undefined;
+  const bytes: number[] = [];
+  let byte = 0;
+  let digits = 0;
+  for (let at = 0; at <= text.length; at++) {
+    const digit = at < text.length ? text.charCodeAt(at) - zero : dot;
+    if (digit >= 0 && digit <= 9) {
+      // A leading zero would be octal to some.
+      if (digits === 3 || (digits === 1 && byte === 0)) return;
+      byte = byte * 10 + digit;
+      digits += 1;
+    } else {
+      if (digit !== dot || digits === 0 || byte > 255 || bytes.length === 4) return;
+      bytes.push(byte);
+      byte = digits = 0;
+    }
+  }
+  return bytes.length === 4 ? bytes : undefined;
 }
+
+const zero = 48;
+/** '.' as it counts from '0'. */
+const dot = -2;
 
 function parseV6(text: string): IpBytes | undefined {
   const halves = text.split('::');

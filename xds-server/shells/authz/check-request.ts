@@ -85,42 +85,40 @@ export function readCheck(bytes: Uint8Array): Check | undefined {
   }
 }
 
-function withMetadata(
-  check: Pick<Check, 'tls' | 'serverName' | 'address' | 'certificate'>,
-  facts: FlatStruct | undefined,
-): Check | undefined {
-  const text = (name: string): string | undefined => {
-    const value = facts?.get(name);
-    return typeof value === 'string' ? value : undefined;
-  };
-  const number = (name: string): number | undefined => {
-    const value = facts?.get(name);
-    return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
-  };
-  const connection = text('connection');
-  const listener = text('listener');
-  const bornUnixMs = number('born_unix_ms');
-  const ageMs = number('age_ms');
-  const monotonicMs = number('monotonic_ms');
+/** Filled in place: copying a message for each of its optional fields costs more than reading it. */
+function withMetadata(check: Partial<Writable<Check>>, facts: FlatStruct | undefined): Check | undefined {
+  const connection = textOf(facts, 'connection');
+  const listener = textOf(facts, 'listener');
+  const bornUnixMs = numberOf(facts, 'born_unix_ms');
+  const ageMs = numberOf(facts, 'age_ms');
+  const monotonicMs = numberOf(facts, 'monotonic_ms');
   if (connection === undefined || !connectionPattern.test(connection) || listener === undefined)
     return undefined;
   if (bornUnixMs === undefined || ageMs === undefined || monotonicMs === undefined) return undefined;
-  const frontId = number('front_id');
-  const cancel = cancelOf(text('cancel_pid'), text('cancel_key'));
-  const user = text('user');
-  const database = text('database');
-  return {
-    ...check,
-    connection,
-    listener,
-    bornUnixMs,
-    ageMs,
-    monotonicMs,
-    ...(user !== undefined && { user }),
-    ...(database !== undefined && { database }),
-    ...(frontId !== undefined && { frontId }),
-    ...(cancel && { cancel }),
-  };
+  const frontId = numberOf(facts, 'front_id');
+  const cancel = cancelOf(textOf(facts, 'cancel_pid'), textOf(facts, 'cancel_key'));
+  const user = textOf(facts, 'user');
+  const database = textOf(facts, 'database');
+  check.connection = connection;
+  check.listener = listener;
+  check.bornUnixMs = bornUnixMs;
+  check.ageMs = ageMs;
+  check.monotonicMs = monotonicMs;
+  if (user !== undefined) check.user = user;
+  if (database !== undefined) check.database = database;
+  if (frontId !== undefined) check.frontId = frontId;
+  if (cancel) check.cancel = cancel;
+  return check as Check;
+}
+
+function textOf(facts: FlatStruct | undefined, name: string): string | undefined {
+  const value = facts?.get(name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function numberOf(facts: FlatStruct | undefined, name: string): number | undefined {
+  const value = facts?.get(name);
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
 function cancelOf(pid: string | undefined, secret: string | undefined): Check['cancel'] {

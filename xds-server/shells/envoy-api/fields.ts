@@ -24,13 +24,12 @@ export function eachField(reader: FieldReader, end: number, take: (field: number
     const tag = reader.uint32();
     if (!take(tag >>> 3)) reader.skipType(tag & 7);
   }
-  if (reader.pos !== end) throw new RangeError('a field reaches past the end of its message');
+  assertAt(reader, end);
 }
 
 /** Enters the nested message that the reader stands before. */
 export function eachNested(reader: FieldReader, take: (field: number) => boolean): void {
-  const length = reader.uint32();
-  eachField(reader, reader.pos + length, take);
+  eachField(reader, endOfNested(reader), take);
 }
 
 export interface SocketAddress {
@@ -75,30 +74,56 @@ export function readMetadata(
   });
 }
 
+/** Loops within loops, and no function for each field: some thirty of them come with each check and each log entry. */
 function readStruct(reader: FieldReader): FlatStruct {
   const struct = new Map<string, string | number | boolean>();
-  eachNested(reader, (field) => {
-    if (field !== 1) return false;
-    let name = '';
-    eachNested(reader, (inner) => {
-      if (inner === 1) name = reader.string();
-      else if (inner === 2) readValue(reader, (value) => struct.set(name, value));
-      else return false;
-      return true;
-    });
-    return true;
-  });
+  const end = endOfNested(reader);
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (tag >>> 3 === 1) readEntry(reader, struct);
+    else reader.skipType(tag & 7);
+  }
+  assertAt(reader, end);
   return struct;
 }
 
-function readValue(reader: FieldReader, set: (value: string | number | boolean) => void): void {
-  eachNested(reader, (field) => {
-    if (field === 2) set(reader.double());
-    else if (field === 3) set(reader.string());
-    else if (field === 4) set(reader.bool());
-    else return false;
-    return true;
-  });
+function readEntry(reader: FieldReader, struct: Map<string, string | number | boolean>): void {
+  const end = endOfNested(reader);
+  let name = '';
+  let value: string | number | boolean | undefined;
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    const field = tag >>> 3;
+    if (field === 1) name = reader.string();
+    else if (field === 2) value = readValue(reader);
+    else reader.skipType(tag & 7);
+  }
+  assertAt(reader, end);
+  if (value !== undefined) struct.set(name, value);
+}
+
+function readValue(reader: FieldReader): string | number | boolean | undefined {
+  const end = endOfNested(reader);
+  let value: string | number | boolean | undefined;
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    const field = tag >>> 3;
+    if (field === 2) value = reader.double();
+    else if (field === 3) value = reader.string();
+    else if (field === 4) value = reader.bool();
+    else reader.skipType(tag & 7);
+  }
+  assertAt(reader, end);
+  return value;
+}
+
+function endOfNested(reader: FieldReader): number {
+  const length = reader.uint32();
+  return reader.pos + length;
+}
+
+function assertAt(reader: FieldReader, end: number): void {
+  if (reader.pos !== end) throw new RangeError('a field reaches past the end of its message');
 }
 
 /** A google.protobuf.Duration or Timestamp (both: seconds = 1, nanos = 2) in milliseconds. */
@@ -111,23 +136,4 @@ export function readMilliseconds(reader: FieldReader): number {
     return true;
   });
   return ms;
-}
-
-/** Writes a google.protobuf.Struct of one level as the field `tag` of the message being written. */
-export function writeStruct(
-  writer: protobuf.Writer,
-  field: number,
-  values: Iterable<readonly [string, string | number | boolean]>,
-): void {
-  writer.uint32((field << 3) | 2).fork();
-  for (const [name, value] of values) {
-    writer.uint32((1 << 3) | 2).fork();
-    writer.uint32((1 << 3) | 2).string(name);
-    writer.uint32((2 << 3) | 2).fork();
-    if (typeof value === 'number') writer.uint32((2 << 3) | 1).double(value);
-    else if (typeof value === 'string') writer.uint32((3 << 3) | 2).string(value);
-    else writer.uint32(4 << 3).bool(value);
-    writer.ldelim().ldelim();
-  }
-  writer.ldelim();
 }
