@@ -11,8 +11,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { targetsOfBrain } from './brain.js';
 import { emptied, keep, kept, unpack } from './corpus.js';
-import { filterTargets } from './filters.js';
+import { targetsOfFilters } from './filters.js';
 import { type Target, top } from './target.js';
 
 const work = path.join(top, 'build/fuzz');
@@ -21,8 +22,8 @@ interface Run {
   readonly target: Target;
   readonly seconds: number;
   readonly executions: number;
-  /** Edges of the program that were reached, and features of how often. */
-  readonly edges: number;
+  /** Edges (the filters) or stretches of code (the brain) that were reached, and features: how often. */
+  readonly reached: number;
   readonly features: number;
   readonly finding?: string;
 }
@@ -50,7 +51,7 @@ async function fuzz(target: Target, seconds: number): Promise<Run> {
     target,
     seconds: (performance.now() - started) / 1000,
     executions: Number(/number_of_executed_units: (\d+)/.exec(output)?.[1] ?? 0),
-    edges: Number(last?.[1] ?? 0),
+    reached: Number(last?.[1] ?? 0),
     features: Number(last?.[2] ?? 0),
     ...(code === 0 ? {} : { finding: findingIn(output) ?? `ended with ${code}; ${folder}/log` }),
   };
@@ -73,12 +74,12 @@ async function minimise(target: Target): Promise<void> {
 }
 
 function libFuzzer(
-  { command: [program = '', ...first], separator = [], env }: Target,
+  { command: [program = '', ...first], env }: Target,
   folders: readonly string[],
   options: readonly string[],
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const args = [...first, ...folders, ...separator, ...options];
+    const args = [...first, ...folders, ...options];
     const child = spawn(program, args, {
       cwd: work,
       env: { ...process.env, ...env },
@@ -94,12 +95,12 @@ function libFuzzer(
   });
 }
 
-function row({ target, seconds, executions, edges, features, finding }: Run): string {
+function row({ target, seconds, executions, reached, features, finding }: Run): string {
   const columns = [
     target.name.padEnd(24),
     `${seconds.toFixed(0)} s`.padStart(7),
     `${executions.toLocaleString('en')} executions`.padStart(26),
-    `${edges} edges`.padStart(12),
+    `${reached} reached`.padStart(13),
     `${features} features`.padStart(16),
     finding === undefined ? 'nothing found' : 'FOUND',
   ];
@@ -116,7 +117,7 @@ async function main(): Promise<void> {
     },
   });
   mkdirSync(work, { recursive: true });
-  const all = filterTargets();
+  const all = [...targetsOfFilters(), ...targetsOfBrain()];
   const unknown = positionals.filter((name) => !all.some((target) => target.name === name));
   if (unknown.length > 0) {
     process.stderr.write(

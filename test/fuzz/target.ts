@@ -3,13 +3,11 @@ import path from 'node:path';
 /** The top of the checkout. */
 export const top = path.resolve(import.meta.dirname, '../..');
 
-/** Something that libFuzzer can run. */
+/** Something that is run as libFuzzer is. */
 export interface Target {
   readonly name: string;
-  /** The program; it takes libFuzzer's arguments behind its own. */
+  /** The program and its own arguments; folders of inputs and libFuzzer's options come behind them. */
   readonly command: readonly string[];
-  /** What comes between the folders of inputs and libFuzzer's options. */
-  readonly separator?: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   /** The file of its kept inputs. */
   readonly corpus: string;

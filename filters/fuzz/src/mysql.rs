@@ -320,8 +320,13 @@ pub fn commands(input: &[u8]) {
         assert!(other.refused.is_some() || other.passed == whole.passed);
     }
     let packets = packets(&bytes);
+    let offset = |which: usize| packets[..which].iter().map(|(_, payload)| HEADER_BYTES + payload.len()).sum::<usize>();
+    if let Some((change, _)) = whole.changes.first() {
+        let in_file = pieces_of_files(&packets, patience).into_iter().map(offset).any(|at| at == *change);
+        assert!(!in_file, "a piece of a file is taken for a command at {change}");
+    }
     if let Some(which) = carried_out(&packets, patience) {
-        let at: usize = packets[..which].iter().map(|(_, payload)| HEADER_BYTES + payload.len()).sum();
+        let at = offset(which);
         for watched in [&whole, &cut, &single] {
             let stopped = watched.changes.iter().any(|(change, _)| *change == at);
             assert!(stopped || (watched.refused.is_some() && watched.passed <= at), "passed by at {at}: {watched:?}");
@@ -329,26 +334,50 @@ pub fn commands(input: &[u8]) {
     }
 }
 
-/// The index of the first packet that the server carries out as COM_CHANGE_USER. It wants numbers in order; a file of LOCAL
-/// INFILE lasts until an empty packet, or until the server has lost patience.
-pub fn carried_out(packets: &[(u8, &[u8])], patience: usize) -> Option<usize> {
+/// What a server makes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Served {
+    Command,
+    PieceOfFile,
+    ChangeUser,
+}
+
+/// What the server makes of the packets, up to the first that it carries out as COM_CHANGE_USER or that is out of order. A file
+/// of LOCAL INFILE lasts until an empty packet, or until the server has lost patience.
+fn served(packets: &[(u8, &[u8])], patience: usize) -> Vec<Served> {
     let (mut expected, mut file_left) = (0_u8, 0);
-    for (at, (number, payload)) in packets.iter().enumerate() {
+    let mut all = Vec::new();
+    for (number, payload) in packets {
         if *number != expected {
-            return None;
+            break;
         }
         if file_left > 0 {
             file_left = if payload.is_empty() { 0 } else { file_left - 1 };
             expected = if file_left > 0 { expected.wrapping_add(1) } else { 0 };
+            all.push(Served::PieceOfFile);
             continue;
         }
         match payload.first() {
-            Some(0x11) => return Some(at),
+            Some(0x11) => {
+                all.push(Served::ChangeUser);
+                break;
+            }
             Some(0x03) if patience > 0 => (expected, file_left) = (2, patience),
             _ => {}
         }
+        all.push(Served::Command);
     }
-    None
+    all
+}
+
+/// The index of the first packet that the server carries out as COM_CHANGE_USER.
+pub fn carried_out(packets: &[(u8, &[u8])], patience: usize) -> Option<usize> {
+    served(packets, patience).iter().position(|packet| *packet == Served::ChangeUser)
+}
+
+fn pieces_of_files(packets: &[(u8, &[u8])], patience: usize) -> Vec<usize> {
+    let served = served(packets, patience);
+    (0..served.len()).filter(|at| served[*at] == Served::PieceOfFile).collect()
 }
 
 /// Does the COM_CHANGE_USER `payload` name `user`, prove nothing and ask for a plugin of nobody?

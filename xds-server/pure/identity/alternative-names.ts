@@ -5,7 +5,8 @@
  *   several in quotes. Whoever has such a value in his certificate is nobody we know: he has no names at all.
  */
 export function alternativeNames(text: string | undefined, kind: 'URI' | 'DNS'): readonly string[] {
-  if (text === undefined || text.includes('"')) return [];
+  // Of a malformed extension Node makes null, against its types.
+  if (text == null || text.includes('"')) return [];
   const prefix = `${kind}:`;
   return text
     .split(', ')

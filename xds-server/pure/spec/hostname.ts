@@ -3,13 +3,14 @@
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/i;
 
 /**
- * At most 253 characters in labels of at most 63, no dot at the end, no wildcard. A last label of digits alone is
- * refused: it would read as an IP address, and a server name never is one.
+ * At most 253 characters in labels of at most 63, no dot at the end, no wildcard. A last label that is a number is
+ * refused: all of it would read as an IP address, `0x7f.1` too, and a server name never is one
+ * (https://url.spec.whatwg.org/#ends-in-a-number-checker).
  */
 export function isHostname(text: string): boolean {
   if (text.length > 253) return false;
   const labels = text.split('.');
-  return labels.every((each) => label.test(each)) && !/^\d+$/.test(labels.at(-1)!);
+  return labels.every((each) => label.test(each)) && !/^(\d+|0x[0-9a-f]*)$/i.test(labels.at(-1)!);
 }
 
 /**

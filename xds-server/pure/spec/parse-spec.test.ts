@@ -122,6 +122,12 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     `${service}.hostname: expected a host name such as checkout.orders.db.example.com or *.orders.db.example.com, found "10.0.0.1"; clients send no server name for an IP address`,
   ],
   [
+    'an address in hexadecimal as host name',
+    `${service}.hostname`,
+    '127.0x1',
+    `${service}.hostname: expected a host name such as checkout.orders.db.example.com or *.orders.db.example.com, found "127.0x1"`,
+  ],
+  [
     'a wildcard within a label',
     `${service}.hostname`,
     'check*.orders.db.example.com',

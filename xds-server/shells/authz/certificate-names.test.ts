@@ -53,6 +53,18 @@ test('what is no certificate has no names', () => {
     assert.deepEqual(namesOf(text), []);
 });
 
+test('a certificate whose names are malformed has none', () => {
+  const pem = decodeURIComponent(certificate(['URI:spiffe://shop/a']));
+  const der = Buffer.from(pem.replace(/-----.*-----/g, ''), 'base64');
+  // A URI longer than the list that it is in.
+  der[der.indexOf('spiffe://shop/a') - 1]! += 5;
+  const body = der.toString('base64').replace(/(.{64})/g, '$1\n');
+  assert.deepEqual(
+    namesOf(encodeURIComponent(`-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`)),
+    [],
+  );
+});
+
 test('a certificate is remembered among a bounded number of others', () => {
   const names = new CertificateNames();
   const one = certificate(['URI:spiffe://shop/a']);
