@@ -39,13 +39,6 @@ pub enum Startup {
 
 /// Reads the startup packet at the beginning of `bytes`.
 pub fn read(bytes: &[u8]) -> Startup {
-    if cancel::begins(bytes) {
-        return match cancel::read(bytes) {
-            cancel::Reading::NeedMore => Startup::NeedMore,
-            cancel::Reading::Whole(request, bytes) => Startup::Cancel(request, bytes),
-            cancel::Reading::Malformed => Startup::MalformedCancel,
-        };
-    }
     let mut cursor = Cursor::new(bytes);
     let Some(length) = cursor.u32_be().map(|length| length as usize) else { return Startup::NeedMore };
     if !(LENGTH_BYTES + 4..=LENGTH_BYTES + MAX_BODY_BYTES).contains(&length) {
@@ -53,6 +46,14 @@ pub fn read(bytes: &[u8]) -> Startup {
             "expected a startup packet of 8 to {} bytes, found {length}",
             LENGTH_BYTES + MAX_BODY_BYTES
         ));
+    }
+    // Behind the length: whoever sends byte by byte is answered the same.
+    if cancel::begins(bytes) {
+        return match cancel::read(bytes) {
+            cancel::Reading::NeedMore => Startup::NeedMore,
+            cancel::Reading::Whole(request, bytes) => Startup::Cancel(request, bytes),
+            cancel::Reading::Malformed => Startup::MalformedCancel,
+        };
     }
     let Some(version) = cursor.u32_be() else { return Startup::NeedMore };
     match version {

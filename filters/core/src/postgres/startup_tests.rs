@@ -116,3 +116,11 @@ fn requests_that_are_no_startup_get_what_the_protocol_says() {
     assert!(refusal(&[0, 0, 0, 8, 4, 210, 22, 47]).contains("encryption"));
     assert!(refusal(&[0, 0, 0, 8, 0, 2, 0, 0]).contains("found 2.0"));
 }
+
+#[test]
+fn a_cancel_request_whose_length_lies_is_answered_the_same_wherever_it_is_cut() {
+    let lying = [0x3c, 0xea, 0x30, 0xfb, 4, 210, 22, 46, 0, 64, 101];
+    for end in 4..=lying.len() {
+        assert!(refusal(&lying[..end]).contains("found 1021980923"), "cut at {end}");
+    }
+}
