@@ -8,7 +8,12 @@ import { readCheck } from '../../../xds-server/shells/authz/check-request.js';
 import { EnvoyApi } from '../../../xds-server/shells/envoy-api/envoy-api.js';
 import { readLogEntries } from '../../../xds-server/shells/sessions/log-entry.js';
 import { ledgerEventOf } from '../../../xds-server/shells/sessions/report.js';
-import { deltaRequestOf, ResponseEncoder, sotwRequestOf } from '../../../xds-server/shells/xds/wire.js';
+import {
+  adsMethods,
+  deltaRequestOf,
+  ResponseEncoder,
+  sotwRequestOf,
+} from '../../../xds-server/shells/xds/wire.js';
 
 const api = EnvoyApi.load();
 const checkType = api.root.lookupType('envoy.service.auth.v3.CheckRequest');
@@ -128,11 +133,8 @@ export function report(input: Buffer): void {
   }
 }
 
-const ads = api.service('envoy.service.discovery.v3.AggregatedDiscoveryService');
-const variants = {
-  delta: { method: ads.DeltaAggregatedResources!, response: 'DeltaDiscoveryResponse' },
-  sotw: { method: ads.StreamAggregatedResources!, response: 'DiscoveryResponse' },
-} as const;
+const decoders = adsMethods(api);
+const responses = { delta: 'DeltaDiscoveryResponse', sotw: 'DiscoveryResponse' } as const;
 const encoder = new ResponseEncoder();
 
 /**
@@ -143,8 +145,8 @@ export function discovery(input: Buffer): void {
   const flags = input[0] ?? 0;
   const variant = (flags & 1) === 0 ? 'delta' : 'sotw';
   const typeUrl = (flags & 2) === 0 ? TypeUrl.cluster : TypeUrl.secret;
-  const { method, response } = variants[variant];
-  const type = api.root.lookupType(`envoy.service.discovery.v3.${response}`);
+  const { decode } = decoders[variant];
+  const type = api.root.lookupType(`envoy.service.discovery.v3.${responses[variant]}`);
   const subscription = new Subscription(typeUrl, variant, { maxFallbacks: 4, maxUpdateBytes: 512 });
   const all = new Map([[typeUrl, subscription]]);
   let version = 0;
@@ -162,7 +164,7 @@ export function discovery(input: Buffer): void {
     at += 1 + length;
     if (length === 0) publish();
     else {
-      const request = deserialized(method, bytes);
+      const request = deserialized(decode, bytes);
       if (!request) continue;
       if (variant === 'delta') subscription.requestDelta(deltaRequestOf(request));
       else subscription.requestSotw(sotwRequestOf(request));
@@ -180,10 +182,10 @@ export function discovery(input: Buffer): void {
   }
 }
 
-/** grpc-js answers INTERNAL to whatever is thrown here, a TypeError of protobufjs at a map's entry without a value too. */
-function deserialized(method: { requestDeserialize: (bytes: Buffer) => object }, bytes: Buffer): Decoded {
+/** The channel refuses the call whatever is thrown here, a TypeError of protobufjs at a map's entry without a value too. */
+function deserialized(decode: (bytes: Uint8Array) => unknown, bytes: Buffer): Decoded {
   try {
-    return method.requestDeserialize(bytes);
+    return decode(bytes);
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 /** The fuzz targets of the brain: every reader of bytes that somebody else wrote. */
+import * as channel from './channel.js';
 import * as messages from './messages.js';
 import * as seeds from './seeds.js';
 import * as texts from './text.js';
@@ -93,6 +94,8 @@ export const brainTargets: Readonly<Record<string, BrainTarget>> = {
     seeds: seeds.certificates,
     words: ['%0A', '%', 'AAAA', '=='],
   },
+  'brain-headers': { fuzz: channel.headers, seeds: seeds.headerBlocks },
+  'brain-frames': { fuzz: channel.frames, seeds: seeds.connections() },
   'brain-check': { fuzz: messages.check, seeds: seeds.checks(), words: ['sluice', 'connection'] },
   'brain-report': { fuzz: messages.report, seeds: seeds.reports(), words: ['sluice', 'service/'] },
   'brain-discovery': {

@@ -12,6 +12,7 @@ import { renderProblem } from '../../../xds-server/pure/spec/problem.js';
 import { addressBytes, isWithin } from '../../../xds-server/pure/verdict/network.js';
 import { CertificateNames } from '../../../xds-server/shells/authz/certificate-names.js';
 import { parseAddress as parseOption } from '../../../xds-server/shells/cli/address.js';
+import { nodes } from './channel.js';
 
 /** Any text is a spec that can be planned and explained, or problems that can be shown; never both, never neither. */
 export function spec(input: Buffer): void {
@@ -91,8 +92,9 @@ function options(text: string): void {
   }
 }
 
-/** No text is a certificate with a name that could be taken for two. */
+/** No text is a certificate with a name that could be taken for two, or names a node that could be taken for another. */
 export function certificates(input: Buffer): void {
   for (const name of new CertificateNames().of(input.toString('utf8')))
     assert.ok(!name.includes(', ') && !name.includes('"'), name);
+  nodes(input.toString('utf8'));
 }

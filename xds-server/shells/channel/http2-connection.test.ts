@@ -386,6 +386,24 @@ for (const [what, bytes] of [
     'data of a stream that was never opened',
     Buffer.concat([hello, frame(FrameType.data, 0, 1, Buffer.alloc(1))]),
   ],
+  [
+    'data behind the end of a call',
+    Buffer.concat([
+      hello,
+      open(1, '/test/Held', Flag.endHeaders),
+      frame(FrameType.data, Flag.endStream, 1, framed(Buffer.alloc(1))),
+      frame(FrameType.data, 0, 1, framed(Buffer.alloc(1))),
+    ]),
+  ],
+  [
+    'headers behind the end of a call',
+    Buffer.concat([
+      hello,
+      open(1, '/test/Held', Flag.endHeaders),
+      frame(FrameType.data, Flag.endStream, 1, framed(Buffer.alloc(1))),
+      open(1, '/test/Held', Flag.endHeaders | Flag.endStream),
+    ]),
+  ],
   ['a reset of one', Buffer.concat([hello, frame(FrameType.rstStream, 0, 1, Buffer.alloc(4))])],
   ['a reset of the wrong size', Buffer.concat([hello, frame(FrameType.rstStream, 0, 1, Buffer.alloc(3))])],
   ['a window for one', Buffer.concat([hello, windowUpdate(1, 1)])],

@@ -261,6 +261,7 @@ export class Http2Connection {
     const stream = this.#streams.get(id);
     // It has ended on this side, and that is on its way to the other.
     if (!stream) return;
+    if (stream.isComplete) throw new Violation(ErrorCode.streamClosed);
     if (!stream.receive(payload.length)) throw new Violation(ErrorCode.flowControlError);
     const isLast = (flags & Flag.endStream) !== 0;
     stream.data(unpadded(flags, payload), isLast);
@@ -294,7 +295,9 @@ export class Http2Connection {
     if (id <= this.#lastStream) {
       // Trailers, which clients of gRPC have none of. Of a stream that has ended here they may be on their way.
       if (!isLast) throw new Violation(ErrorCode.protocolError);
-      this.#streams.get(id)?.data(nothing, true);
+      const stream = this.#streams.get(id);
+      if (stream?.isComplete) throw new Violation(ErrorCode.streamClosed);
+      stream?.data(nothing, true);
       return;
     }
     this.#lastStream = id;
@@ -361,16 +364,17 @@ export class Http2Connection {
     if ((flags & Flag.ack) !== 0) return;
     if (payload.length % 6 !== 0) throw new Violation(ErrorCode.frameSizeError);
     this.#hasSettings = true;
+    let bytes = this.#initialWindow;
     for (let at = 0; at < payload.length; at += 6) {
       // Frames are never larger than the least that may be asked for, and what is sent is in no table.
-      if (payload.readUInt16BE(at) !== Setting.initialWindowSize) continue;
-      const bytes = payload.readUInt32BE(at + 2);
+      if (payload.readUInt16BE(at) === Setting.initialWindowSize) bytes = payload.readUInt32BE(at + 2);
       if (bytes > maxWindowBytes) throw new Violation(ErrorCode.flowControlError);
-      const more = bytes - this.#initialWindow;
-      this.#initialWindow = bytes;
-      for (const stream of [...this.#streams.values()])
-        if (!stream.allow(more)) throw new Violation(ErrorCode.flowControlError);
     }
+    // Once for all entries of a frame: it has room for 2,730 of them, and there may be many streams.
+    const more = bytes - this.#initialWindow;
+    this.#initialWindow = bytes;
+    for (const stream of more === 0 ? [] : [...this.#streams.values()])
+      if (!stream.allow(more)) throw new Violation(ErrorCode.flowControlError);
     this.write(settingsAck);
   }
 

@@ -72,6 +72,11 @@ export class RpcStream implements Call {
 
   // Input.
 
+  /** The other end has said that it sends nothing more. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
   /** @returns false when it is more than was allowed */
   receive(bytes: number): boolean {
     this.#receiveWindow -= bytes;
