@@ -15,6 +15,7 @@ const messages: Record<string, readonly (readonly [prefix: string, like: RegExp]
   'postgres-negotiation': [['0000', /^postgres\/.*opening/]],
   'postgres-startup': [['', /^postgres\/.*first/]],
   'postgres-login': [['00', /^postgres\/.*server/]],
+  'postgres-proof': [['00', /^postgres\/login-wrong.*server/]],
   'mysql-negotiation': [['0000', /^mysql\/.*opening/]],
   'mysql-response': [['', /^mysql\/.*first/]],
   'mysql-greeting': [['', /^mysql\/.*greeting/]],

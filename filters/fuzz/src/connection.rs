@@ -84,7 +84,7 @@ impl Played {
         let world = &self.world;
         match step.first().copied().unwrap_or_default() % 16 {
             0..=2 => return self.grant("service/known", 600_000.0, false),
-            3 | 4 => return self.grant("service/known", 600_000.0, false),
+            3 | 4 => return self.grant("service/known", 600_000.0, true),
             5 if !self.granted => world.verdict_comes(&[
                 ("verdict", Fact::Text("refuse".to_owned())),
                 ("sqlstate", Fact::Text("53300".to_owned())),
@@ -298,7 +298,7 @@ pub fn mysql(input: &[u8]) {
         first = sent.next();
     }
     if let Some((_, response)) = first {
-        let (user, database) = server_reads(response).expect("a response that proves nothing");
+        let (user, database) = server_reads(response, played.asked_for_tls).expect("a response that proves nothing");
         let named =
             |name| world.fact(name) == Some(Fact::Text(if name == "user" { user } else { database }.to_owned()));
         assert!(named("user") && named("database"), "the server reads {user:?}, {database:?}");

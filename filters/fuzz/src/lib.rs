@@ -21,6 +21,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("postgres-negotiation", postgres::negotiation),
     ("postgres-startup", postgres::startup),
     ("postgres-login", postgres::login),
+    ("postgres-proof", postgres::proof),
+    ("postgres-tls-request", postgres::tls_request),
     ("mysql-negotiation", mysql::negotiation),
     ("mysql-response", mysql::response),
     ("mysql-greeting", mysql::greeting),

@@ -59,7 +59,10 @@ pub fn response(input: &[u8]) {
     }
     match decided {
         Some(Reading::Whole(response)) => {
-            assert!(server_reads(&response.for_server) == Some((&response.identity.user, &response.identity.database)));
+            assert!(
+                server_reads(&response.for_server, false)
+                    == Some((&response.identity.user, &response.identity.database))
+            );
             let Reading::Whole(again) = response::read(&framed(1, &response.for_server)) else { panic!("unreadable") };
             assert_eq!((again.for_server, again.identity), (response.for_server, response.identity));
             assert_eq!(again.capabilities, response.capabilities & !capability::SSL);
@@ -69,13 +72,14 @@ pub fn response(input: &[u8]) {
     }
 }
 
-/// User and database as a server finds them in a response with an empty proof; `None` where it bears one, or asks for TLS.
+/// User and database as a server finds them in a response with an empty proof; `None` where it bears one, or does not say of
+/// TLS what it should.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_response.html>
-pub fn server_reads(payload: &[u8]) -> Option<(&str, &str)> {
+pub fn server_reads(payload: &[u8], over_tls: bool) -> Option<(&str, &str)> {
     let capabilities = u32::from_le_bytes(*payload.first_chunk()?);
     let mut words = payload.get(32..)?.split(|byte| *byte == 0);
     let user = std::str::from_utf8(words.next()?).ok()?;
-    if capabilities & capability::SSL != 0 || !words.next()?.is_empty() {
+    if (capabilities & capability::SSL != 0) != over_tls || !words.next()?.is_empty() {
         return None;
     }
     let named = capabilities & capability::CONNECT_WITH_DB != 0;
@@ -127,6 +131,8 @@ struct Relayed {
     events: Vec<Event>,
     refused: Option<(Refusal, u8)>,
     over: bool,
+    /// The response that went behind TLS.
+    released: Option<Vec<u8>>,
 }
 
 fn relay<B: AsRef<[u8]>>(mut login: Login, steps: impl IntoIterator<Item = (Actor, B)>) -> Relayed {
@@ -145,6 +151,9 @@ fn relay<B: AsRef<[u8]>>(mut login: Login, steps: impl IntoIterator<Item = (Acto
             Actor::Other => Ok(()),
         };
         relayed.over = login.is_over();
+        if outcome.is_ok() && relayed.released.is_none() && relayed.events.contains(&Event::TlsOffered) {
+            relayed.released = login.response();
+        }
         if let Err(refusal) = outcome {
             relayed.refused = Some((refusal, login.answer_sequence()));
             break;
@@ -160,22 +169,29 @@ fn relay<B: AsRef<[u8]>>(mut login: Login, steps: impl IntoIterator<Item = (Acto
 /// the client sends at most one packet for each that asks for one.
 pub fn login(input: &[u8]) {
     let mut choices = Choices(input);
-    let again = choices.byte() & 1 == 1;
+    let flags = choices.byte();
+    let (again, over_tls) = (flags & 1 == 1, flags & 2 == 2);
+    let secrecy = [Secrecy::NoTlsToServer, Secrecy::NoTlsFromClient, Secrecy::Tls][usize::from(flags >> 2) % 3];
     let birth = Birth { offered: choices.u32(), offered_mariadb: choices.byte().into(), ..Birth::default() };
-    let response = responded(
-        choices.u32()
-            & !(capability::NEVER
-                | capability::SSL
-                | capability::CONNECT_WITH_DB
-                | capability::CONNECT_ATTRS
-                | capability::PLUGIN_AUTH_LENENC),
-    );
-    let begin = || if again { Login::again(Secrecy::NoTlsToServer) } else { Login::new(&response, &birth) };
+    let optional = capability::CONNECT_WITH_DB | capability::CONNECT_ATTRS | capability::PLUGIN_AUTH_LENENC;
+    let response = responded(choices.u32() & !(capability::NEVER | capability::SSL | optional));
+    let begin = || match (again, over_tls) {
+        (true, _) => Login::again(secrecy),
+        (false, true) => Login::over_tls(&response, &birth, secrecy),
+        (false, false) => Login::new(&response, &birth),
+    };
+    // The server counts SSLRequest where it was sent one.
+    let ahead = u8::from(!again && !over_tls);
     let steps = conversation(choices);
     let whole = relay(begin(), joined(&steps));
     let single = relay(begin(), in_bytes(&steps).iter().map(|step| (step.actor, step.bytes)));
     let cut = relay(begin(), steps.iter().map(|step| (step.actor, step.bytes)));
     for other in [&single, &cut] {
+        conserved(other, again, ahead);
+        if !again && over_tls {
+            // What comes together with the greeting came before TLS, and that depends on how it is cut.
+            continue;
+        }
         assert_eq!(
             (&other.to_server, &other.events, &other.refused),
             (&whole.to_server, &whole.events, &whole.refused)
@@ -184,11 +200,16 @@ pub fn login(input: &[u8]) {
         assert!(whole.to_client.starts_with(&other.to_client), "{other:?} {whole:?}");
         assert_eq!(other.over, whole.over);
     }
-    conserved(&whole, again);
+    conserved(&whole, again, ahead);
+    let offered = whole.events.contains(&Event::TlsOffered) && whole.refused.is_none();
+    assert!(!offered || whole.released.is_some());
+    if let Some(released) = &whole.released {
+        assert_eq!((packets(released).len(), released[3]), (1, 2));
+        assert_eq!(server_reads(&released[4..], true), Some(("m", "")));
+    }
 }
 
-fn conserved(relayed: &Relayed, again: bool) {
-    let ahead = u8::from(!again);
+fn conserved(relayed: &Relayed, again: bool, ahead: u8) {
     let (client, server) = (packets(&relayed.from_client), packets(&relayed.from_server));
     // Towards the server: the client's own packets, renumbered; a header passes when it is whole.
     let mut expected = Vec::new();
@@ -226,7 +247,8 @@ fn conserved(relayed: &Relayed, again: bool) {
     assert!(expected.starts_with(&relayed.to_client), "the server said {expected:?}");
     assert!(relayed.refused.is_some() || relayed.over || waiting < HEADER_BYTES + MAX_PACKET_BYTES);
     // The relay hands out leave to send one packet at a time.
-    let asked = server.iter().filter(|(_, payload)| payload.first() == Some(&0xfe)).count();
+    let asks = |payload: &[u8]| payload.first() == Some(&0xfe) || payload.starts_with(&[1, 4]);
+    let asked = server.iter().filter(|(_, payload)| asks(payload)).count();
     assert!(packets(&relayed.to_server).len() <= asked);
 }
 

@@ -4,10 +4,13 @@ use sluice_core::negotiation::{Move, Plaintext};
 use sluice_core::postgres::cancel::CancelKey;
 use sluice_core::postgres::login::{Event, Login};
 use sluice_core::postgres::negotiation::Negotiation;
+use sluice_core::postgres::proof::Proof;
 use sluice_core::postgres::startup::{self, MAX_BODY_BYTES, MAX_NAME_BYTES, MAX_PARAMETERS, Startup};
+use sluice_core::postgres::tls_request::TlsRequest;
+use sluice_core::tls_request::MAX_HELD_BYTES;
 
 use crate::judge::assert_error_response;
-use crate::pieces::{Choices, cuts, negotiate, pieces};
+use crate::pieces::{Actor, Choices, conversation, cuts, negotiate, pieces};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
@@ -193,5 +196,59 @@ fn messages(mut bytes: &[u8]) -> (Vec<Event>, bool) {
         }
         let Some(next) = rest.get(length - 4..) else { return (events, false) };
         bytes = next;
+    }
+}
+
+/// An answer to a proof passes as it is, but for one hint in one error; however it is cut.
+pub fn proof(input: &[u8]) {
+    let mut choices = Choices(input);
+    let ways = cuts(&mut choices);
+    let bytes = choices.0;
+    let [whole, cut, single] = ways.map(|sizes| {
+        let (mut proof, mut seen) = (Proof::default(), 0);
+        for piece in pieces(bytes, &sizes) {
+            seen += piece.len();
+            if let Some(passed) = proof.server_sent(piece) {
+                return [&passed, &bytes[seen..]].concat();
+            }
+            assert!(seen <= 8_192 + piece.len(), "{seen} bytes are held");
+        }
+        proof.unfinished()
+    });
+    assert_eq!(cut, whole);
+    assert_eq!(single, whole);
+    if whole == bytes {
+        return;
+    }
+    let length = length(&bytes[1..]) + 1;
+    let added = whole.len() - bytes.len();
+    assert!(bytes[0] == b'E' && bytes[..length].windows(7).any(|field| field == b"C28000\0"));
+    assert_eq!(whole[1..5], ((length - 1 + added) as u32).to_be_bytes());
+    assert_eq!([&whole[5..length - 1], &whole[length - 1 + added..]].concat(), bytes[5..]);
+    assert!(whole[length - 1..length - 1 + added].starts_with(b"H") && !bytes[5..length].starts_with(b"H"));
+}
+
+/// Only `S` alone starts TLS, and what the client has sent goes behind it as it is.
+pub fn tls_request(input: &[u8]) {
+    let steps = conversation(Choices(input));
+    let mut request = TlsRequest::holding(Vec::new());
+    let mut client = Vec::new();
+    for step in steps {
+        if step.actor == Actor::Client {
+            client.extend_from_slice(step.bytes);
+            assert_eq!(request.client_sent(step.bytes).is_err(), client.len() > MAX_HELD_BYTES);
+            if client.len() > MAX_HELD_BYTES {
+                return;
+            }
+            continue;
+        }
+        match request.server_sent(step.bytes) {
+            None => assert!(step.bytes.is_empty()),
+            Some(Ok(behind)) => return assert_eq!((step.bytes, behind), (&b"S"[..], client)),
+            Some(Err(refusal)) => {
+                assert_ne!(step.bytes, b"S");
+                return assert_error_response(&refusal.as_postgres());
+            }
+        }
     }
 }
