@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly routes: Readonly<Record<ClientProgram['protocol'], readonly Route[]>>;
   /** Services that do not allow `ann` (those that send names go there) or `stranger` (the default service). */
   readonly closed: Readonly<Record<ClientProgram['protocol'], string>>;
+  /** Done before each program begins. */
+  readonly first?: () => Promise<void>;
   /** Path of a CA that has signed nothing here. */
   readonly foreignCa: () => string;
 }
@@ -125,6 +127,7 @@ export function tryOut(program: ClientProgram, surroundings: Surroundings): void
     const cases = casesOf(program, surroundings);
     let told: readonly Told[];
     before(async () => {
+      await surroundings.first?.();
       told = await program.run(
         cases.map(({ login }) => login()),
         surroundings.sluice().clientEnvironment,

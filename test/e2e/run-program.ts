@@ -9,6 +9,9 @@ export interface Finished {
   readonly stderr: string;
 }
 
+/** Longer than any client works; one that hangs is ended by then, which its tests see. */
+const withinMs = 150_000;
+
 /** @throws when it can't be started. */
 export function runProgram(
   command: string,
@@ -21,6 +24,8 @@ export function runProgram(
     const child = spawn('setpriv', ['--pdeathsig=KILL', '--', command, ...args], {
       env: { ...process.env, ...environment },
       stdio: 'pipe',
+      timeout: withinMs,
+      killSignal: 'SIGKILL',
     });
     let stdout = '';
     let stderr = '';

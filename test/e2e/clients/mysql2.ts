@@ -6,13 +6,16 @@ await converse(async ({ host, port, user, password, database, caText }) => {
     ...{ host, port, user, password, database },
     ssl: { ca: caText, verifyIdentity: true },
   });
-  const [[name]] = await client.query<RowDataPacket[]>('SELECT database() AS name');
-  const [[doubled]] = await client.execute<RowDataPacket[]>('SELECT CAST(? AS SIGNED) * 2 AS n', [21]);
-  const [many] = await client.query<RowDataPacket[]>('SELECT seq AS i FROM seq_1_to_5000');
-  await client.end();
-  return {
-    database: name!.name,
-    doubled: Number(doubled!.n),
-    sum: many.reduce((sum, { i }) => sum + i, 0),
-  };
+  try {
+    const [[name]] = await client.query<RowDataPacket[]>('SELECT database() AS name');
+    const [[doubled]] = await client.execute<RowDataPacket[]>('SELECT CAST(? AS SIGNED) * 2 AS n', [21]);
+    const [many] = await client.query<RowDataPacket[]>('SELECT seq AS i FROM seq_1_to_5000');
+    return {
+      database: name!.name,
+      doubled: Number(doubled!.n),
+      sum: many.reduce((sum, { i }) => sum + i, 0),
+    };
+  } finally {
+    await client.end();
+  }
 });

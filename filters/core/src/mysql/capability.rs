@@ -43,3 +43,6 @@ pub const CHANGE_THE_WIRE: u32 = CONNECT_WITH_DB
     | (1 << 25) // OPTIONAL_RESULTSET_METADATA
     | (1 << 27) // QUERY_ATTRIBUTES
     | (1 << 28); // MULTI_FACTOR_AUTHENTICATION
+/// Of these, the ones that have no say in how the handshake response itself is read.
+pub const BEHIND_THE_RESPONSE: u32 = CHANGE_THE_WIRE
+    & !(CONNECT_WITH_DB | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH | CONNECT_ATTRS | PLUGIN_AUTH_LENENC);

@@ -4,6 +4,7 @@
 
 use super::packet::{self, HEADER_BYTES};
 use super::{RELAY_PLUGIN, capability, name};
+use crate::birth::Birth;
 use crate::cursor::{Cursor, bounded};
 use crate::identity::{Identity, MAX_APPLICATION_NAME_BYTES};
 use crate::refusal::Refusal;
@@ -11,6 +12,8 @@ use crate::refusal::Refusal;
 /// The longest response that is read. Drivers send some 300 bytes, most of it connection attributes.
 pub const MAX_BYTES: usize = 16_384;
 const SSL_REQUEST_BYTES: usize = 32;
+/// Where MariaDB's extended capabilities are: the last of the fixed bytes.
+const EXTENDED_AT: usize = 28;
 /// More attributes than any driver sends.
 pub const MAX_ATTRIBUTES: usize = 128;
 
@@ -32,6 +35,22 @@ pub struct Response {
 }
 
 impl Response {
+    /// The response without what the client claims though the greeting did not offer it. A server takes from a client what it
+    /// has itself, and there are clients that claim a flag always and act by the greeting: mysql2 says QUERY_ATTRIBUTES
+    /// and sends none to a front that has not offered them.
+    #[must_use]
+    pub fn within(mut self, birth: &Birth) -> Self {
+        self.capabilities &= birth.offered | !capability::BEHIND_THE_RESPONSE;
+        let flags = (self.capabilities & !capability::SSL).to_le_bytes();
+        self.for_server.iter_mut().zip(flags).for_each(|(byte, flag)| *byte = flag);
+        if self.capabilities & capability::CLIENT_MYSQL == 0 {
+            self.mariadb_capabilities &= birth.offered_mariadb;
+            let extended = self.for_server.iter_mut().skip(EXTENDED_AT);
+            extended.zip(self.mariadb_capabilities.to_le_bytes()).for_each(|(byte, flag)| *byte = flag);
+        }
+        self
+    }
+
     /// The payload that asks a server for TLS: the beginning of a response, to be numbered 1.
     /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_ssl_request.html>
     pub fn ssl_request(&self) -> Vec<u8> {

@@ -107,3 +107,24 @@ fn names_that_the_server_would_read_otherwise_are_refused() {
     latin1[8] = 8;
     assert_eq!(errno(&packet::framed(2, &latin1)), 1043);
 }
+
+#[test]
+fn the_server_is_told_no_capability_that_the_client_was_not_offered() {
+    const QUERY_ATTRIBUTES: u32 = 1 << 27;
+    let taken = CAPABILITIES & !capability::CLIENT_MYSQL;
+    let response = whole(&packet::framed(2, &payload(taken | QUERY_ATTRIBUTES, TAIL)));
+    let birth = Birth { offered: !QUERY_ATTRIBUTES, offered_mariadb: 13, ..Birth::default() };
+    let within = response.clone().within(&birth);
+    let flags = |payload: &[u8], at: usize| u32::from_le_bytes(payload[at..at + 4].try_into().unwrap());
+    assert_eq!(flags(&response.for_server, 0), taken & !capability::SSL | QUERY_ATTRIBUTES);
+    assert_eq!(flags(&within.for_server, 0), taken & !capability::SSL);
+    assert_eq!(flags(&within.over_tls(), 0), taken);
+    assert_eq!((flags(&within.for_server, 28), within.mariadb_capabilities), (13, 13));
+    assert_eq!(within.for_server[32..], response.for_server[32..]);
+}
+
+#[test]
+fn what_says_how_the_response_is_read_stays() {
+    let response = whole(&packet::framed(2, &payload(CAPABILITIES | capability::CLIENT_MYSQL, TAIL)));
+    assert_eq!(response.clone().within(&Birth::default()), response);
+}

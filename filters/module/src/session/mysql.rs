@@ -37,6 +37,7 @@ impl Mysql {
             .filter_state(birth::KEY)
             .and_then(|bytes| Birth::from_text(std::str::from_utf8(&bytes).ok()?))
             .unwrap_or_default();
+        let response = response.within(&birth);
         let secrecy = match (connection.is_tls(), asks_for_tls) {
             (_, false) => Secrecy::NoTlsToServer,
             (false, true) => Secrecy::NoTlsFromClient,
