@@ -110,6 +110,8 @@ export class Metrics {
   constructor(gauges: GaugeSource) {
     this.#gauges = gauges;
     collectDefaultMetrics({ register: this.#registry });
+    // From the start, so that the first one is an increase.
+    for (const what of ['check', 'report', 'end']) this.#forgeries.inc({ what }, 0);
     this.#serviceGauges();
     this.#targetGauges();
     this.#gauge('sluice_xds_nodes', 'Nodes with an open xDS stream.', [], (set) => set({}, gauges.nodes()));

@@ -1,0 +1,221 @@
+/** Who may come to the brain over TLS, and as whom: the channel with real certificates, real strangers in front of it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http2 from 'node:http2';
+import { connect as connectTcp, type Socket } from 'node:net';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import tls from 'node:tls';
+import { pino } from 'pino';
+import { type Caller, unary } from '../../xds-server/pure/rpc/rpc.js';
+import { Channel, type Credentials } from '../../xds-server/shells/channel/channel.js';
+import { type Certificate, Certificates } from '../harness/certificates.js';
+import { stopEverything } from '../harness/ending.js';
+import { waitUntil } from '../harness/wait-until.js';
+
+let ours: Certificates;
+let others: Certificates;
+let brain: Certificate;
+let node: Certificate;
+let channel: Channel;
+let callers: Caller[] = [];
+const refused: string[] = [];
+
+const ask = unary({ path: '/test/Ask', maxMessageBytes: 10, decode: () => undefined }, (_, call) => {
+  callers.push(call.caller);
+  call.reply(Buffer.from(call.caller.node));
+  return () => undefined;
+});
+
+const credentials = (of: Certificate, ca: string): Credentials => ({
+  chain: readFileSync(of.chain),
+  key: readFileSync(of.key),
+  clientCa: Buffer.from(ca),
+});
+
+before(async () => {
+  [ours, others] = await Promise.all([Certificates.create(), Certificates.create()]);
+  [brain, node] = await Promise.all([
+    ours.server('127.0.0.1'),
+    ours.client('spiffe://sluice.test/node/edge-1'),
+  ]);
+  channel = await Channel.listen({
+    host: '127.0.0.1',
+    port: 0,
+    credentials: credentials(brain, ours.caText),
+    methods: [ask],
+    log: pino({ level: 'silent' }),
+    refused: (reason) => refused.push(reason),
+  });
+});
+after(async () => {
+  channel.destroy();
+  await stopEverything();
+});
+
+const pem = (of: Certificate) => ({ cert: readFileSync(of.chain), key: readFileSync(of.key) });
+
+function session(options: tls.ConnectionOptions): http2.ClientHttp2Session {
+  const made = http2.connect(`https://127.0.0.1:${channel.port}`, { ca: ours.caText, ...options });
+  made.on('error', () => undefined);
+  return made;
+}
+
+/** The node that the brain takes the caller for; `undefined`: it was not let in. */
+async function whoAmI(options: tls.ConnectionOptions): Promise<string | undefined> {
+  const made = session(options);
+  try {
+    return await askOn(made);
+  } catch {
+    return undefined;
+  } finally {
+    made.destroy();
+  }
+}
+
+function askOn(made: http2.ClientHttp2Session, headers: Record<string, string> = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Error('not let in'));
+    made.once('error', fail);
+    made.once('close', fail);
+    const stream = made.request({
+      ':method': 'POST',
+      ':path': '/test/Ask',
+      'content-type': 'application/grpc',
+      ...headers,
+    });
+    stream.on('error', fail);
+    stream.on('data', (chunk: Buffer) => resolve(chunk.subarray(5).toString()));
+    stream.end(Buffer.alloc(5));
+  });
+}
+
+test('a node is who its certificate says, whatever it says of itself', async () => {
+  const made = session(pem(node));
+  assert.equal(await askOn(made, { 'x-sluice-node': 'edge-2' }), 'edge-1');
+  await askOn(made);
+  made.destroy();
+  const [one, other] = callers;
+  assert.ok(one === other, 'one caller for all calls of a connection');
+});
+
+async function refusal(what: string, options: tls.ConnectionOptions): Promise<void> {
+  callers = [];
+  refused.length = 0;
+  assert.equal(await whoAmI(options), undefined);
+  await waitUntil('it is counted', () => refused.length > 0);
+  assert.deepEqual([refused[0], callers], [what, []]);
+}
+
+test('a stranger without a certificate is not let in', () => refusal('no_certificate', {}));
+
+test('one of another CA is not', async () =>
+  refusal('untrusted_certificate', pem(await others.client('spiffe://sluice.test/node/edge-1'))));
+
+test('a client of the same CA is not', async () =>
+  refusal('not_a_node', pem(await ours.client('spiffe://shop/checkout'))));
+
+test('a server of the same CA is not, whatever its name', async () =>
+  refusal('untrusted_certificate', pem(brain)));
+
+test('one whose time is over is not', async () => {
+  const folder = ours.folder;
+  const file = (name: string): string => path.join(folder, name);
+  const expired = { chain: file('expired.pem'), key: node.key };
+  execFileSync('openssl', ['req', '-new', '-key', node.key, '-subj', '/', '-out', file('expired.csr')]);
+  execFileSync(
+    'sh',
+    [
+      '-c',
+      'printf "subjectAltName=critical,URI:spiffe://sluice.test/node/edge-1" > expired.ext && touch index && openssl x509 -req -in expired.csr -CA ca.pem -CAkey ca-key.pem -days -1 -set_serial 99 -extfile expired.ext -out expired.pem',
+    ],
+    { cwd: folder, stdio: 'ignore' },
+  );
+  await refusal('expired_certificate', pem(expired));
+});
+
+test('TLS below 1.3 is not spoken', () => refusal('not_tls', { ...pem(node), maxVersion: 'TLSv1.2' }));
+
+test('garbage, and HTTP/2 without TLS, are closed', async () => {
+  refused.length = 0;
+  for (const bytes of ['GET / HTTP/1.1\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '\0'.repeat(1000)]) {
+    const socket = connectTcp(channel.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(bytes);
+    socket.resume();
+    await new Promise((resolve) => socket.once('close', resolve));
+  }
+  await waitUntil('they are counted', () => refused.length === 3);
+  assert.deepEqual([...new Set(refused)], ['not_tls']);
+});
+
+test('thousands who open a connection and say nothing keep no node out, and have an end', async () => {
+  refused.length = 0;
+  const idle: Socket[] = [];
+  let closed = 0;
+  for (let batch = 0; batch < 20; batch++) {
+    const sockets = Array.from({ length: 75 }, () => connectTcp(channel.port, '127.0.0.1'));
+    for (const socket of sockets)
+      socket
+        .on('error', () => undefined)
+        .once('close', () => {
+          closed += 1;
+        });
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    idle.push(...sockets);
+  }
+  // Those beyond the bound have given way already; the rest have seconds.
+  assert.equal(await whoAmI(pem(node)), 'edge-1');
+  await waitUntil('all of them are closed', () => closed === idle.length);
+  assert.ok(refused.includes('handshake_timeout'));
+});
+
+test('one who drips its handshake has no more time than others', async () => {
+  refused.length = 0;
+  const socket = connectTcp(channel.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  // A ClientHello of 512 bytes, as far as its random.
+  socket.write(Buffer.from('16030102000100' + '01fc0303', 'hex'));
+  const dripping = setInterval(() => socket.write(Buffer.from([7])), 100);
+  await new Promise((resolve) => socket.once('close', resolve));
+  clearInterval(dripping);
+  assert.deepEqual(refused, ['handshake_timeout']);
+});
+
+test('certificates are renewed under an open channel; a CA that is taken away ends what it stood for', async () => {
+  const open = session(pem(node));
+  assert.equal(await askOn(open), 'edge-1');
+  const renewed = await others.server('127.0.0.1');
+  // Both CAs, as in the middle of a change.
+  channel.replaceCredentials(credentials(renewed, ours.caText + others.caText));
+  assert.equal(await askOn(open), 'edge-1');
+  const newcomer = await others.client('spiffe://sluice.test/node/edge-2');
+  const both = { ca: [others.caText] };
+  assert.equal(await whoAmI({ ...pem(newcomer), ...both }), 'edge-2');
+  assert.equal(await whoAmI({ ...pem(node), ...both }), 'edge-1');
+
+  channel.replaceCredentials(credentials(renewed, others.caText));
+  await new Promise((resolve) => (open.closed ? resolve(undefined) : open.once('close', resolve)));
+  assert.equal(await whoAmI({ ...pem(node), ...both }), undefined);
+  assert.equal(await whoAmI({ ...pem(newcomer), ...both }), 'edge-2');
+});
+
+test('a session is not resumed: each connection is held against the CA of its time', async () => {
+  const newcomer = await others.client('spiffe://sluice.test/node/edge-2');
+  const options = { ...pem(newcomer), ca: others.caText, ALPNProtocols: ['h2'], port: channel.port };
+  const first = tls.connect({ ...options, host: '127.0.0.1' });
+  let ticket: Buffer | undefined;
+  first.on('session', (given: Buffer) => {
+    ticket = given;
+  });
+  await once(first, 'secureConnect');
+  await once(first, 'data');
+  const given = ticket ?? first.getSession();
+  first.destroy();
+  const second = tls.connect({ ...options, host: '127.0.0.1', ...(given && { session: given }) });
+  await once(second, 'secureConnect');
+  assert.equal(second.isSessionReused(), false);
+  second.destroy();
+});
