@@ -114,6 +114,12 @@ export class Envoy {
     return new Map(histogram?.totals.map((bin) => [bin.lower_bound, bin.count]));
   }
 
+  /** Bytes of its heap that are in use now (the statistic of it is some seconds old). */
+  async heapBytes(): Promise<number> {
+    const { allocated } = await this.#get<{ allocated: string }>('/memory');
+    return Number(allocated);
+  }
+
   /** Names of the clusters it knows. */
   async clusters(): Promise<readonly string[]> {
     const { cluster_statuses = [] } = await this.#get<{ cluster_statuses?: { name: string }[] }>(
