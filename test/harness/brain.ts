@@ -1,10 +1,11 @@
 /** The real `sluice serve`, as a process of its own. */
 import path from 'node:path';
+import { formatAddress } from '../../xds-server/pure/plan/address.js';
 import type { Page, SessionStatus, Status, WaiterStatus } from '../../xds-server/pure/status/status.js';
 import { ChannelCertificates } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson, getText } from './http.js';
-import { ownAddress, ownPort } from './own-address.js';
+import { ownAddress, ownPort, portOn } from './own-address.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
@@ -39,9 +40,14 @@ export class Brain {
     this.#child = child;
   }
 
-  /** Resolves when it answers on its admin address. @param spec path of the spec file that it follows */
-  static async start(spec: string, { plaintext = false } = {}): Promise<Brain> {
-    const xds = { host: ownAddress, port: await ownPort() };
+  /**
+   * Resolves when it answers on its admin address.
+   *
+   * @param spec path of the spec file that it follows
+   * @param options.xdsHost where it serves nodes
+   */
+  static async start(spec: string, { plaintext = false, xdsHost = ownAddress } = {}): Promise<Brain> {
+    const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await portOn(xdsHost) };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
     const channel = plaintext ? undefined : await ChannelCertificates.create();
@@ -147,7 +153,7 @@ function run({ spec, logFile, xds, admin, channel }: Running): Promise<Child> {
     command: process.execPath,
     args: [
       ...[...program, 'serve', '--spec', spec],
-      ...['--xds', `${xds.host}:${xds.port}`, '--admin', `${admin.host}:${admin.port}`],
+      ...['--xds', formatAddress(xds), '--admin', `${admin.host}:${admin.port}`],
       ...protection,
     ],
     logFile,

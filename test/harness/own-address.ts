@@ -32,3 +32,18 @@ function isFree(port: number): Promise<boolean> {
     trial.listen(port, ownAddress, () => trial.close(() => resolve(true)));
   });
 }
+
+/** IPv6 has one loopback address, which all tests share. */
+export const sharedV6 = '::1';
+
+/** A port that nobody has now. */
+export function portOn(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const trial = net.createServer();
+    trial.once('error', reject);
+    trial.listen(0, host, () => {
+      const { port } = trial.address() as net.AddressInfo;
+      trial.close(() => resolve(port));
+    });
+  });
+}

@@ -192,6 +192,6 @@ function configure(
   appendFileSync(path.join(data, 'postgresql.conf'), lines.join(''));
   writeFileSync(
     path.join(data, 'pg_hba.conf'),
-    'local all postgres trust\nhost all all 127.0.0.0/8 scram-sha-256\n',
+    'local all postgres trust\nhost all all 127.0.0.0/8 scram-sha-256\nhost all all ::1/128 scram-sha-256\n',
   );
 }

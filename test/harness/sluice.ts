@@ -34,6 +34,8 @@ export interface SluiceOptions {
   readonly clientCertificates?: boolean;
   /** Between brain and node; TLS unless said otherwise. */
   readonly plaintext?: boolean;
+  /** Where the brain serves its node; an address of the test's own by default. */
+  readonly xdsHost?: string;
 }
 
 /** Host name of a service unless it names its own. */
