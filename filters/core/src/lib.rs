@@ -20,5 +20,6 @@ pub mod mysql;
 pub mod negotiation;
 pub mod postgres;
 pub mod refusal;
+pub mod tally;
 pub mod tls_request;
 pub mod verdict;

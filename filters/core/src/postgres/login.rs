@@ -45,8 +45,8 @@ impl Login {
         self.over
     }
 
-    /// Reads the next bytes from the server and reports what they say.
-    pub fn follow(&mut self, mut bytes: &[u8], mut report: impl FnMut(Event)) {
+    /// Reads the next bytes from the server and reports what they say. Returns those behind the header that ended it.
+    pub fn follow<'a>(&mut self, mut bytes: &'a [u8], mut report: impl FnMut(Event)) -> &'a [u8] {
         while !self.over {
             if self.key_left > 0 {
                 let (part, rest) = bytes.split_at(self.key_left.min(bytes.len()));
@@ -54,7 +54,7 @@ impl Login {
                 self.key_left -= part.len();
                 bytes = rest;
                 if self.key_left > 0 {
-                    return;
+                    return bytes;
                 }
                 let [_, _, _, _, _, pid @ ..] = self.head;
                 let secret = std::mem::take(&mut self.key);
@@ -63,7 +63,7 @@ impl Login {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             let (_, rest) = bytes.split_at(skipped);
-            let Some((&byte, rest)) = rest.split_first() else { return };
+            let Some((&byte, rest)) = rest.split_first() else { return rest };
             bytes = rest;
             if let Some(slot) = self.head.get_mut(self.have) {
                 *slot = byte;
@@ -71,6 +71,7 @@ impl Login {
             }
             self.advance(&mut report);
         }
+        bytes
     }
 
     fn advance(&mut self, report: &mut impl FnMut(Event)) {

@@ -1,9 +1,13 @@
-//! The start of a Postgres connection, protocol 3.
+//! A Postgres connection, protocol 3: its start, and following it afterwards.
 //! <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP>
 
 pub mod cancel;
+pub mod error_code;
+pub mod follow;
 pub mod login;
+mod messages;
 pub mod negotiation;
+mod outstanding;
 pub mod proof;
 pub mod startup;
 pub mod tls_request;
