@@ -4,8 +4,8 @@
 //! that faces hostile clients can be run under property tests and fuzzers exactly as it ships.
 //!
 //! ```text
-//! config ─▶ negotiation ─▶ identity ─▶ verdict ─▶ login ─▶ commands
-//!           (handshake)    (startup)   (──────── session ────────)
+//! config ─▶ negotiation ─▶ identity ─▶ verdict ─▶ login ─▶ commands, follow ─▶ tally ─▶ limits
+//!           (handshake)    (startup)   (─────────────────── session ───────────────────)
 //! ```
 
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ pub mod config;
 pub mod cursor;
 pub mod first_message;
 pub mod identity;
+pub mod limits;
 pub mod mysql;
 pub mod negotiation;
 pub mod postgres;

@@ -66,6 +66,8 @@ impl Refusal {
         // Postgres' own words for a broken protocol, "try again", a timeout and a lost server; MySQL says 08S01 to all.
         let sqlstate = match &self.sqlstate {
             b"08P01" | b"57P03" | b"57014" | b"08006" => b"08S01",
+            // Limits, which MySQL's own 4031 has no class for.
+            b"57P05" | b"25P03" | b"57P01" => b"HY000",
             shared => shared,
         };
         let text = bounded(&self.message, MAX_TEXT_BYTES);

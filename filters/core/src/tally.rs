@@ -165,10 +165,8 @@ impl Tally {
         let Counts { transactions, queries, errors } = self.counts;
         let state = self.state.name();
         let since_ms = self.since_us / 1_000;
-        let mut line = format!(
-            "{state} {since_ms} {transactions} {queries} {errors} {} {} ",
-            self.transaction_us, self.query_us
-        );
+        let mut line =
+            format!("{state} {since_ms} {transactions} {queries} {errors} {} {} ", self.transaction_us, self.query_us);
         let used = self.histogram.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         for (at, count) in self.histogram.iter().take(used).enumerate() {
             // Writing to a String does not fail.

@@ -20,8 +20,15 @@ pub const PLUGIN_AUTH: u32 = 1 << 19;
 pub const CONNECT_ATTRS: u32 = 1 << 20;
 /// The auth response has a length-encoded length.
 pub const PLUGIN_AUTH_LENENC: u32 = 1 << 21;
+/// Rows end by an OK packet, definitions by nothing.
+pub const DEPRECATE_EOF: u32 = 1 << 24;
+/// A result may come without its column definitions, and says so.
+pub const OPTIONAL_METADATA: u32 = 1 << 25;
 /// zstd.
 pub const ZSTD: u32 = 1 << 26;
+
+/// MariaDB's, extended: the result of a prepared statement may come without its column definitions, and says so.
+pub const MARIADB_CACHE_METADATA: u32 = 1 << 4;
 
 /// Without these no greeting of the front makes sense.
 pub const REQUIRED: u32 = PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH;
@@ -39,8 +46,8 @@ pub const CHANGE_THE_WIRE: u32 = CONNECT_WITH_DB
     | CONNECT_ATTRS
     | PLUGIN_AUTH_LENENC
     | (1 << 23) // SESSION_TRACK
-    | (1 << 24) // DEPRECATE_EOF
-    | (1 << 25) // OPTIONAL_RESULTSET_METADATA
+    | DEPRECATE_EOF
+    | OPTIONAL_METADATA
     | (1 << 27) // QUERY_ATTRIBUTES
     | (1 << 28); // MULTI_FACTOR_AUTHENTICATION
 /// Of these, the ones that have no say in how the handshake response itself is read.

@@ -86,8 +86,18 @@ pub struct Commands {
 
 impl Commands {
     /// Starts a walk over the bytes that have arrived and not passed.
-    pub fn walk(&mut self) -> Walk<'_> {
-        Walk { commands: self, offset: 0, head: [0; HEADER_BYTES + 1], have: 0, found: Found::Nothing }
+    pub fn walk(&mut self) -> Walk<'_, impl FnMut(Started)> {
+        self.walk_telling(|_| {})
+    }
+
+    /// The same; `tell` hears of every command that passes.
+    pub fn walk_telling<T: FnMut(Started)>(&mut self, tell: T) -> Walk<'_, T> {
+        Walk { commands: self, tell, offset: 0, head: [0; HEADER_BYTES + 1], have: 0, found: Found::Nothing }
+    }
+
+    /// True where a packet of one's own would come between two of the client's.
+    pub fn is_between_packets(&self) -> bool {
+        self.payload_left == 0 && self.last_length != CONTINUES
     }
 
     /// A command, as far as the number and what was before can tell.
@@ -100,17 +110,27 @@ impl Commands {
     }
 }
 
+/// A command that has begun, by its first byte; an empty one is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// Its number.
+    pub command: u8,
+    /// Or a piece of a file: only the server knows whether it has asked for one.
+    pub may_be_file: bool,
+}
+
 /// One walk. Give it the chunks in order until it returns false, then ask for the end.
 #[derive(Debug)]
-pub struct Walk<'a> {
+pub struct Walk<'a, T> {
     commands: &'a mut Commands,
+    tell: T,
     offset: usize,
     head: [u8; HEADER_BYTES + 1],
     have: usize,
     found: Found,
 }
 
-impl Walk<'_> {
+impl<T: FnMut(Started)> Walk<'_, T> {
     /// The next chunk; false when no further one matters.
     pub fn chunk(&mut self, mut bytes: &[u8]) -> bool {
         loop {
@@ -135,7 +155,8 @@ impl Walk<'_> {
         let Some((length, sequence)) = packet::header(&self.head).filter(|_| self.have >= HEADER_BYTES) else {
             return true;
         };
-        let command = length > 0 && self.commands.may_start_command(sequence);
+        let starts = self.commands.may_start_command(sequence);
+        let command = length > 0 && starts;
         if command && self.have == HEADER_BYTES {
             return true;
         }
@@ -146,6 +167,10 @@ impl Walk<'_> {
                 false => Found::ChangeUser { at: self.offset - self.have, bytes: HEADER_BYTES + length },
             };
             return false;
+        }
+        if starts {
+            let may_be_file = self.commands.may_be_within_file();
+            (self.tell)(Started { command: if command { first } else { 0 }, may_be_file });
         }
         self.commands.last_length = length as u32;
         self.commands.last_sequence = sequence;

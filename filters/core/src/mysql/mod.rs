@@ -1,4 +1,4 @@
-//! The start of a MySQL or MariaDB connection, protocol 10, and the two things that are followed afterwards.
+//! The start of a MySQL or MariaDB connection, protocol 10, and following it afterwards.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html>,
 //! <https://mariadb.com/kb/en/clientserver-protocol/>
 //!
@@ -16,14 +16,17 @@
 pub mod capability;
 pub mod change_user;
 pub mod commands;
+pub mod follow;
 pub mod greeting;
 pub mod login;
 pub mod name;
 pub mod negotiation;
+mod outstanding;
 pub mod packet;
 pub mod plugin;
 pub mod promise;
 pub mod response;
+pub mod wire;
 
 /// Names a plugin that no account uses, so that every server answers with AuthSwitchRequest: the client then proves itself
 /// against the server's salt instead of the front's.

@@ -1,0 +1,438 @@
+//! The command phase of a session: what it is doing, and what it has done. Which packet of the client is a command is found
+//! in [`super::commands`]; here the server's answers are walked, by their headers.
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>,
+//! <https://mariadb.com/kb/en/result-set-packets/>
+//!
+//! ```text
+//!  command ──▶ Answer ── OK, ERR, text ───────────────────────────────────────▶ answered
+//!                │ ├── wish for a file ──▶ Answer                                  ▲
+//!                │ └── prepared ──▶ Definitions ─ of its columns ▶ Definitions ────┤
+//!                └── number of columns ──▶ Definitions ──▶ Rows ── end, or ERR ────┘
+//!                       ▲                                   │
+//!                       └────────── more results ───────────┘
+//! ```
+//!
+//! The state of a transaction is what the last status flags said. An ERR has none, and may have ended a transaction or (in
+//! a procedure) left one open: until the next answer it is not certain.
+
+use super::commands::Started;
+use super::outstanding::{Kind, Outstanding};
+use super::packet::{CONTINUES, HEADER_BYTES};
+use super::wire::Wire;
+use crate::cursor::Cursor;
+use crate::tally::{State, Tally};
+
+const OK: u8 = 0x00;
+const FILE: u8 = 0xfb;
+const EOF: u8 = 0xfe;
+const ERR: u8 = 0xff;
+const COM_QUERY: u8 = 0x03;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
+
+/// An EOF packet is shorter; what begins like one and is not is a row.
+const EOF_BYTES: u32 = 9;
+/// An OK packet is no shorter.
+const OK_BYTES: u32 = 7;
+/// As much of a payload as is ever looked at: an OK packet's kind, two length-encoded numbers, its status.
+const LOOKED_AT: usize = 1 + 9 + 9 + 2;
+
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html>: SERVER_STATUS_flags_enum
+mod status {
+    pub const IN_TRANSACTION: u16 = 1;
+    pub const MORE_RESULTS: u16 = 8;
+    pub const CURSOR_EXISTS: u16 = 64;
+}
+
+/// Where in an answer the next packet of the server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Step {
+    #[default]
+    Answer,
+    Definitions {
+        left: u16,
+        then: Then,
+    },
+    /// The EOF behind them.
+    DefinitionsEnd(Then),
+    Rows,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Rows,
+    Columns(u16),
+    Answered,
+}
+
+/// Follows one session.
+#[derive(Debug, Clone)]
+pub struct Follow {
+    tally: Tally,
+    wire: Wire,
+    outstanding: Outstanding,
+    step: Step,
+    head: [u8; HEADER_BYTES + LOOKED_AT],
+    have: u8,
+    skip: u32,
+    /// The last packet goes on in the next one.
+    continues: bool,
+    /// The server has asked for a file and not said what became of it.
+    sends_file: bool,
+    in_transaction: bool,
+    certain: bool,
+}
+
+/// What no server would say to what was seen.
+#[derive(Debug)]
+struct Unexplained;
+
+type Followed = Result<(), Unexplained>;
+
+impl Follow {
+    /// A session whose login has begun.
+    pub fn new(wire: Option<Wire>) -> Self {
+        let mut tally = Tally::default();
+        if wire.is_none() {
+            tally.unfollowed(0);
+        }
+        Self {
+            tally,
+            wire: wire.unwrap_or_default(),
+            outstanding: Outstanding::default(),
+            step: Step::Answer,
+            head: [0; HEADER_BYTES + LOOKED_AT],
+            have: 0,
+            skip: 0,
+            continues: false,
+            sends_file: false,
+            in_transaction: false,
+            certain: true,
+        }
+    }
+
+    /// What was followed so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// True where a packet of one's own to the client would come between two of the server's.
+    pub fn is_between_packets(&self) -> bool {
+        self.have == 0 && self.skip == 0 && !self.continues
+    }
+
+    /// False when an error has left open whether there is a transaction.
+    pub fn is_certain(&self) -> bool {
+        self.certain
+    }
+
+    /// The login is over, the first or one behind COM_CHANGE_USER: nothing of an earlier one is left.
+    pub fn logged_in(&mut self, now_us: u64, mut transaction: impl FnMut(u64)) {
+        if self.tally.state() == State::Unfollowed {
+            return;
+        }
+        if self.in_transaction {
+            transaction(self.tally.transaction_over(now_us));
+        }
+        self.outstanding = Outstanding::default();
+        self.step = Step::Answer;
+        self.sends_file = false;
+        self.in_transaction = false;
+        self.certain = true;
+        match self.tally.state() {
+            State::Login => self.tally.logged_in(now_us),
+            _ => self.tally.answered(State::Idle, now_us),
+        }
+    }
+
+    /// The client has sent COM_CHANGE_USER.
+    pub fn changes_user(&mut self, now_us: u64) {
+        self.tally.asked(now_us);
+    }
+
+    /// The client has begun a command. `clock` is read only when the state changes.
+    pub fn client_sent(&mut self, Started { command, may_be_file }: Started, clock: impl Fn() -> u64) {
+        if self.tally.state() == State::Unfollowed {
+            return;
+        }
+        if may_be_file && self.sends_file {
+            return;
+        }
+        let kind = match Kind::of(command) {
+            Ok(Some(kind)) => kind,
+            Ok(None) => return,
+            Err(_) => return self.tally.unfollowed(clock()),
+        };
+        if matches!(command, COM_QUERY | COM_STMT_EXECUTE | COM_STMT_BULK_EXECUTE) {
+            self.tally.query();
+        }
+        if self.outstanding.first().is_none() {
+            self.begin(kind);
+        }
+        if !self.outstanding.push(kind) {
+            self.tally.unfollowed(clock());
+        } else if self.tally.is_news_that_asked() {
+            self.tally.asked(clock());
+        }
+    }
+
+    fn begin(&mut self, kind: Kind) {
+        self.step = if kind == Kind::Rows { Step::Rows } else { Step::Answer };
+    }
+
+    /// Reads the next bytes from the server, behind its login. `transaction` gets the microseconds of each transaction that
+    /// ends.
+    pub fn server_sent(&mut self, mut bytes: &[u8], clock: impl Fn() -> u64, mut transaction: impl FnMut(u64)) {
+        while self.tally.state() != State::Unfollowed {
+            self.pass_over_rows(&mut bytes);
+            let Some(length) = self.header(&mut bytes) else { return };
+            if self.server_packet(length, &clock, &mut transaction).is_err() {
+                self.tally.unfollowed(clock());
+            }
+        }
+    }
+
+    /// Rows, as long as header and first byte are at hand: most of all packets.
+    #[inline]
+    fn pass_over_rows(&mut self, bytes: &mut &[u8]) {
+        if self.step != Step::Rows || !self.is_between_packets() {
+            return;
+        }
+        while let [a, b, c, _, first, ..] = **bytes {
+            let length = u32::from_le_bytes([a, b, c, 0]);
+            if first >= EOF || length == 0 || length == CONTINUES {
+                return;
+            }
+            let Some(rest) = bytes.get(HEADER_BYTES + length as usize..) else {
+                self.skip = length + HEADER_BYTES as u32 - bytes.len() as u32;
+                *bytes = &[];
+                return;
+            };
+            *bytes = rest;
+        }
+    }
+
+    /// The length of the next packet that is here as far as it matters; `bytes` are moved past what was read.
+    fn header(&mut self, bytes: &mut &[u8]) -> Option<u32> {
+        let skipped = (self.skip as usize).min(bytes.len());
+        self.skip -= skipped as u32;
+        let (_, mut rest) = bytes.split_at(skipped);
+        // First the header, then what it says is wanted of the payload.
+        let mut wanted = HEADER_BYTES;
+        let mut length = 0;
+        for inside in [false, true] {
+            if inside {
+                let [a, b, c, ..] = self.head;
+                length = u32::from_le_bytes([a, b, c, 0]);
+                wanted += if self.continues { 0 } else { LOOKED_AT.min(length as usize) };
+            }
+            let have = usize::from(self.have);
+            let (taken, behind) = rest.split_at(wanted.saturating_sub(have).min(rest.len()));
+            rest = behind;
+            if let Some(place) = self.head.get_mut(have..have + taken.len()) {
+                place.copy_from_slice(taken);
+            }
+            self.have += taken.len() as u8;
+            if usize::from(self.have) < wanted {
+                *bytes = rest;
+                return None;
+            }
+        }
+        *bytes = rest;
+        self.have = 0;
+        self.skip = length - (wanted - HEADER_BYTES) as u32;
+        Some(length)
+    }
+
+    fn server_packet(&mut self, length: u32, clock: &impl Fn() -> u64, transaction: &mut impl FnMut(u64)) -> Followed {
+        let continued = std::mem::replace(&mut self.continues, length == CONTINUES);
+        if continued {
+            return Ok(());
+        }
+        let kind = self.outstanding.first().ok_or(Unexplained)?;
+        let head = self.head;
+        let payload = head.get(HEADER_BYTES..HEADER_BYTES + LOOKED_AT.min(length as usize)).unwrap_or_default();
+        let first = *payload.first().ok_or(Unexplained)?;
+        self.sends_file = false;
+        if kind == Kind::Text {
+            return self.answered(None, clock, transaction);
+        }
+        if first == ERR {
+            // MariaDB's progress report is an ERR of a number that no error has.
+            if payload.get(1..3) == Some(&[0xff, 0xff]) {
+                return Ok(());
+            }
+            self.tally.error();
+            if kind == Kind::Results || kind == Kind::Rows {
+                self.certain = false;
+            }
+            return self.answered(None, clock, transaction);
+        }
+        match (self.step, kind) {
+            (Step::Answer, Kind::Results) if first == FILE => {
+                self.sends_file = true;
+                Ok(())
+            }
+            (Step::Answer, Kind::Results) if first == OK && (length >= OK_BYTES || !self.wire.optional_metadata) => {
+                let status = status_of_ok(payload)?;
+                self.answered(Some(status), clock, transaction)
+            }
+            (Step::Answer, Kind::Results) => self.columns(payload),
+            (Step::Answer, Kind::Prepared) => {
+                if self.prepared(payload)? {
+                    return self.answered(None, clock, transaction);
+                }
+                Ok(())
+            }
+            (Step::Answer, Kind::One) if first == OK => {
+                let status = status_of_ok(payload)?;
+                self.answered(Some(status), clock, transaction)
+            }
+            (Step::Answer, Kind::Fields) if first != EOF => Ok(()),
+            (Step::Answer, _) | (Step::Rows, _) if self.is_end(first, length) => {
+                let status = self.status_of_end(payload)?;
+                self.answered(Some(status), clock, transaction)
+            }
+            (Step::Rows, _) => Ok(()),
+            (Step::Definitions { left, then }, _) => {
+                if self.define(left - 1, then) {
+                    return self.answered(None, clock, transaction);
+                }
+                Ok(())
+            }
+            (Step::DefinitionsEnd(then), _) if self.is_end(first, length) => {
+                let status = status_of_eof(payload)?;
+                let has_cursor = then == Then::Rows && status & status::CURSOR_EXISTS != 0;
+                if has_cursor {
+                    return self.answered(Some(status), clock, transaction);
+                }
+                if self.go_on(then) {
+                    return self.answered(None, clock, transaction);
+                }
+                Ok(())
+            }
+            _ => Err(Unexplained),
+        }
+    }
+
+    fn is_end(&self, first: u8, length: u32) -> bool {
+        first == EOF && length < if self.wire.deprecate_eof { CONTINUES } else { EOF_BYTES }
+    }
+
+    fn status_of_end(&self, payload: &[u8]) -> Result<u16, Unexplained> {
+        if self.wire.deprecate_eof { status_of_ok(payload) } else { status_of_eof(payload) }
+    }
+
+    fn columns(&mut self, payload: &[u8]) -> Followed {
+        let mut cursor = Cursor::new(payload);
+        let mut defined = true;
+        if self.wire.optional_metadata {
+            defined = cursor.u8().ok_or(Unexplained)? != 0;
+        }
+        let columns = cursor.length_encoded().ok_or(Unexplained)?;
+        if self.wire.cache_metadata {
+            defined = cursor.u8().ok_or(Unexplained)? != 0;
+        }
+        let columns = u16::try_from(columns).map_err(|_| Unexplained)?;
+        if columns == 0 {
+            return Err(Unexplained);
+        }
+        self.define(if defined { columns } else { 0 }, Then::Rows);
+        Ok(())
+    }
+
+    /// Reads COM_STMT_PREPARE_OK; true when nothing follows it.
+    fn prepared(&mut self, payload: &[u8]) -> Result<bool, Unexplained> {
+        let mut cursor = Cursor::new(payload);
+        if cursor.u8() != Some(OK) {
+            return Err(Unexplained);
+        }
+        cursor.take(4).ok_or(Unexplained)?;
+        let columns = cursor.u16_le().ok_or(Unexplained)?;
+        let parameters = cursor.u16_le().ok_or(Unexplained)?;
+        // A filler, the number of warnings; and whether definitions follow.
+        cursor.take(3).ok_or(Unexplained)?;
+        let defined = !self.wire.optional_metadata || cursor.u8() != Some(0);
+        Ok(!defined
+            || if parameters > 0 {
+                self.define(parameters, Then::Columns(columns))
+            } else {
+                self.go_on(Then::Columns(columns))
+            })
+    }
+
+    /// `left` definitions are still to come; true when nothing follows at all.
+    fn define(&mut self, left: u16, then: Then) -> bool {
+        if left > 0 {
+            self.step = Step::Definitions { left, then };
+        } else if self.wire.deprecate_eof {
+            return self.go_on(then);
+        } else {
+            self.step = Step::DefinitionsEnd(then);
+        }
+        false
+    }
+
+    /// Behind definitions; true when nothing follows.
+    fn go_on(&mut self, then: Then) -> bool {
+        match then {
+            Then::Rows => self.step = Step::Rows,
+            Then::Columns(columns) if columns > 0 => {
+                self.step = Step::Definitions { left: columns, then: Then::Answered }
+            }
+            Then::Columns(_) | Then::Answered => return true,
+        }
+        false
+    }
+
+    fn answered(
+        &mut self,
+        status: Option<u16>,
+        clock: &impl Fn() -> u64,
+        transaction: &mut impl FnMut(u64),
+    ) -> Followed {
+        let kind = self.outstanding.first().ok_or(Unexplained)?;
+        if kind == Kind::Results && status.is_some_and(|status| status & status::MORE_RESULTS != 0) {
+            self.step = Step::Answer;
+            return Ok(());
+        }
+        let was_in_transaction = self.in_transaction;
+        if let Some(status) = status {
+            self.in_transaction = status & status::IN_TRANSACTION != 0;
+            self.certain = true;
+        }
+        self.outstanding.pop();
+        let next = self.outstanding.first();
+        let now_us = clock();
+        if !self.in_transaction && (kind == Kind::Results || was_in_transaction) {
+            transaction(self.tally.transaction_over(now_us));
+        }
+        match next {
+            Some(next) => self.begin(next),
+            None => {
+                self.step = Step::Answer;
+                let state = if self.in_transaction { State::Transaction } else { State::Idle };
+                self.tally.answered(state, now_us);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn status_of_ok(payload: &[u8]) -> Result<u16, Unexplained> {
+    let mut cursor = Cursor::new(payload);
+    cursor.u8().ok_or(Unexplained)?;
+    cursor.length_encoded().ok_or(Unexplained)?;
+    cursor.length_encoded().ok_or(Unexplained)?;
+    cursor.u16_le().ok_or(Unexplained)
+}
+
+fn status_of_eof(payload: &[u8]) -> Result<u16, Unexplained> {
+    let mut cursor = Cursor::new(payload);
+    cursor.take(3).ok_or(Unexplained)?;
+    cursor.u16_le().ok_or(Unexplained)
+}
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;
