@@ -18,6 +18,7 @@ mod edge;
 mod export;
 mod scheduler;
 mod socket;
+mod stats;
 mod sys;
 mod system;
 mod upstream;
@@ -27,7 +28,8 @@ pub use connection::{Close, Connection, Event};
 pub use edge::{Level, log, start};
 pub use scheduler::Scheduler;
 pub use socket::Socket;
-pub use system::{monotonic_ms, random, unix_ms};
+pub use stats::{Counter, Histogram, Stats};
+pub use system::{monotonic_ms, monotonic_us, random, unix_ms};
 pub use upstream::Upstream;
 
 /// What Envoy does after a callback.
@@ -84,7 +86,7 @@ pub trait Module: Sync {
     /// The listener filter `name`, configured by `config`.
     fn listener(&self, name: &str, config: &[u8]) -> Result<Box<dyn ListenerFactory>, String>;
     /// The network filter `name`, configured by `config`.
-    fn network(&self, name: &str, config: &[u8]) -> Result<Box<dyn NetworkFactory>, String>;
+    fn network(&self, name: &str, config: &[u8], stats: &Stats<'_>) -> Result<Box<dyn NetworkFactory>, String>;
 }
 
 /// Makes `$module`, a `static` that implements [`Module`], the one that Envoy loads.

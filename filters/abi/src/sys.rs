@@ -46,6 +46,9 @@ pub struct KeyValue {
 pub const CONTINUE: u32 = 0;
 pub const STOP_ITERATION: u32 = 1;
 
+/// What metrics calls return when all is well.
+pub const METRICS_SUCCESS: u32 = 0;
+
 /// Attributes, numbered as in the ABI's enum.
 pub const ATTRIBUTE_UPSTREAM_LOCAL_ADDRESS: u32 = 51;
 pub const ATTRIBUTE_UPSTREAM_TRANSPORT_FAILURE_REASON: u32 = 52;
@@ -83,6 +86,26 @@ unsafe extern "C" {
     pub fn envoy_dynamic_module_callback_network_filter_drain_write_buffer(filter: EnvoyPtr, length: usize) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_append_write_buffer(filter: EnvoyPtr, data: Bytes) -> bool;
 
+    pub fn envoy_dynamic_module_callback_network_filter_config_define_counter(
+        config: EnvoyPtr,
+        name: Bytes,
+        id: *mut usize,
+    ) -> u32;
+    pub fn envoy_dynamic_module_callback_network_filter_config_define_histogram(
+        config: EnvoyPtr,
+        name: Bytes,
+        id: *mut usize,
+    ) -> u32;
+    pub fn envoy_dynamic_module_callback_network_filter_increment_counter(
+        filter: EnvoyPtr,
+        id: usize,
+        value: u64,
+    ) -> u32;
+    pub fn envoy_dynamic_module_callback_network_filter_record_histogram_value(
+        filter: EnvoyPtr,
+        id: usize,
+        value: u64,
+    ) -> u32;
     pub fn envoy_dynamic_module_callback_network_filter_write(filter: EnvoyPtr, data: Bytes, end_stream: bool);
     pub fn envoy_dynamic_module_callback_network_filter_close_with_details(
         filter: EnvoyPtr,

@@ -50,7 +50,7 @@ fn mysql_logins_are_relayed_with_shifted_numbers_wherever_they_are_cut() {
     for (name, end) in [
         ("login-native-10.11", Event::Ready),
         ("login-ed25519-10.11", Event::Ready),
-        ("login-wrong-password-10.11", Event::Failed),
+        ("login-wrong-password-10.11", Event::Failed(1045)),
     ] {
         let server = capture(&format!("mysql/{name}.server.bin"));
         let client = capture(&format!("mysql/{name}.client.bin"));

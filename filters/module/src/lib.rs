@@ -12,7 +12,7 @@ mod handshake;
 mod session;
 mod startup;
 
-use sluice_abi::{ListenerFactory, Module, NetworkFactory};
+use sluice_abi::{ListenerFactory, Module, NetworkFactory, Stats};
 
 /// The metadata namespace of everything that the filters say about a connection.
 const NAMESPACE: &str = "sluice";
@@ -31,10 +31,10 @@ impl Module for Sluice {
         }
     }
 
-    fn network(&self, name: &str, config: &[u8]) -> Result<Box<dyn NetworkFactory>, String> {
+    fn network(&self, name: &str, config: &[u8], stats: &Stats<'_>) -> Result<Box<dyn NetworkFactory>, String> {
         match name {
             "startup" => Ok(Box::new(startup::Factory::configured(config)?)),
-            "session" => Ok(Box::new(session::Factory::configured(config)?)),
+            "session" => Ok(Box::new(session::Factory::configured(config, stats)?)),
             other => Err(format!("expected the network filter \"startup\" or \"session\", found {other:?}")),
         }
     }

@@ -6,7 +6,7 @@ use super::{configured, not_started, status};
 use crate::buffer::Side;
 use crate::edge::{guarded, is_probe, module};
 use crate::sys::{Bytes, EnvoyPtr, ModulePtr};
-use crate::{Buffer, Close, Connection, Event, NetworkFactory, NetworkFilter, Status};
+use crate::{Buffer, Close, Connection, Event, NetworkFactory, NetworkFilter, Stats, Status};
 
 type Factory = Box<dyn NetworkFactory>;
 type Filter = RefCell<Box<dyn NetworkFilter>>;
@@ -36,13 +36,15 @@ unsafe fn enter(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn envoy_dynamic_module_on_network_filter_config_new(
-    _envoy: EnvoyPtr,
+    envoy: EnvoyPtr,
     name: Bytes,
     config: Bytes,
 ) -> ModulePtr {
     // SAFETY: Envoy's buffers live until this call returns.
     let (name, config) = unsafe { (String::from_utf8_lossy(name.as_slice()), config.as_slice()) };
-    let made = guarded("network config", || module().map_or_else(not_started, |module| module.network(&name, config)));
+    let stats = Stats::new(envoy);
+    let made =
+        guarded("network config", || module().map_or_else(not_started, |module| module.network(&name, config, &stats)));
     configured(&name, made)
 }
 

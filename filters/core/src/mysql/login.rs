@@ -19,6 +19,7 @@ use super::promise::Promise;
 use super::response::Response;
 use super::{capability, greeting};
 use crate::birth::Birth;
+use crate::cursor::Cursor;
 use crate::refusal::Refusal;
 use crate::tls_request::{Refused, insecure};
 
@@ -39,8 +40,8 @@ pub enum Event {
     TlsOffered,
     /// OK.
     Ready,
-    /// ERR.
-    Failed,
+    /// ERR, of this number.
+    Failed(u16),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +162,7 @@ impl Login {
     fn greeted(&mut self, payload: &[u8], out: &mut Vec<u8>, report: &mut impl FnMut(Event)) -> Result<(), Refusal> {
         if payload.first() == Some(&ERR) {
             self.phase = Phase::Over;
-            report(Event::Failed);
+            report(Event::Failed(errno(payload)));
             let refusal =
                 greeting::early_error(payload).ok_or_else(|| unexpected("a malformed error from the server"))?;
             out.extend(refusal.as_mysql(self.answer));
@@ -198,7 +199,7 @@ impl Login {
             }
             ERR => {
                 self.phase = Phase::Over;
-                report(Event::Failed);
+                report(Event::Failed(errno(payload)));
             }
             SWITCH => {
                 self.plugin = Some(Plugin::switched_to(payload, self.secrecy)?);
@@ -241,6 +242,10 @@ impl Login {
         }
         Ok(())
     }
+}
+
+fn errno(payload: &[u8]) -> u16 {
+    Cursor::new(payload.get(1..).unwrap_or_default()).u16_le().unwrap_or_default()
 }
 
 fn unexpected(what: impl std::fmt::Display) -> Refusal {

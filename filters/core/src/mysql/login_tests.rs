@@ -61,14 +61,14 @@ fn the_servers_own_refusal_reaches_the_client() {
     serve(&mut login, &server, 7).2.unwrap();
     login.client_sent(&framed(4, b"scramble"), &mut Vec::new()).unwrap();
     let (out, events, _) = serve(&mut login, &framed(4, b"\xff\x15\x04#28000Access denied"), 3);
-    assert_eq!((out, events), (framed(5, b"\xff\x15\x04#28000Access denied"), vec![Event::Failed]));
+    assert_eq!((out, events), (framed(5, b"\xff\x15\x04#28000Access denied"), vec![Event::Failed(1045)]));
 }
 
 #[test]
 fn an_error_instead_of_a_greeting_gets_a_number_and_a_sqlstate() {
     let mut login = Login::new(&response(), &BIRTH);
     let (out, events, _) = serve(&mut login, &framed(0, b"\xff\x10\x04Too many connections"), 5);
-    assert_eq!((out, events), (framed(3, b"\xff\x10\x04#08004Too many connections"), vec![Event::Failed]));
+    assert_eq!((out, events), (framed(3, b"\xff\x10\x04#08004Too many connections"), vec![Event::Failed(1040)]));
 }
 
 #[test]

@@ -2,17 +2,23 @@
 //!
 //! ```text
 //!  Waiting ── grant ──▶ Following ── server closed, or the protocol is broken ──▶ Ending ──▶ closed
-//!     │   └─▶ Asking ──▶ ▲   └── no TLS where there should be ─────────────────────▲
+//!     │   └─▶ Asking ──▶ ▲ │ └── no TLS where there should be ─────────────────────▲
+//!     │                    └── limit reached ──▶ Leaving ── server closed ─────────▲
 //!     └── refusal, expired, no answer ─────────────────────────────────────────────┘
 //! ```
 
 mod claims;
+mod following;
 mod mysql;
 mod postgres;
 mod upstream_tls;
 
-use sluice_abi::{Buffer, Connection, Level, NetworkFactory, NetworkFilter, Status, Upstream, log, monotonic_ms};
+use sluice_abi::{
+    Buffer, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status, Upstream, log,
+    monotonic_ms,
+};
 use sluice_core::config::{self, Protocol};
+use sluice_core::limits::Reached;
 use sluice_core::mysql::packet;
 use sluice_core::postgres::cancel;
 use sluice_core::postgres::tls_request::{SSL_REQUEST, TlsRequest};
@@ -21,6 +27,7 @@ use sluice_core::tls_request::{self as words, Refused as NoTls};
 use sluice_core::verdict::{Verdict, judge};
 
 use self::claims::claims;
+use self::following::{Counters, Following, LIMITS, REPORT};
 use self::mysql::Mysql;
 use self::postgres::Postgres;
 use self::upstream_tls::UpstreamTls;
@@ -37,17 +44,37 @@ const LOOK_UPSTREAM: u64 = 2;
 /// therefore be configured to try again for longer than this.
 const LOOK_UPSTREAM_MS: u64 = 200;
 
-pub struct Factory(Protocol);
+/// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-TERMINATE>
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
+/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html>
+const QUIT: &[u8] = b"\x01\0\0\0\x01";
+/// How long a server may take to close after it was told that the session is over.
+const LEAVE_MS: u64 = 5_000;
+/// Drivers read what comes unasked as the answer to their next command, which they number 0.
+const UNASKED_SEQUENCE: u8 = 1;
+
+pub struct Factory {
+    protocol: Protocol,
+    counters: Counters,
+}
 
 impl Factory {
-    pub fn configured(json: &[u8]) -> Result<Self, String> {
-        config::session(json).map(Self)
+    pub fn configured(json: &[u8], stats: &Stats<'_>) -> Result<Self, String> {
+        let protocol = config::session(json)?;
+        Ok(Self { protocol, counters: Counters::define(protocol, stats)? })
     }
 }
 
 impl NetworkFactory for Factory {
     fn create(&self, _connection: &Connection<'_>) -> Box<dyn NetworkFilter> {
-        Box::new(Session { protocol: self.0, stage: Stage::Waiting, until_server_speaks: None, tls: None })
+        Box::new(Session {
+            protocol: self.protocol,
+            counters: self.counters,
+            stage: Stage::Waiting,
+            following: None,
+            until_server_speaks: None,
+            tls: None,
+        })
     }
 }
 
@@ -57,6 +84,12 @@ enum Stage {
     Asking(TlsRequest),
     Postgres(Postgres),
     Mysql(Box<Mysql>),
+    /// The client has read why, the server that it is over; its end is awaited.
+    Leaving {
+        details: &'static str,
+        #[expect(dead_code, reason = "must live as long as the stage")]
+        linger: Option<Alarm>,
+    },
     /// Last bytes are on their way through Envoy; the close comes when they are.
     Ending {
         details: &'static str,
@@ -66,7 +99,10 @@ enum Stage {
 
 struct Session {
     protocol: Protocol,
+    counters: Counters,
     stage: Stage,
+    /// From the grant on.
+    following: Option<Following>,
     until_server_speaks: Option<Alarm>,
     /// TLS was asked for and does not stand for certain yet.
     tls: Option<UpstreamTls>,
@@ -82,22 +118,26 @@ impl NetworkFilter for Session {
     }
 
     fn on_read(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>, end_stream: bool) -> Status {
-        let outcome = match &mut self.stage {
+        let outcome = match (&mut self.stage, &mut self.following) {
             // It gets no answer, whatever the verdict is, and none that could take it to a server.
-            Stage::Waiting if self.protocol == Protocol::Postgres && cancel::begins(&buffer.copy(8)) => {
+            (Stage::Waiting, _) if self.protocol == Protocol::Postgres && cancel::begins(&buffer.copy(8)) => {
                 self.stage = Stage::Closed(Farewell::silent(connection, "sluice_cancel_request"));
                 Ok(Status::Stop)
             }
-            Stage::Waiting => self.decide(connection, buffer),
-            Stage::Asking(_) if end_stream => return self.leave(connection),
-            Stage::Asking(request) => {
+            (Stage::Waiting, _) => self.decide(connection, buffer),
+            (Stage::Asking(_), _) if end_stream => return self.leave(connection),
+            (Stage::Asking(request), Some(following)) => {
+                following.client_sent(connection, buffer);
                 let taken = request.client_sent(&buffer.copy(usize::MAX));
                 buffer.replace(b"");
                 taken.map(|()| Status::Stop).map_err(|refusal| (refusal, 0))
             }
-            Stage::Postgres(_) => Ok(Status::Continue),
-            Stage::Mysql(mysql) => mysql.client_sent(buffer, end_stream),
-            Stage::Ending { .. } | Stage::Closed(_) => Ok(Status::Stop),
+            (Stage::Postgres(_), Some(following)) => {
+                following.client_sent(connection, buffer);
+                Ok(Status::Continue)
+            }
+            (Stage::Mysql(mysql), Some(following)) => mysql.client_sent(connection, buffer, end_stream, following),
+            _ => Ok(Status::Stop),
         };
         outcome.unwrap_or_else(|(refusal, sequence)| {
             self.refuse(connection, &refusal, sequence, "sluice_session_refused");
@@ -113,10 +153,10 @@ impl NetworkFilter for Session {
         if self.tls.is_none() {
             self.until_server_speaks = None;
         }
-        let outcome = match &mut self.stage {
+        let outcome = match (&mut self.stage, &mut self.following) {
             // A refusal of `startup` passes by.
-            Stage::Waiting => return Status::Continue,
-            Stage::Asking(request) => {
+            (Stage::Waiting, _) => return Status::Continue,
+            (Stage::Asking(request), _) => {
                 let answer = request.server_sent(&buffer.copy(2));
                 buffer.replace(b"");
                 match answer {
@@ -126,12 +166,12 @@ impl NetworkFilter for Session {
                 }
                 .map_err(|refusal| (refusal, 0))
             }
-            Stage::Postgres(postgres) => {
-                postgres.server_sent(connection, buffer, end_stream);
+            (Stage::Postgres(postgres), Some(following)) => {
+                postgres.server_sent(connection, buffer, end_stream, following);
                 Ok(None)
             }
-            Stage::Mysql(mysql) => mysql.server_sent(connection, buffer),
-            Stage::Ending { .. } | Stage::Closed(_) => {
+            (Stage::Mysql(mysql), Some(following)) => mysql.server_sent(connection, buffer, following),
+            _ => {
                 buffer.replace(b"");
                 Ok(None)
             }
@@ -145,9 +185,19 @@ impl NetworkFilter for Session {
         if end_stream {
             // Its FIN: the server has freed what this connection held.
             connection.set_flag(NAMESPACE, "server_closed", true);
-            self.end(connection, "sluice_server_closed");
+            let details = match self.stage {
+                Stage::Leaving { details, .. } => details,
+                _ => "sluice_server_closed",
+            };
+            self.end(connection, details);
         }
         Status::Continue
+    }
+
+    fn on_event(&mut self, connection: &Connection<'_>, event: ConnectionEvent) {
+        if event != ConnectionEvent::Connected {
+            self.write_account(connection);
+        }
     }
 
     fn on_scheduled(&mut self, connection: &Connection<'_>, event: u64) {
@@ -155,6 +205,12 @@ impl NetworkFilter for Session {
             (CLOSE, Stage::Ending { details }) => {
                 self.stage = Stage::Closed(Farewell::flush(connection, details));
                 self.let_close(connection);
+            }
+            (REPORT, _) => self.write_account(connection),
+            (LIMITS, Stage::Postgres(_)) => self.look_at_limits(connection, true),
+            (LIMITS, Stage::Mysql(mysql)) => self.look_at_limits(connection, mysql.is_between_packets()),
+            (LINGER_OVER, Stage::Leaving { details, .. }) => {
+                self.stage = Stage::Closed(Farewell::flush(connection, details));
             }
             (LINGER_OVER, Stage::Closed(_)) => {
                 self.stage = Stage::Closed(Farewell::silent(connection, "sluice_linger_over"));
@@ -187,15 +243,23 @@ impl Session {
             return Err((Refusal::new(b"57P03", 1053, why), self.answer_sequence(buffer)));
         }
         self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
-        self.stage = match self.protocol {
-            Protocol::Postgres if asks_for_tls => {
-                let startup = buffer.copy(usize::MAX);
-                buffer.replace(SSL_REQUEST);
-                Stage::Asking(TlsRequest::holding(startup))
+        match self.protocol {
+            Protocol::Postgres => {
+                self.following.insert(Following::postgres(connection, self.counters)).client_sent(connection, buffer);
+                self.stage = if asks_for_tls {
+                    let startup = buffer.copy(usize::MAX);
+                    buffer.replace(SSL_REQUEST);
+                    Stage::Asking(TlsRequest::holding(startup))
+                } else {
+                    Stage::Postgres(Postgres::admitted(own))
+                };
             }
-            Protocol::Postgres => Stage::Postgres(Postgres::admitted(own)),
-            Protocol::Mysql => Stage::Mysql(Box::new(Mysql::admitted(connection, buffer, asks_for_tls)?)),
-        };
+            Protocol::Mysql => {
+                let (mysql, wire) = Mysql::admitted(connection, buffer, asks_for_tls)?;
+                self.stage = Stage::Mysql(Box::new(mysql));
+                self.following = Some(Following::mysql(connection, self.counters, wire));
+            }
+        }
         if asks_for_tls && self.until_server_speaks.is_some() {
             // When TLS fails Envoy closes without a word; it waits until the word is spoken.
             connection.hold_close(true);
@@ -260,6 +324,35 @@ impl Session {
         Status::Stop
     }
 
+    fn write_account(&mut self, connection: &Connection<'_>) {
+        if let Some(following) = &mut self.following {
+            following.write(connection);
+        }
+    }
+
+    fn look_at_limits(&mut self, connection: &Connection<'_>, client_rests: bool) {
+        let reached = self.following.as_mut().and_then(|following| following.look_at_limits(connection, client_rests));
+        if let Some(reached) = reached {
+            self.end_by(connection, reached);
+        }
+    }
+
+    /// Tells both sides that the session is over. The server's own FIN is the end: by then it has given the slot back.
+    fn end_by(&mut self, connection: &Connection<'_>, reached: Reached) {
+        if let Some(following) = &self.following {
+            following.count_end(connection, reached);
+        }
+        self.write_account(connection);
+        let words = reached.refusal(self.protocol);
+        connection.speak(&spoken(self.protocol, &words, UNASKED_SEQUENCE));
+        connection.send_upstream(match self.protocol {
+            Protocol::Postgres => TERMINATE,
+            Protocol::Mysql => QUIT,
+        });
+        let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
+        self.stage = Stage::Leaving { details: reached.details(), linger };
+    }
+
     /// Closes that were held back come now.
     fn let_close(&mut self, connection: &Connection<'_>) {
         if self.tls.take().is_some() {
@@ -269,6 +362,7 @@ impl Session {
 
     /// Closes once Envoy has sent what this callback leaves in its buffer: closing within it would lose that.
     fn end(&mut self, connection: &Connection<'_>, details: &'static str) {
+        self.write_account(connection);
         if let (Some(scheduler), false) =
             (connection.scheduler(), matches!(self.stage, Stage::Ending { .. } | Stage::Closed(_)))
         {
@@ -280,8 +374,4 @@ impl Session {
 
 fn report_server(connection: &Connection<'_>, id: u32) {
     connection.set_number(NAMESPACE, "server_id", f64::from(id));
-}
-
-fn report_login(connection: &Connection<'_>, outcome: &str) {
-    connection.set_texts(NAMESPACE, &[("login", outcome)]);
 }

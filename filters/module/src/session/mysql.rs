@@ -8,9 +8,11 @@ use sluice_core::mysql::login::{Event, Login};
 use sluice_core::mysql::packet;
 use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
+use sluice_core::mysql::wire::Wire;
 use sluice_core::refusal::Refusal;
 
-use super::{Refused, report_login, report_server};
+use super::following::Following;
+use super::{Refused, report_server};
 
 pub struct Mysql {
     user: String,
@@ -25,8 +27,13 @@ pub struct Mysql {
 }
 
 impl Mysql {
-    /// Rewrites the response in `buffer` for the server, or puts a request for TLS in its place.
-    pub fn admitted(connection: &Connection<'_>, buffer: &mut Buffer<'_>, asks_for_tls: bool) -> Result<Self, Refused> {
+    /// Rewrites the response in `buffer` for the server, or puts a request for TLS in its place. Says, too, how the two sides
+    /// will write results, where that is known.
+    pub fn admitted(
+        connection: &Connection<'_>,
+        buffer: &mut Buffer<'_>,
+        asks_for_tls: bool,
+    ) -> Result<(Self, Option<Wire>), Refused> {
         let bytes = buffer.copy(usize::MAX);
         let response = match response::read(&bytes) {
             Reading::Whole(response) => *response,
@@ -38,6 +45,7 @@ impl Mysql {
             .and_then(|bytes| Birth::from_text(std::str::from_utf8(&bytes).ok()?))
             .unwrap_or_default();
         let response = response.within(&birth);
+        let wire = Wire::agreed(&response, &birth);
         let secrecy = match (connection.is_tls(), asks_for_tls) {
             (_, false) => Secrecy::NoTlsToServer,
             (false, true) => Secrecy::NoTlsFromClient,
@@ -54,7 +62,7 @@ impl Mysql {
             .map_err(|refusal| (refusal, login.answer_sequence()))?;
         buffer.replace(&upstream);
         let Response { identity, capabilities, .. } = response;
-        Ok(Self {
+        let admitted = Self {
             user: identity.user,
             capabilities,
             secrecy,
@@ -62,7 +70,13 @@ impl Mysql {
             first_login: true,
             commands: Commands::default(),
             held: Vec::new(),
-        })
+        };
+        Ok((admitted, wire))
+    }
+
+    /// True where no packet of the client has passed in part.
+    pub fn is_between_packets(&self) -> bool {
+        self.login.is_none() && self.commands.is_between_packets()
     }
 
     /// The number that an answer of ours must bear while the server is not there.
@@ -71,7 +85,13 @@ impl Mysql {
     }
 
     /// Lets the client's bytes pass, as far as they may.
-    pub fn client_sent(&mut self, buffer: &mut Buffer<'_>, end_stream: bool) -> Result<Status, Refused> {
+    pub fn client_sent(
+        &mut self,
+        connection: &Connection<'_>,
+        buffer: &mut Buffer<'_>,
+        end_stream: bool,
+        following: &mut Following,
+    ) -> Result<Status, Refused> {
         if let Some(login) = &mut self.login {
             let mut upstream = Vec::new();
             let passed = login.client_sent(&buffer.copy(usize::MAX), &mut upstream);
@@ -82,16 +102,21 @@ impl Mysql {
         if !self.held.is_empty() {
             buffer.prepend(&std::mem::take(&mut self.held));
         }
-        let mut walk = self.commands.walk();
+        let mut walk = self.commands.walk_telling(|started| following.command(started));
         buffer.chunks(|chunk| walk.chunk(chunk));
-        match walk.end().passage(buffer.len(), end_stream) {
+        let found = walk.end();
+        following.note_change(connection);
+        match found.passage(buffer.len(), end_stream) {
             Passage::All => Ok(Status::Continue),
             Passage::Hold(at) => Ok(self.hold(buffer, at)),
             Passage::Cut(at) => {
                 buffer.replace(&buffer.copy(at));
                 Ok(Status::Continue)
             }
-            Passage::ChangeUser { at, bytes } => self.change_user(buffer, at, bytes),
+            Passage::ChangeUser { at, bytes } => {
+                following.changes_user();
+                self.change_user(buffer, at, bytes)
+            }
             Passage::Refuse(refusal) => Err((refusal, change_user::ANSWER_SEQUENCE)),
         }
     }
@@ -127,17 +152,25 @@ impl Mysql {
         &mut self,
         connection: &Connection<'_>,
         buffer: &mut Buffer<'_>,
+        following: &mut Following,
     ) -> Result<Option<Vec<u8>>, Refused> {
-        let Some(login) = &mut self.login else { return Ok(None) };
+        let Some(login) = &mut self.login else {
+            buffer.chunks(|chunk| {
+                following.server_sent(connection, chunk);
+                true
+            });
+            following.note_change(connection);
+            return Ok(None);
+        };
         let (mut downstream, mut tls_offered) = (Vec::new(), false);
         let first_login = self.first_login;
         let relayed = login.server_sent(&buffer.copy(usize::MAX), &mut downstream, |event| match event {
             Event::TlsOffered => tls_offered = true,
+            Event::Ready => following.logged_in(connection, None),
             // What was reported of the connection stays true when its user logs in again.
             _ if !first_login => {}
             Event::ServerId(id) => report_server(connection, id),
-            Event::Ready => report_login(connection, "ok"),
-            Event::Failed => report_login(connection, "failed"),
+            Event::Failed(errno) => following.login_failed(connection, Some(errno)),
         });
         buffer.replace(&downstream);
         relayed.map_err(|refusal| (refusal, login.answer_sequence()))?;

@@ -1,11 +1,11 @@
-//! A Postgres session: the login is followed, and by what its cancel key can be recognised is reported with its end.
+//! A Postgres session: the login, and with its end that by which its cancel key can be recognised.
 
 use sluice_abi::{Buffer, Connection};
 use sluice_core::postgres::login::{Event, Login};
 use sluice_core::postgres::proof::Proof;
 
-use super::{report_login, report_server};
-use crate::NAMESPACE;
+use super::following::Following;
+use super::report_server;
 
 pub struct Postgres {
     login: Login,
@@ -22,12 +22,16 @@ impl Postgres {
         Self { login: Login::default(), id, cancel_digest: None, proof: None }
     }
 
-    /// Looks at the server's bytes, until the login is over. One answer may pass with a hint behind it.
-    pub fn server_sent(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>, end_stream: bool) {
+    /// Looks at the server's bytes: in here until the login is over, in `following` from then on. One answer of a login may
+    /// pass with a hint behind it.
+    pub fn server_sent(
+        &mut self,
+        connection: &Connection<'_>,
+        buffer: &mut Buffer<'_>,
+        end_stream: bool,
+        following: &mut Following,
+    ) {
         let Self { login, id, cancel_digest, proof } = self;
-        if login.is_over() {
-            return;
-        }
         if let Some(mut answer) = proof.take() {
             match answer.server_sent(&buffer.copy(usize::MAX)) {
                 Some(passing) => buffer.replace(&passing),
@@ -39,20 +43,19 @@ impl Postgres {
             }
         }
         buffer.chunks(|chunk| {
-            login.follow(chunk, |event| match event {
+            let behind = login.follow(chunk, |event| match event {
                 Event::ServerId(id) => report_server(connection, id),
                 Event::ProofWanted => *proof = Some(Proof::default()),
                 Event::CancelKey(key) => *cancel_digest = Some(key.digest(id)),
-                Event::Ready => match cancel_digest.take() {
-                    // In one step: each copies all that was said of the connection before.
-                    Some(digest) => {
-                        connection.set_texts(NAMESPACE, &[("login", "ok"), ("cancel_digest", &digest)]);
-                    }
-                    None => report_login(connection, "ok"),
-                },
-                Event::Failed => report_login(connection, "failed"),
+                Event::Ready => {
+                    let digest = cancel_digest.take();
+                    following.logged_in(connection, digest.as_deref().map(|digest| ("cancel_digest", digest)));
+                }
+                Event::Failed => following.login_failed(connection, None),
             });
-            !login.is_over()
+            following.server_sent(connection, behind);
+            true
         });
+        following.note_change(connection);
     }
 }
