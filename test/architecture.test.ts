@@ -20,9 +20,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/hpack': [],
   'pure/subscription': ['pure/snapshot'],
   'pure/verdict': ['pure/spec', 'pure/plan'],
+  'pure/activity': [],
   'pure/ledger': ['pure/plan', 'pure/verdict'],
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
-  'pure/status': ['pure/plan'],
+  'pure/status': ['pure/plan', 'pure/activity'],
 
   // The shells: each speaks to one thing outside. They get each other as arguments, never by import; the Envoy
   // API's messages are the one thing that they share.

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { ActivityBook } from './pure/activity/activity-book.js';
 import { SessionDirectory } from './pure/cancel/session-directory.js';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
@@ -83,6 +84,7 @@ export class Brain {
       throw error;
     });
   });
+  readonly #activity = new ActivityBook(now());
   readonly #directory = new SessionDirectory(forgetMs);
   readonly #metrics: Metrics;
   readonly #strangers: OccasionalLog;
@@ -123,6 +125,7 @@ export class Brain {
       }),
       plan: () => this.#enactment.plan,
       ledger: (view) => this.#ledger.view(view),
+      activity: (connection) => this.#activity.view(connection, now()),
       observer: (target) => this.#observers.view(target),
       nodes: () => this.#xds.nodes(),
       channel: () => this.#channelStatus,
@@ -183,9 +186,13 @@ export class Brain {
       // All that a node keeps may come at once, with what came meanwhile.
       maxMessageBytes: 2 * unsentReportBytes,
       apply: (event) => this.#loop.apply(event),
+      worked: (service, report) => {
+        const counts = this.#activity.take(report, now());
+        if (counts) this.#metrics.worked(service, counts);
+      },
+      ended: ({ service, ...end }) => this.#metrics.sessionEnded(service, end),
       nodeOf: (connection) => this.#ledger.nodeOf(connection),
       forged: (node, what) => this.#forged(node, what),
-      ended: ({ service, durationMs }) => this.#metrics.sessionEnded(service, durationMs),
       reported: (session) => this.#directory.reported(session, now()),
       gone: (connection) => this.#directory.ended(connection),
     });

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { type ClientUnaryCall, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
+import type { ActivityReport } from '../../xds-server/pure/activity/activity-book.js';
 import type { SessionReport } from '../../xds-server/pure/cancel/session-directory.js';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
@@ -45,6 +46,7 @@ export const servicePlan: ServicePlan = {
   maxQueue: 100,
   timeoutMs: 60_000,
   priority: 0,
+  limits: {},
   allow: [{ cidr: '10.0.0.0/8' }],
 };
 
@@ -103,6 +105,7 @@ export class AuthzServer {
   readonly ledger = new Ledger(defaultSettings);
   readonly answers: Answer[] = [];
   readonly ended: EndedSession[] = [];
+  readonly worked: { readonly service: string; readonly report: ActivityReport }[] = [];
   readonly events: LedgerEvent[] = [];
   readonly granted: Granted[] = [];
   readonly cancels: Asked[] = [];
@@ -154,6 +157,7 @@ export class AuthzServer {
     this.#sessions = new AccessLogService({
       maxMessageBytes: 1 << 20,
       apply: (event) => this.apply(event),
+      worked: (service, report) => this.worked.push({ service, report }),
       nodeOf: (connection) => this.ledger.nodeOf(connection),
       forged: (node) => this.forgeries.push(node),
       ended: (session) => this.ended.push(session),

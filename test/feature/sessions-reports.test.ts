@@ -92,13 +92,41 @@ test('a grant that is reported open is a session, and its slot is free when the 
   const reports = new Reports();
   reports.send({ connection, type: 'TcpUpstreamConnected' });
   await until({ granted: 0, sessions: 1, closing: 0 });
-  const sluice = { server_id: { numberValue: 77 }, login: { stringValue: 'ok' } };
+  const activity = { stringValue: 'idle 5000 2 3 0 900 800 2' };
+  const sluice = { server_id: { numberValue: 77 }, login: { stringValue: 'ok' }, activity };
   reports.send(
     { connection, type: 'TcpPeriodic', sluice },
     { connection, type: 'TcpConnectionEnd', sluice: { ...sluice, server_closed: { boolValue: true } } },
   );
   await until({ granted: 0, sessions: 0, closing: 0 });
-  assert.deepEqual(server.ended, [{ service: 'checkout', durationMs: 3_000 }]);
+  assert.deepEqual(server.ended, [
+    { service: 'checkout', durationMs: 3_000, loginError: undefined, endedBy: undefined },
+  ]);
+  assert.deepEqual(
+    server.worked.map(({ report }) => [report.connection === connection, report.line, report.isEnd]),
+    [
+      [true, undefined, false],
+      [true, activity.stringValue, false],
+      [true, activity.stringValue, true],
+    ],
+  );
+});
+
+test('a session that failed or was cut is reported with why', async () => {
+  server = await AuthzServer.start();
+  const connection = await granted();
+  const login = { login: { stringValue: 'failed' }, login_error: { stringValue: '28P01' } };
+  const cut = { login: { stringValue: 'ok' }, ended_by: { stringValue: 'idle_session' } };
+  new Reports().send(
+    { connection, type: 'TcpConnectionEnd', sluice: login },
+    { connection, type: 'TcpConnectionEnd', sluice: cut },
+  );
+  await waitUntil('both are reported', () => server.ended.length === 2);
+  const reasons = server.ended.map(({ loginError, endedBy }) => [loginError, endedBy]);
+  assert.deepEqual(reasons, [
+    ['28P01', undefined],
+    [undefined, 'idle_session'],
+  ]);
 });
 
 test('a session that the node closed waits for the database’s word', async () => {

@@ -48,6 +48,7 @@ function servicePlan(name: string, given: Partial<ServicePlan>): ServicePlan {
     maxQueue: 100,
     timeoutMs: 5_000,
     priority: 0,
+    limits: {},
     allow: [{ cidr: '0.0.0.0/0' }],
     ...given,
   };

@@ -110,7 +110,16 @@ impl Reached {
         }
     }
 
-    /// For the access log.
+    /// The word for it in metadata.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::IdleSession => "idle_session",
+            Self::IdleTransaction => "idle_transaction",
+            Self::Age => "max_age",
+        }
+    }
+
+    /// The connection's termination details.
     pub fn details(self) -> &'static str {
         match self {
             Self::IdleSession => "sluice_idle_session",

@@ -38,10 +38,16 @@ test('a service has its limits, its target and the protocol of its engine', () =
     maxQueue: 100,
     timeoutMs: 5000,
     priority: 0,
+    limits: {},
     allow: [{ user: 'search' }],
     certificate: { chain: 'search.pem', key: 'search.key' },
   });
   assert.equal(plan().services.get('reports')?.protocol, 'mysql');
+});
+
+test('the limits of sessions are in milliseconds, and only those that are given', () => {
+  const { services } = plan(changed('services.search.idle', { session_ms: 600_000, age_ms: 3_600_000 }));
+  assert.deepEqual(services.get('search')?.limits, { idleSessionMs: 600_000, maxAgeMs: 3_600_000 });
 });
 
 test('host names are found in lower case', () => {

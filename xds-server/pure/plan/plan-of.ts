@@ -1,7 +1,16 @@
 import { canonicalHost, parseAddress } from '../spec/ip.js';
 import { protocolOf } from '../spec/protocol.js';
 import type { DatabaseSpec, ListenerSpec, ServiceSpec, Spec } from '../spec/spec.js';
-import type { DbRole, ListenerPlan, Plan, ServicePlan, TargetName, TargetPlan, TenantPlan } from './plan.js';
+import type {
+  DbRole,
+  ListenerPlan,
+  Plan,
+  ServicePlan,
+  SessionLimits,
+  TargetName,
+  TargetPlan,
+  TenantPlan,
+} from './plan.js';
 
 /** Resolves a spec, as `parseSpec` accepted it, into limits. Total: an accepted spec always has a plan. */
 export function planOf(spec: Spec): Plan {
@@ -78,8 +87,21 @@ function serviceOf(name: string, spec: ServiceSpec, { databases }: Spec): Servic
     maxQueue: spec.max_queue,
     timeoutMs: spec.timeout_ms,
     priority: spec.priority,
+    limits: limitsOf(spec.idle),
     allow: spec.allow,
     ...(spec.certificate && { certificate: spec.certificate }),
+  };
+}
+
+function limitsOf({
+  session_ms,
+  transaction_ms,
+  age_ms,
+}: NonNullable<ServiceSpec['idle']> = {}): SessionLimits {
+  return {
+    ...(session_ms !== undefined && { idleSessionMs: session_ms }),
+    ...(transaction_ms !== undefined && { idleTransactionMs: transaction_ms }),
+    ...(age_ms !== undefined && { maxAgeMs: age_ms }),
   };
 }
 

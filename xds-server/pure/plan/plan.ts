@@ -75,6 +75,13 @@ export interface AllowRule {
   readonly db?: string;
 }
 
+/** How long a session may do nothing, or live; absent: for ever. */
+export interface SessionLimits {
+  readonly idleSessionMs?: number;
+  readonly idleTransactionMs?: number;
+  readonly maxAgeMs?: number;
+}
+
 export interface ServicePlan {
   readonly name: string;
   /** In lower case; `*.` stands for any one label. */
@@ -97,6 +104,8 @@ export interface ServicePlan {
   readonly timeoutMs: number;
   /** Higher first. */
   readonly priority: number;
+  /** Of sessions that begin from now on. */
+  readonly limits: SessionLimits;
   /** Any rule admits; within a rule every condition must hold. Never empty. */
   readonly allow: readonly AllowRule[];
   /** Shown to clients that ask for `hostname`; absent: the listener's. */

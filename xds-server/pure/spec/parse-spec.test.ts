@@ -40,7 +40,7 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     `${service}.databse`,
     'orders',
     `${service}.databse: expected one of hostname, tenant, database, db_role, max_connections, guaranteed, max_queue, ` +
-      'timeout_ms, priority, allow, certificate, found "databse"; did you mean "database"?',
+      'timeout_ms, priority, idle, allow, certificate, found "databse"; did you mean "database"?',
   ],
   ['a missing field', `${service}.tenant`, leftOut, `${service}.tenant: expected a name, found nothing`],
   [
@@ -293,10 +293,16 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     `${service}.pool: expected no field "pool", which is not available in this version, found one; every session goes straight to the database`,
   ],
   [
-    'idle limits',
+    'limits that limit nothing',
     `${service}.idle`,
-    { session_ms: 1 },
-    `${service}.idle: expected no field "idle", which is not available in this version, found one; idle sessions are not cut`,
+    {},
+    `${service}.idle: expected one or more of session_ms, transaction_ms, age_ms, found an empty mapping`,
+  ],
+  [
+    'a limit below a tenth of a second',
+    `${service}.idle`,
+    { session_ms: 99 },
+    `${service}.idle.session_ms: expected a whole number from 100 to 604800000, found 99`,
   ],
   [
     'a workload',

@@ -47,7 +47,6 @@ function findingsOf(value: unknown, issue: Issue): Finding[] {
 const later: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   services: {
     pool: 'every session goes straight to the database',
-    idle: 'idle sessions are not cut',
     workload: 'give max_connections as a number',
   },
 };

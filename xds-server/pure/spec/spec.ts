@@ -113,6 +113,19 @@ export const allowSchema = z
   })
   .refine((entry) => Object.keys(entry).length > 0, { error: 'one or more of principal, cidr, user, db' });
 
+/** From a tenth of a second to a week. */
+const limit = whole(100, 604_800_000);
+
+export const idleSchema = z
+  .strictObject({
+    session_ms: limit.exactOptional().describe('Longest that a session may be idle outside a transaction'),
+    transaction_ms: limit.exactOptional().describe('Longest that it may be idle within one, which is cut'),
+    age_ms: limit.exactOptional().describe('Age from which on it ends when it is idle outside a transaction'),
+  })
+  .refine((limits) => Object.keys(limits).length > 0, {
+    error: 'one or more of session_ms, transaction_ms, age_ms',
+  });
+
 export const serviceSchema = z.strictObject({
   hostname: hostname.describe(
     'The server name by which clients ask for it; *.NAME stands for every name with one label before NAME',
@@ -127,6 +140,7 @@ export const serviceSchema = z.strictObject({
   max_queue: whole(0, 100_000).default(100).describe('Clients that may wait at once'),
   timeout_ms: whole(1, 600_000).default(5000).describe('From the client’s arrival to an answer'),
   priority: whole(-1000, 1000).default(0).describe('Higher first'),
+  idle: idleSchema.exactOptional().describe('Limits of its sessions, from their beginning to their end'),
   allow: z
     .array(allowSchema, { error: 'a list of entries' })
     .min(1, { error: 'one entry or more' })

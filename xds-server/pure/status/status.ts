@@ -2,6 +2,7 @@
  * What the admin API says and the command line reads: plain JSON, in the spec's own words (snake_case), with
  * units in the names. Nothing is computed here; whoever joins the parts fills it in.
  */
+import type { ActivityState } from '../activity/activity.js';
 
 /** How many connections stand in which state; `total` is what counts against the limit. */
 export interface Usage {
@@ -148,6 +149,19 @@ export interface SessionStatus {
   readonly age_ms: number;
   /** Postgres backend pid or MySQL connection id; null before login. */
   readonly server_id: number | null;
+  /** What it does and has done; null before its node has said. */
+  readonly activity: {
+    readonly state: ActivityState;
+    /** Since it is in that state, a second and a report late; null where that is not known. */
+    readonly for_ms: number | null;
+    readonly transactions: number;
+    readonly queries: number;
+    readonly errors: number;
+    /** Spent in transactions that are over. */
+    readonly transaction_ms: number;
+    /** Spent waiting for the server. */
+    readonly query_ms: number;
+  } | null;
 }
 
 export interface WaiterStatus {

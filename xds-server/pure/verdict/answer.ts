@@ -2,6 +2,7 @@
  * A verdict as the session filter reads it: flat fields of the metadata in an OK CheckResponse. Which verdict it is
  * was decided before.
  */
+import type { SessionLimits } from '../plan/plan.js';
 import type { Refusal } from './refusals.js';
 
 export interface Grant {
@@ -13,19 +14,25 @@ export interface Grant {
   readonly expiresMonotonicMs: number;
   /** `request`: the session filter asks the server for TLS; absent: there is none, or Envoy starts it by itself. */
   readonly upstreamTls?: 'request';
+  /** What the session is held to for as long as it lives. */
+  readonly limits?: SessionLimits;
 }
 
 /** Strings and numbers by field name: the fields of a google.protobuf.Struct. */
 export type VerdictMetadata = Readonly<Record<string, string | number>>;
 
 export function grantMetadata(grant: Grant): VerdictMetadata {
-  const { connection, cluster, expiresMonotonicMs, upstreamTls } = grant;
+  const { connection, cluster, expiresMonotonicMs, upstreamTls, limits } = grant;
+  const { idleSessionMs, idleTransactionMs, maxAgeMs } = limits ?? {};
   return {
     verdict: 'grant',
     connection,
     cluster,
     expires_monotonic_ms: expiresMonotonicMs,
     ...(upstreamTls !== undefined && { upstream_tls: upstreamTls }),
+    ...(idleSessionMs !== undefined && { idle_session_ms: idleSessionMs }),
+    ...(idleTransactionMs !== undefined && { idle_transaction_ms: idleTransactionMs }),
+    ...(maxAgeMs !== undefined && { max_age_ms: maxAgeMs }),
   };
 }
 

@@ -28,6 +28,7 @@ class Source implements StatusSource {
     state: 'active',
     age_ms: index,
     server_id: index,
+    activity: null,
   }));
 
   status = (): Status => status;

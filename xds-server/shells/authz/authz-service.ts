@@ -221,12 +221,12 @@ export class AuthzService {
       return;
     }
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
+    const { cluster, target, limits } = planned;
     this.#held.delete(connection);
     this.#options.granted({ connection, service, frontId: held.check.frontId });
-    const { cluster, target } = planned;
     const isAsked = targets.get(target)?.tls?.negotiation === 'request';
     const way = isAsked ? ({ upstreamTls: 'request' } as const) : {};
-    held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs, ...way })));
+    held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs, limits, ...way })));
     this.#options.counted({ service, reason: undefined, waitedMs });
   }
 

@@ -107,6 +107,15 @@ const sessions: Page<SessionStatus> = {
       state: 'active',
       age_ms: 52_000,
       server_id: 4711,
+      activity: {
+        state: 'transaction',
+        for_ms: 3_000,
+        transactions: 12,
+        queries: 345,
+        errors: 6,
+        transaction_ms: 40,
+        query_ms: 30,
+      },
     },
   ],
 };
@@ -150,7 +159,10 @@ describe('asking a running brain', () => {
 
   test('sessions and waiting show rows and how many there are', async () => {
     const held = await sluice('sessions', '--admin', admin, '--limit', '1');
-    assert.match(held.stdout, /^checkout +orders\/primary +active +52 s +4711 +edge-1 +(ab){16}$/m);
+    assert.match(
+      held.stdout,
+      /^checkout +orders\/primary +active +52 s +transaction +3 s +12 +345 +6 +4711 +edge-1 +(ab){16}$/m,
+    );
     assert.match(held.stdout, /^1 to 1 of 2 in all$/m);
     assert.match((await sluice('waiting', '--admin', admin)).stdout, /^0 in all$/m);
     assert.deepEqual(JSON.parse((await sluice('sessions', '--json', '--admin', admin)).stdout), sessions);

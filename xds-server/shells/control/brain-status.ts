@@ -3,6 +3,7 @@
  * nothing is decided here.
  */
 
+import type { ActivityView } from '../../pure/activity/activity-book.js';
 import type { LedgerView, Usage, ViewOptions } from '../../pure/ledger/view.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
@@ -50,6 +51,8 @@ export interface Parts {
   readonly spec: () => SpecStatus;
   readonly plan: () => Plan;
   readonly ledger: (options?: ViewOptions) => LedgerView;
+  /** What a session does, as far as its node has said. */
+  readonly activity: (connection: string) => ActivityView | undefined;
   readonly observer: (target: string) => ObserverView | undefined;
   readonly nodes: () => readonly NodeView[];
   readonly channel: () => ChannelStatus;
@@ -128,6 +131,7 @@ export class BrainStatus {
       state: session.state === 'session' ? ('active' as const) : session.state,
       age_ms: Math.round(session.ageMs),
       server_id: session.serverId ?? null,
+      activity: activityStatus(this.#parts.activity(session.connection)),
     }));
     return { total: sessionCount, offset, rows };
   }
@@ -164,6 +168,20 @@ export class BrainStatus {
       server_capacity: view?.serverCapacity ?? null,
     };
   }
+}
+
+function activityStatus(view: ActivityView | undefined): SessionStatus['activity'] {
+  if (!view) return null;
+  const { state, forMs, counts } = view;
+  return {
+    state,
+    for_ms: forMs === undefined ? null : Math.round(forMs),
+    transactions: counts.transactions,
+    queries: counts.queries,
+    errors: counts.errors,
+    transaction_ms: Math.round(counts.transactionUs / 1000),
+    query_ms: Math.round(counts.queryUs / 1000),
+  };
 }
 
 /** More would be granted than there is. */

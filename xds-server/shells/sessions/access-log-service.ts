@@ -3,22 +3,29 @@
  * here: an entry is read, told to the ledger and to whoever counts, and forgotten. A stream that breaks is no news
  * of its connections; the ledger notices silence by itself.
  */
+import type { ActivityReport } from '../../pure/activity/activity-book.js';
 import type { SessionReport } from '../../pure/cancel/session-directory.js';
 import type { ConnectionId, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Method } from '../../pure/rpc/rpc.js';
 import { type LogEntry, readLogEntries } from './log-entry.js';
-import { ledgerEventOf, serviceOf, sessionOf } from './report.js';
+import { activityOf, endedByOf, ledgerEventOf, loginErrorOf, serviceOf, sessionOf } from './report.js';
 
 /** A connection that is over, for those who count. */
 export interface EndedSession {
   readonly service: string;
   readonly durationMs: number;
+  /** SQLSTATE or errno by which the server turned the client away; `''` without one; undefined: it did not. */
+  readonly loginError: string | undefined;
+  /** The limit of its own that ended it. */
+  readonly endedBy: string | undefined;
 }
 
 export interface AccessLogOptions {
   /** Of what a node may have kept while it could not send. */
   readonly maxMessageBytes: number;
   readonly apply: (event: LedgerEvent) => void;
+  /** What a session says of its own work. */
+  readonly worked: (service: string, report: ActivityReport) => void;
   /** Whose connection it is, as far as is known. */
   readonly nodeOf: (connection: ConnectionId) => NodeId | undefined;
   /** A node has spoken of a connection that is another's: nobody else is told. */
@@ -64,13 +71,13 @@ export class AccessLogService {
       return;
     }
     this.#options.apply(event);
-    if (event.kind === 'report') {
-      this.#options.reported(sessionOf(entry, event));
-      return;
-    }
-    this.#options.gone(event.connection);
+    if (event.kind === 'report') this.#options.reported(sessionOf(entry, event));
+    else this.#options.gone(event.connection);
     const service = serviceOf(entry);
     if (service === undefined || entry.upstreamLocal === undefined) return;
-    this.#options.ended({ service, durationMs: entry.durationMs });
+    this.#options.worked(service, activityOf(entry, event.connection));
+    if (event.kind !== 'end') return;
+    const { durationMs } = entry;
+    this.#options.ended({ service, durationMs, loginError: loginErrorOf(entry), endedBy: endedByOf(entry) });
   }
 }

@@ -1,4 +1,5 @@
 /** From a log entry to what the ledger is told. Pure. Which connections exist is not known here. */
+import type { ActivityReport } from '../../pure/activity/activity-book.js';
 import type { SessionReport } from '../../pure/cancel/session-directory.js';
 import type { EndEvidence, LedgerEvent, NodeId, UpstreamFacts } from '../../pure/ledger/events.js';
 import type { LogEntry } from './log-entry.js';
@@ -22,6 +23,33 @@ export function ledgerEventOf(
     return { kind: 'end', connection, node, service, upstream, evidence: evidenceOf(entry) };
   if (entry.type === 'other' || service === undefined || entry.upstreamLocal === undefined) return undefined;
   return { kind: 'report', connection, node, service, upstream };
+}
+
+/** What the entry says of the session's work, for the same entries that concern the ledger. */
+export function activityOf(entry: LogEntry, connection: string): ActivityReport {
+  const monotonicMs = entry.facts.get('monotonic_ms');
+  const ageMs = entry.facts.get('age_ms');
+  const isTimed = typeof monotonicMs === 'number' && typeof ageMs === 'number';
+  return {
+    connection,
+    line: entry.facts.get('activity'),
+    ageMs: entry.durationMs,
+    bornMonotonicMs: isTimed ? monotonicMs - ageMs : undefined,
+    isEnd: entry.type === 'end',
+  };
+}
+
+/** Why a server turned a client away: its SQLSTATE or errno; undefined: it did not, `''`: it did not say. */
+export function loginErrorOf(entry: LogEntry): string | undefined {
+  if (entry.facts.get('login') !== 'failed') return undefined;
+  const error = entry.facts.get('login_error');
+  return typeof error === 'string' ? error : '';
+}
+
+/** The limit by which the session was ended. */
+export function endedByOf(entry: LogEntry): string | undefined {
+  const limit = entry.facts.get('ended_by');
+  return typeof limit === 'string' ? limit : undefined;
 }
 
 /** What a session is known by, from an entry of which the ledger is told `of`. */

@@ -79,6 +79,17 @@ function metrics(): Metrics {
   return made;
 }
 
+const ended = { durationMs: 1, loginError: undefined, endedBy: undefined };
+
+const counts = {
+  transactions: 3,
+  queries: 5,
+  errors: 1,
+  transactionUs: 1_500_000,
+  queryUs: 250_000,
+  histogram: [1, 0, 2],
+};
+
 const lines = async (made: Metrics, start: string): Promise<string[]> =>
   (await made.scrape()).text.split('\n').filter((line) => line.startsWith(start));
 
@@ -122,7 +133,9 @@ test('what clients, nodes and bugs invent makes no new series', async () => {
     made.refused(`invented-${n}`, 'unknown_hostname', 1);
     made.refused(undefined, 'unknown_hostname', 1);
     made.granted(`invented-${n}`, 1);
-    made.sessionEnded(`invented-${n}`, 1);
+    made.sessionEnded(`invented-${n}`, { ...ended, loginError: '28P01' });
+    made.worked(`invented-${n}`, counts);
+    made.sessionEnded('checkout', { ...ended, endedBy: `invented-${n}` });
     made.nacked(`type.googleapis.com/invented.${n}`);
   }
   const nobody = 'tenant="",service="",database="",db_role=""';
@@ -135,13 +148,58 @@ test('what clients, nodes and bugs invent makes no new series', async () => {
   ]);
 });
 
+test('what sessions did is added up by service', async () => {
+  const made = metrics();
+  made.worked('checkout', counts);
+  made.worked('checkout', { ...counts, histogram: [0, 1], transactionUs: 500_000 });
+  const start = 'sluice_transaction_time_seconds';
+  const buckets = await lines(made, `${start}_bucket`);
+  assert.equal(buckets.length, 16);
+  assert.deepEqual(buckets.slice(0, 4), [
+    `${start}_bucket{le="0.0005",${labels}} 1`,
+    `${start}_bucket{le="0.001",${labels}} 2`,
+    `${start}_bucket{le="0.0025",${labels}} 4`,
+    `${start}_bucket{le="0.005",${labels}} 4`,
+  ]);
+  assert.equal(buckets.at(-1), `${start}_bucket{le="+Inf",${labels}} 4`);
+  assert.deepEqual(await lines(made, `${start}_sum`), [`${start}_sum{${labels}} 2`]);
+  assert.deepEqual(await lines(made, `${start}_count`), [`${start}_count{${labels}} 4`]);
+  for (const [name, value] of [
+    ['sluice_transactions_total', 6],
+    ['sluice_queries_total', 10],
+    ['sluice_query_errors_total', 2],
+    ['sluice_query_time_seconds_total', 0.5],
+  ])
+    assert.deepEqual(await lines(made, `${name}{`), [`${name}{${labels}} ${value}`]);
+});
+
+test('a failed login and a session that was cut are counted by their kind', async () => {
+  const made = metrics();
+  for (const error of ['28P01', '1045', '3D000', '53300', '1040', '57P03', 'XX000', ''])
+    made.sessionEnded('checkout', { ...ended, loginError: error });
+  made.sessionEnded('checkout', { ...ended, endedBy: 'idle_transaction' });
+  const failed = (reason: string, count: number) =>
+    `sluice_logins_failed_total{${labels},reason="${reason}"} ${count}`;
+  assert.deepEqual(await lines(made, 'sluice_logins_failed_total{'), [
+    failed('credentials', 2),
+    failed('database', 1),
+    failed('capacity', 2),
+    failed('unavailable', 1),
+    failed('other', 2),
+  ]);
+  assert.deepEqual(await lines(made, 'sluice_sessions_cut_total{'), [
+    `sluice_sessions_cut_total{${labels},limit="idle_transaction"} 1`,
+  ]);
+});
+
 test('a removed service takes its series with it, and no other', async () => {
   const made = metrics();
   made.planned(planWith('checkout', 'search'));
   for (const service of ['checkout', 'search']) {
     made.granted(service, 1);
     made.refused(service, 'queue_full', 1);
-    made.sessionEnded(service, 1);
+    made.sessionEnded(service, { durationMs: 1, loginError: '28P01', endedBy: 'max_age' });
+    made.worked(service, counts);
   }
   made.planned(planWith('checkout'));
   const text = (await made.scrape()).text;

@@ -5,10 +5,12 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ActivityCounts } from '../../pure/activity/activity.js';
 import type { Plan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type { ChannelStatus, ServiceStatus, TargetStatus } from '../../pure/status/status.js';
 import { type Reason, reasons } from '../../pure/verdict/refusals.js';
+import { WorkMetrics } from './work-metrics.js';
 
 /** Read at each scrape, so that a gauge is never older than the scrape. */
 export interface GaugeSource {
@@ -24,6 +26,14 @@ interface ServiceLabels {
   readonly service: string;
   readonly database: string;
   readonly db_role: string;
+}
+
+export interface SessionEnd {
+  readonly durationMs: number;
+  /** SQLSTATE or errno by which its server turned it away; `''` without one. */
+  readonly loginError: string | undefined;
+  /** The limit of its own that ended it. */
+  readonly endedBy: string | undefined;
 }
 
 /** Refusals that name no service of ours: all of them in one series for each reason. */
@@ -69,6 +79,7 @@ export class Metrics {
     buckets: sessionBuckets,
     registers: [this.#registry],
   });
+  readonly #work = new WorkMetrics(this.#registry, byService);
   readonly #nacks = new Counter({
     name: 'sluice_xds_nacks_total',
     help: 'Configurations that a node rejected, by resource type.',
@@ -153,9 +164,18 @@ export class Metrics {
     this.#cancels.inc({ outcome });
   }
 
-  sessionEnded(service: string, durationMs: number): void {
+  /** What came to a session's counts. */
+  worked(service: string, counts: ActivityCounts): void {
     const labels = this.#services.get(service);
-    if (labels) this.#sessions.observe({ ...labels }, durationMs / 1000);
+    if (labels) this.#work.worked({ ...labels }, counts);
+  }
+
+  sessionEnded(service: string, { durationMs, loginError, endedBy }: SessionEnd): void {
+    const labels = this.#services.get(service);
+    if (!labels) return;
+    this.#sessions.observe({ ...labels }, durationMs / 1000);
+    if (loginError !== undefined) this.#work.loginFailed({ ...labels }, loginError);
+    if (endedBy !== undefined) this.#work.cut({ ...labels }, endedBy);
   }
 
   nacked(typeUrl: string): void {
@@ -272,5 +292,6 @@ export class Metrics {
     for (const outcome of ['grant', 'refuse']) this.#waits.remove({ ...labels, outcome });
     for (const reason of reasons) this.#refusals.remove({ ...labels, reason });
     this.#sessions.remove({ ...labels });
+    this.#work.forget({ ...labels });
   }
 }

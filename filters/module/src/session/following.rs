@@ -244,14 +244,15 @@ impl Following {
         None
     }
 
-    /// One was ended by `reached`.
-    pub fn count_end(&self, connection: &Connection<'_>, reached: Reached) {
+    /// The session is ended by `reached`.
+    pub fn ends_by(&self, connection: &Connection<'_>, reached: Reached) {
         let counter = match reached {
             Reached::IdleSession => self.counters.idle_session,
             Reached::IdleTransaction => self.counters.idle_transaction,
             Reached::Age => self.counters.max_age,
         };
         connection.add(counter, 1);
+        connection.set_texts(NAMESPACE, &[("ended_by", reached.word())]);
     }
 
     fn is_certain(&self) -> bool {

@@ -340,7 +340,7 @@ impl Session {
     /// Tells both sides that the session is over. The server's own FIN is the end: by then it has given the slot back.
     fn end_by(&mut self, connection: &Connection<'_>, reached: Reached) {
         if let Some(following) = &self.following {
-            following.count_end(connection, reached);
+            following.ends_by(connection, reached);
         }
         self.write_account(connection);
         let words = reached.refusal(self.protocol);
