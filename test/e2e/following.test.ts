@@ -10,8 +10,9 @@ import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/
 import { scratchFolder } from '../harness/scratch.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
-import { finish, libpq } from './clients.js';
-import { fateOf, mysqlSession, postgresSession } from './sessions.js';
+import { libpq } from './command-line.js';
+import { runProgram } from './run-program.js';
+import { type Fate, fateOf, mysqlSession, postgresSession } from './sessions.js';
 
 const password = 'correct horse';
 const ann = { user: 'ann', password, database: 'orders' };
@@ -38,39 +39,41 @@ before(async () => {
 
 after(stopEverything);
 
-/** Sum over all series of a service's metric. */
-async function metric(name: string, service: string): Promise<number> {
-  const lines = (await sluice.brain.metrics()).split('\n');
-  const series = lines.filter((line) => line.startsWith(name) && line.includes(`service="${service}"`));
-  return series.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+interface Counted {
+  readonly transactions: number;
+  readonly timed: number;
+  readonly queries: number;
+  readonly errors: number;
+  readonly sessions: number;
 }
 
-const counted = async (service: string) => ({
-  transactions: await metric('sluice_transactions_total{', service),
-  timed: await metric('sluice_transaction_time_seconds_count{', service),
-  queries: await metric('sluice_queries_total{', service),
-  errors: await metric('sluice_query_errors_total{', service),
-  sessions: await metric('sluice_session_duration_seconds_count{', service),
-});
+const series: Readonly<Record<keyof Counted, string>> = {
+  transactions: 'sluice_transactions_total{',
+  timed: 'sluice_transaction_time_seconds_count{',
+  queries: 'sluice_queries_total{',
+  errors: 'sluice_query_errors_total{',
+  sessions: 'sluice_session_duration_seconds_count{',
+};
 
-/** What it did since `before`; once as many sessions have ended as should. */
-async function done(
-  service: string,
-  before: Awaited<ReturnType<typeof counted>>,
-  sessions: number,
-): Promise<Awaited<ReturnType<typeof counted>>> {
-  const now = await waitUntil(`${sessions} sessions have been reported ended`, async () => {
-    const all = await counted(service);
-    return all.sessions - before.sessions >= sessions && all;
+/** What the brain has counted of a service, all at one time. */
+async function counted(service: string): Promise<Counted> {
+  const lines = (await sluice.brain.metrics()).split('\n').filter((line) => line.includes(`"${service}"`));
+  const sum = (start: string): number =>
+    lines
+      .filter((line) => line.startsWith(start))
+      .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+  const entries = Object.entries(series).map(([name, start]) => [name, sum(start)]);
+  return Object.fromEntries(entries) as Counted;
+}
+
+/** What was counted since `before`, once as many sessions as that have ended. */
+async function done(service: string, before: Counted, sessions: number): Promise<Counted> {
+  return await waitUntil(`${sessions} sessions have been reported ended`, async () => {
+    const now = await counted(service);
+    if (now.sessions - before.sessions < sessions) return undefined;
+    const since = (name: keyof Counted): [string, number] => [name, now[name] - before[name]];
+    return Object.fromEntries((Object.keys(series) as (keyof Counted)[]).map(since)) as unknown as Counted;
   });
-  const since = (name: keyof typeof now): number => now[name] - before[name];
-  return {
-    transactions: since('transactions'),
-    timed: since('timed'),
-    queries: since('queries'),
-    errors: since('errors'),
-    sessions: since('sessions'),
-  };
 }
 
 /** Transactions as Postgres counts them; beginning a session is one of them. */
@@ -89,13 +92,17 @@ async function pgbench(...args: readonly string[]): Promise<number> {
     ca: sluice.certificates.ca,
     ...ann,
   };
-  const finished = await finish('pgbench', args, libpq(login, sluice.clientEnvironment));
+  const finished = await runProgram('pgbench', args, libpq(login, sluice.clientEnvironment));
   assert.equal(finished.code, 0, finished.stderr);
   return Number(/transactions actually processed: (\d+)/.exec(finished.stdout)?.[1] ?? 0);
 }
 
 describe('pgbench', () => {
-  before(() => pgbench('--initialize', '--scale=1', '--quiet'));
+  before(async () => {
+    const earlier = await counted('checkout');
+    await pgbench('--initialize', '--scale=1', '--quiet');
+    await done('checkout', earlier, 1);
+  });
 
   const pipeline = [
     '\\set aid random(1, 100000)',
@@ -111,31 +118,87 @@ describe('pgbench', () => {
     test(`${mode}: its transactions are the node's, and the database's`, async () => {
       const file = path.join(scratchFolder('pgbench'), 'pipeline.sql');
       writeFileSync(file, pipeline);
-      const script =
-        mode === 'pipeline' ? ['--protocol=extended', `--file=${file}`] : [`--protocol=${mode}`];
+      const script = mode === 'pipeline' ? ['--protocol=extended', `--file=${file}`] : [`--protocol=${mode}`];
       const before = await counted('checkout');
       const beforeInDatabase = await transactionsOfPostgres();
       const args = ['--no-vacuum', '--client=4', '--transactions=100', ...script];
       const processed = await pgbench(...args);
-      // Four clients, and pgbench's own look at the tables.
+      assert.equal(processed, 400);
       const ours = await done('checkout', before, 5);
-      console.log(mode, processed, ours, (await transactionsOfPostgres()) - beforeInDatabase);
+      assert.equal(ours.timed, ours.transactions);
+      assert.equal(ours.errors, 0);
+      // Postgres counts the beginning of each session, too.
+      await waitUntil('the database has counted the same', async () => {
+        const theirs = (await transactionsOfPostgres()) - beforeInDatabase - ours.sessions;
+        if (theirs > ours.transactions) assert.fail(`${theirs} there, ${ours.transactions} here`);
+        return theirs === ours.transactions;
+      });
+      // Beside those of its scripts: its own look at the tables, and in one mode each client's preparations.
+      assert.ok(ours.transactions <= 400 + 2 + 4, `${ours.transactions}`);
     });
   }
+
+  test('nothing of it was too much to follow', async () => {
+    assert.equal(await sluice.envoy.stat('dynamicmodulescustom.sluice.postgres.unfollowed'), 0);
+  });
 });
 
-test('spike', async () => {
+test('a session shows what it does, for how long, and what it has done', async () => {
   const client = await postgresSession(sluice, 'checkout', ann);
-  await client.query('select 1');
-  await client.query('begin');
-  const my = await mysqlSession(sluice, 'dashboard', annOfReports);
-  await my.query('select 1');
-  await my.query('select 1');
-  await waitUntil('said', async () => {
-     const page = await sluice.brain.sessions();
-     return page.rows.length === 2 && page.rows.every((r: any) => r.activity && r.activity.queries >0) && (console.log(JSON.stringify(page.rows)), true);
+  await client.query('SELECT 1');
+  await fateOf(() => client.query('SELCT 1'));
+  await client.query('BEGIN');
+  const [shown] = await waitUntil('the node has said what it does', async () => {
+    const { rows } = await sluice.brain.sessions();
+    return rows.length === 1 && rows[0]!.activity?.state === 'transaction' && rows;
   });
-  console.log(await sluice.envoy.stats('sluice'));
-  await fateOf(() => client.query('selct'));
-  await client.end(); await my.end();
+  const { transactions, queries, errors } = shown!.activity!;
+  assert.deepEqual({ transactions, queries, errors }, { transactions: 2, queries: 3, errors: 1 });
+  await waitUntil('it has rested for longer than before', async () => {
+    const { rows } = await sluice.brain.sessions();
+    return rows[0]!.activity!.for_ms! > shown!.activity!.for_ms!;
+  });
+  await client.end();
+});
+
+test('MariaDB: statements, errors and transactions are those of its own count', async () => {
+  const before = await counted('dashboard');
+  const client = await mysqlSession(sluice, 'dashboard', annOfReports);
+  await client.query('CREATE TABLE numbers (n INT PRIMARY KEY)');
+  await client.execute('INSERT INTO numbers VALUES (?), (?)', [1, 2]);
+  await client.execute('SELECT n FROM numbers WHERE n > ?', [0]);
+  assert.deepEqual(await fateOf(() => client.query('INSERT INTO numbers VALUES (1)')), {
+    served: false,
+    code: 1062,
+  } satisfies Fate);
+  await client.beginTransaction();
+  await client.execute('INSERT INTO numbers VALUES (?), (?)', [3, 4]);
+  await client.query('SELECT n FROM numbers');
+  await client.commit();
+  await client.ping();
+  const [rows] = await client.query("SHOW SESSION STATUS LIKE 'Questions'");
+  const theirs = Number((rows as { Value: string }[])[0]!.Value);
+  await client.end();
+  const ours = await done('dashboard', before, 1);
+  assert.equal(ours.queries, theirs);
+  assert.equal(ours.errors, 1);
+  // Create, insert, select, the one that failed, the one of four statements, the last look.
+  assert.equal(ours.transactions, 6);
+  assert.equal(ours.timed, 6);
+});
+
+test('a client that the server turns away is counted with the reason', async () => {
+  const failed = async (service: string): Promise<number> => {
+    const lines = (await sluice.brain.metrics()).split('\n');
+    const start = 'sluice_logins_failed_total{';
+    const line = lines.find((each) => each.startsWith(start) && each.includes(`"${service}"`));
+    return line?.includes('reason="credentials"') ? Number(line.split(' ').at(-1)) : 0;
+  };
+  const wrong = { password: 'wrong horse' };
+  await fateOf(() => postgresSession(sluice, 'checkout', { ...ann, ...wrong }));
+  await fateOf(() => mysqlSession(sluice, 'dashboard', { ...annOfReports, ...wrong }));
+  for (const service of ['checkout', 'dashboard'])
+    await waitUntil(`it is counted for ${service}`, async () => (await failed(service)) === 1);
+  for (const protocol of ['postgres', 'mysql'])
+    assert.equal(await sluice.envoy.stat(`dynamicmodulescustom.sluice.${protocol}.logins_failed`), 1);
 });
