@@ -102,6 +102,8 @@ impl Played {
             11 => world.rings(Place::Startup, 1),
             12 => world.rings(Place::Session, 2),
             13 => {
+                world.rings(Place::Session, 3);
+                world.rings(Place::Session, 4);
                 world.rings(Place::Startup, u64::MAX);
                 world.rings(Place::Session, u64::MAX);
             }

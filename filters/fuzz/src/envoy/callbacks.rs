@@ -163,6 +163,35 @@ callbacks! {
             world.close(&details);
         }
     }
+    fn envoy_dynamic_module_callback_network_filter_config_define_counter(
+        _config: Envoy,
+        _name: Bytes,
+        id: *mut usize
+    ) -> u32 {
+        *id = 1;
+        0
+    }
+    fn envoy_dynamic_module_callback_network_filter_config_define_histogram(
+        _config: Envoy,
+        _name: Bytes,
+        id: *mut usize
+    ) -> u32 {
+        *id = 1;
+        0
+    }
+    fn envoy_dynamic_module_callback_network_filter_increment_counter(_envoy: Envoy, id: usize, value: u64) -> u32 {
+        assert_eq!(id, 1, "never defined");
+        assert!(value < 1 << 32, "counts down");
+        0
+    }
+    fn envoy_dynamic_module_callback_network_filter_record_histogram_value(
+        _envoy: Envoy,
+        id: usize,
+        _value: u64
+    ) -> u32 {
+        assert_eq!(id, 1, "never defined");
+        0
+    }
     fn envoy_dynamic_module_callback_network_filter_is_ssl(envoy: Envoy) -> bool { world(envoy).is_tls }
 
     fn envoy_dynamic_module_callback_network_filter_get_attribute_string(
