@@ -163,7 +163,10 @@ export class Brain {
       now,
       plan: () => this.#enactment.plan,
       directory: this.#directory,
-      send: sendCancel,
+      send: async (server, pid, secret) => {
+        const approach = this.#observers.approach(server.target.name);
+        return approach !== undefined && (await sendCancel(server, pid, secret, approach));
+      },
       counted: (outcome) => this.#metrics.cancelled(outcome),
       reportIntervalMs,
     });

@@ -307,6 +307,35 @@ describe('a server that does not go along', () => {
     relays.postgres.listen();
   });
 
+  test('a cancel request goes by TLS too, and hits', { timeout: 30_000 }, async () => {
+    relays.postgres.lie((socket) => {
+      const server = net
+        .connect(fifteen.server.port, fifteen.server.host)
+        .on('error', () => socket.destroy());
+      socket.pipe(server).pipe(socket);
+    });
+    const session = await postgresSession(sluice, 'plain', ann);
+    const cancelled = assert.rejects(session.query('SELECT pg_sleep(60)'), { code: '57014' });
+    await waitUntil('the server sleeps', async () => {
+      const sql = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
+      return (await fifteen.server.query(sql)).length === 1;
+    });
+    const { processID, secretKey } = session as unknown as { processID: number; secretKey: number };
+    const request = Buffer.from('0000001004d2162e0000000000000000', 'hex');
+    request.writeUInt32BE(processID, 8);
+    request.writeInt32BE(secretKey, 12);
+    // Closed without an answer.
+    const asking = net.connect(sluice.ports.pg, sluice.host).on('error', () => {});
+    asking.write(request);
+    await cancelled;
+    asking.destroy();
+    await session.end();
+    const secret = request.subarray(12).toString('hex');
+    for (const heard of relays.postgres.heard())
+      assert.ok(!heard.includes(secret), 'the secret went in clear');
+    relays.postgres.listen();
+  });
+
   test('MariaDB without TLS gets nothing but the question', { timeout: 30_000 }, async () => {
     relays.maria.listen();
     const told = await byMaria('plain-maria');

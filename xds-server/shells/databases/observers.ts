@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { LedgerEvent } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Plan, TargetName, TargetPlan, UpstreamTlsPlan } from '../../pure/plan/plan.js';
-import type { LinkTls, Login } from './link.js';
+import type { Approach, LinkTls, Login } from './link.js';
 import { connectMysql } from './mysql-link.js';
 import { connectPostgres } from './postgres-link.js';
 import { TargetObserver } from './target-observer.js';
@@ -33,6 +33,7 @@ export interface ObserverView {
 
 interface Observed {
   readonly observer: TargetObserver;
+  readonly approach: Approach;
   /** By server. */
   readonly capacities: ReadonlyMap<string, number>;
   readonly certificates: ReadonlyMap<string, string>;
@@ -81,6 +82,11 @@ export class Observers {
     return this.#observed.get(target)?.observer.isDown ?? false;
   }
 
+  /** How its servers are spoken to; undefined for a target that is not in the plan. */
+  approach(target: TargetName): Approach | undefined {
+    return this.#observed.get(target)?.approach;
+  }
+
   /** Undefined for a target that is not in the plan. */
   view(target: TargetName): ObserverView | undefined {
     const observed = this.#observed.get(target);
@@ -114,7 +120,8 @@ export class Observers {
     const capacities = new Map<string, number>();
     const certificates = new Map<string, string>();
     const observer = this.#start(target, login, tls, { capacities, certificates });
-    this.#observed.set(target.name, { observer, capacities, certificates, servers, password });
+    const approach = { proxyProtocol: target.proxyProtocol, tls };
+    this.#observed.set(target.name, { observer, approach, capacities, certificates, servers, password });
   }
 
   #start(

@@ -6,7 +6,8 @@
  *
  * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
  */
-import { checkServerIdentity, type TLSSocket } from 'node:tls';
+import { isIP } from 'node:net';
+import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
 import pg from 'pg';
 import type { ObservedSession } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
@@ -114,15 +115,22 @@ export async function connectPostgres(
 }
 
 function tlsOptions(endpoint: Endpoint, tls: LinkTls): pg.ClientConfig {
-  const { ca, negotiation } = tls;
   return {
-    ssl: {
-      rejectUnauthorized: ca !== undefined,
-      ...(ca && { ca: Buffer.from(ca) }),
-      checkServerIdentity: (_host, certificate) =>
-        ca && checkServerIdentity(nameOf(endpoint, tls), certificate),
-    },
-    ...(negotiation === 'direct' && { sslnegotiation: 'direct' }),
+    ssl: tlsTo(endpoint, tls),
+    ...(tls.negotiation === 'direct' && { sslnegotiation: 'direct' }),
+  };
+}
+
+/** What Node needs to speak TLS to a server. */
+export function tlsTo(endpoint: Endpoint, tls: LinkTls): ConnectionOptions {
+  const { ca, negotiation } = tls;
+  const name = nameOf(endpoint, tls);
+  return {
+    rejectUnauthorized: ca !== undefined,
+    ...(ca && { ca: Buffer.from(ca) }),
+    ...(isIP(name) === 0 && { servername: name }),
+    ...(negotiation === 'direct' && { ALPNProtocols: ['postgresql'] }),
+    checkServerIdentity: (_host, certificate) => ca && checkServerIdentity(name, certificate),
   };
 }
 
