@@ -7,7 +7,7 @@ const captures = path.join(top, 'filters/core/tests/captures');
 
 export function seedsOf(target: string): Buffer[] {
   const single = (messages[target] ?? []).flatMap(([prefix, like]) => captured(prefix, like));
-  return [...single, ...(conversations[target] ?? [])];
+  return [...single, ...(conversations[target] ?? []), ...(hostile[target] ?? [])];
 }
 
 /** For each target the captures to begin with, behind the bytes that say how an input is cut: `00` is "not at all". */
@@ -44,6 +44,8 @@ const grant: Said = ['other', Buffer.from([0])];
 const grantWithTls: Said = ['other', Buffer.from([3])];
 const yes = Buffer.from('S');
 const nothing = Buffer.alloc(0);
+/** A client of `mysql-login` that took nothing but what it must: what was offered, what was taken. */
+const anybody = Array.from({ length: 10 }, () => 0);
 const logins = [
   'login-native-10.11',
   'login-ed25519-10.11',
@@ -76,9 +78,7 @@ const conversations: Record<string, readonly Buffer[]> = {
   ],
   'mysql-login': logins.flatMap((name) => {
     const { server, client } = turnsOf(name);
-    // From a client that took nothing but what it must: the first bytes say what was offered and taken.
-    const head = [0, ...Array.from({ length: 9 }, () => 0)];
-    return [conversation(head, [['server', server[0] ?? nothing], ...turns(server, client)])];
+    return [conversation(anybody, [['server', server[0] ?? nothing], ...turns(server, client)])];
   }),
   'mysql-connection': logins.flatMap((name) =>
     [grant, grantWithTls].map((leave) => {
@@ -87,6 +87,21 @@ const conversations: Record<string, readonly Buffer[]> = {
       return conversation([3], [response, leave, ['server', server[0] ?? nothing], ...turns(server, client)]);
     }),
   ),
+};
+
+/** What must not pass, and would be found late by chance. */
+const hostile: Record<string, readonly Buffer[]> = {
+  // A file of LOCAL INFILE whose numbers come round, all of its pieces beginning as COM_CHANGE_USER does.
+  'mysql-commands': [Buffer.from('ffff000000010302ff0111', 'hex')],
+  // A second packet behind the proof, with the number that would be its own.
+  'mysql-login': logins.slice(0, 1).map((name) => {
+    const { server, client } = turnsOf(name);
+    const proof = renumbered(client[0], 1);
+    return conversation(anybody, [
+      ['server', Buffer.concat(server.slice(0, 2))],
+      ['client', Buffer.concat([proof, renumbered(proof, 2)])],
+    ]);
+  }),
 };
 
 interface Sides {

@@ -306,7 +306,8 @@ pub fn mysql(input: &[u8]) {
         assert!(named("user") && named("database"), "the server reads {user:?}, {database:?}");
     }
     let Some([client_at, to_server_at, server_at, to_client_at]) = played.at_login else {
-        if !world.is_open() && !to_client.is_empty() && !played.disturbed {
+        let refused_by_server = world.fact("login").is_some();
+        if !world.is_open() && !to_client.is_empty() && !played.disturbed && !refused_by_server {
             // All that the client was sent are whole packets, its refusal the last.
             let whole = packets(&to_client);
             let (number, payload) = whole.last().expect("a packet");
