@@ -6,6 +6,7 @@
 
 mod connection;
 mod envoy;
+mod follow;
 mod judge;
 mod mysql;
 mod pieces;
@@ -28,6 +29,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mysql-greeting", mysql::greeting),
     ("mysql-login", mysql::login),
     ("mysql-commands", mysql::commands),
+    ("postgres-follow", follow::postgres),
+    ("postgres-error-code", follow::error_code),
+    ("mysql-follow", follow::mysql),
     ("mysql-change-user", mysql::change_user),
     ("verdict", judge::verdict),
     ("refusal", judge::refusal),
