@@ -32,6 +32,7 @@ import type { ChannelStatus, ProblemStatus, SpecStatus } from './pure/status/sta
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
 import { Cancels } from './shells/cancels/cancels.js';
+import { SessionFinder } from './shells/cancels/session-finder.js';
 import { Channel, type Credentials } from './shells/channel/channel.js';
 import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
@@ -92,6 +93,7 @@ export class Brain {
   readonly #authz: AuthzService;
   readonly #observers: Observers;
   readonly #sessions: AccessLogService;
+  readonly #finder: SessionFinder;
   #channel: Channel | undefined;
   #channelFiles: ChannelFiles | undefined;
   #channelStatus: ChannelStatus = { tls: false, certificate_expires_at: null, problems: [], warnings: [] };
@@ -197,7 +199,14 @@ export class Brain {
       nodeOf: (connection) => this.#ledger.nodeOf(connection),
       forged: (node, what) => this.#forged(node, what),
       reported: (session) => this.#directory.reported(session, now()),
-      gone: (connection) => this.#directory.ended(connection),
+      gone: (connection, node) => this.#directory.ended(connection, node),
+    });
+    this.#finder = new SessionFinder({
+      now,
+      plan: () => this.#enactment.plan,
+      directory: this.#directory,
+      counted: (outcome) => this.#metrics.killed(outcome),
+      reportIntervalMs,
     });
     this.#loop.subscribe((effect) => this.#carryOut(effect));
   }
@@ -234,7 +243,7 @@ export class Brain {
       ...(credentials && { credentials }),
       log: this.#log,
       // All that a node may ask.
-      methods: [...this.#xds.methods, this.#authz.method, this.#sessions.method],
+      methods: [...this.#xds.methods, this.#authz.method, this.#sessions.method, this.#finder.method],
       refused: (reason, peer, found) => {
         this.#metrics.channelRefused(reason);
         this.#strangers.warn(reason, { reason, peer, found }, 'a connection to the brain is refused');

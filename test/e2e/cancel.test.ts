@@ -254,7 +254,7 @@ describe('nobody else stops it', () => {
   });
 
   test('with bytes that are no request, which the node drops by itself', quick, async () => {
-    for (const length of [12, 15, 269, 0x00ff_ffff]) {
+    for (const length of [12, 15, 269]) {
       const bytes = cancelRequest({ pid: 1, secret: Buffer.alloc(300) });
       bytes.writeUInt32BE(length, 0);
       assert.equal((await answerTo(bytes)).length, 0, `${length} bytes`);

@@ -13,6 +13,7 @@
 //! <https://github.com/envoyproxy/envoy/blob/v1.40.0/source/extensions/dynamic_modules/abi/abi.h>
 
 mod buffer;
+mod callout;
 mod connection;
 mod edge;
 mod export;
@@ -24,6 +25,7 @@ mod system;
 mod upstream;
 
 pub use buffer::Buffer;
+pub use callout::Callout;
 pub use connection::{Close, Connection, Event};
 pub use edge::{Level, log, start};
 pub use scheduler::Scheduler;
@@ -65,6 +67,8 @@ pub trait NetworkFilter {
     }
     /// The connection's state changed.
     fn on_event(&mut self, _connection: &Connection<'_>, _event: Event) {}
+    /// What was asked with [`Connection::ask`] is answered with this body, or will not be.
+    fn on_answered(&mut self, _connection: &Connection<'_>, _callout: Callout, _body: Option<&[u8]>) {}
     /// A [`Scheduler`] of this filter was committed with `event`.
     fn on_scheduled(&mut self, _connection: &Connection<'_>, _event: u64) {}
 }

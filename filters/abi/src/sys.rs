@@ -36,7 +36,12 @@ impl Bytes {
     }
 }
 
-/// One entry of a metadata batch.
+/// The init result of an HTTP callout that has begun.
+pub const CALLOUT_BEGUN: u32 = 0;
+/// The result of an HTTP callout that was answered.
+pub const CALLOUT_ANSWERED: u32 = 0;
+
+/// One entry of a metadata batch, or a header.
 #[repr(C)]
 pub struct KeyValue {
     pub key: Bytes,
@@ -112,6 +117,15 @@ unsafe extern "C" {
         close: u32,
         details: Bytes,
     );
+    pub fn envoy_dynamic_module_callback_network_filter_http_callout(
+        filter: EnvoyPtr,
+        callout: *mut u64,
+        cluster: Bytes,
+        headers: *const KeyValue,
+        count: usize,
+        body: Bytes,
+        timeout_ms: u64,
+    ) -> u32;
     pub fn envoy_dynamic_module_callback_network_filter_is_ssl(filter: EnvoyPtr) -> bool;
     pub fn envoy_dynamic_module_callback_network_filter_disable_close(filter: EnvoyPtr, disabled: bool);
     pub fn envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(filter: EnvoyPtr) -> bool;

@@ -34,11 +34,15 @@ impl Connection<'_> {
         unsafe { sys::envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(self.filter) }
     }
 
-    /// Sends `bytes` towards the server as if the client had.
-    pub fn send_upstream(&self, bytes: &[u8]) {
+    /// Sends `bytes` towards the server as if the client had; nothing follows after `end_stream`.
+    pub fn send_upstream(&self, bytes: &[u8], end_stream: bool) {
         // SAFETY: as in `text`; Envoy copies the bytes.
         unsafe {
-            sys::envoy_dynamic_module_callback_network_filter_inject_read_data(self.filter, Bytes::of(bytes), false);
+            sys::envoy_dynamic_module_callback_network_filter_inject_read_data(
+                self.filter,
+                Bytes::of(bytes),
+                end_stream,
+            );
         }
     }
 

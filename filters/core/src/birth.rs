@@ -14,12 +14,15 @@ pub struct Birth {
     pub offered: u32,
     /// The MariaDB part of them.
     pub offered_mariadb: u32,
+    /// The connection id of that greeting; 0 for Postgres.
+    pub front_id: u32,
 }
 
 impl Birth {
     /// As text: filter state can show up in Envoy's dumps.
     pub fn to_text(self) -> String {
-        format!("{} {} {} {}", self.monotonic_ms, self.unix_ms, self.offered, self.offered_mariadb)
+        let Self { monotonic_ms, unix_ms, offered, offered_mariadb, front_id } = self;
+        format!("{monotonic_ms} {unix_ms} {offered} {offered_mariadb} {front_id}")
     }
 
     /// Reads what [`Birth::to_text`] wrote.
@@ -31,6 +34,7 @@ impl Birth {
             unix_ms: next()?,
             offered: u32::try_from(next()?).ok()?,
             offered_mariadb: u32::try_from(next()?).ok()?,
+            front_id: u32::try_from(next()?).ok()?,
         })
     }
 }
@@ -41,9 +45,9 @@ mod tests {
 
     #[test]
     fn a_birth_survives_the_way_between_filters() {
-        let birth = Birth { monotonic_ms: 1, unix_ms: u64::MAX, offered: u32::MAX, offered_mariadb: 29 };
+        let birth = Birth { monotonic_ms: 1, unix_ms: u64::MAX, offered: u32::MAX, offered_mariadb: 29, front_id: 7 };
         assert_eq!(Birth::from_text(&birth.to_text()), Some(birth));
         assert_eq!(Birth::from_text("1 2 3"), None);
-        assert_eq!(Birth::from_text("1 2 4294967296 0"), None);
+        assert_eq!(Birth::from_text("1 2 4294967296 0 0"), None);
     }
 }

@@ -39,7 +39,7 @@ fn the_servers_greeting_is_read_and_can_be_promised() {
         mariadb_capabilities: read.mariadb_capabilities,
         collation: 45,
     };
-    let made = greeting::read(&greeting::make(&config, [7; 20])[4..]).unwrap();
+    let made = greeting::read(&greeting::make(&config, [7; 20], 1)[4..]).unwrap();
     assert_eq!(made.capabilities, (read.capabilities | mysql::capability::SSL) & !mysql::capability::NEVER);
 }
 

@@ -69,7 +69,7 @@ fn found(bytes: &[u8], piece: usize) -> Option<usize> {
         }
     }
     match walk.end() {
-        Found::ChangeUser { at, .. } => Some(at),
+        Found::ChangeUser { at, .. } | Found::Kill { at, .. } => Some(at),
         Found::Nothing | Found::Undecided(_) | Found::Unclear => None,
     }
 }

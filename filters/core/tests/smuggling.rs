@@ -76,7 +76,7 @@ fn stopped_at(bytes: &[u8], piece: usize) -> Option<usize> {
     match walk.end() {
         Found::ChangeUser { at, .. } => Some(at),
         Found::Unclear => Some(seen),
-        Found::Nothing | Found::Undecided(_) => None,
+        Found::Nothing | Found::Undecided(_) | Found::Kill { .. } => None,
     }
 }
 

@@ -109,7 +109,7 @@ pub fn config(input: &[u8]) {
             assert_eq!(keys(), ["greeting", "plaintext", "protocol"]);
             assert_eq!(greeting.capabilities & capability::REQUIRED, capability::REQUIRED);
             assert!(!greeting.version.contains('\0') && greeting.collation > 0);
-            let made = sluice_core::mysql::greeting::make(&greeting, [0; 20]);
+            let made = sluice_core::mysql::greeting::make(&greeting, [0; 20], 0);
             assert!(sluice_core::mysql::greeting::read(&made[4..]).is_some());
         }
         Err(problem) => assert!(problem.starts_with("handshake"), "{problem}"),

@@ -8,7 +8,7 @@ use sluice_core::mysql::negotiation::Negotiation;
 use sluice_core::mysql::packet::{self, HEADER_BYTES, framed};
 use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
-use sluice_core::mysql::{capability, change_user, greeting};
+use sluice_core::mysql::{capability, change_user, greeting, kill};
 use sluice_core::negotiation::{Move, Plaintext};
 use sluice_core::refusal::Refusal;
 
@@ -101,10 +101,11 @@ pub fn greeting(input: &[u8]) {
     salt.iter_mut().for_each(|byte| *byte = choices.byte());
     let version = String::from_utf8_lossy(choices.0).replace('\0', "");
     let config = Greeting { version, capabilities, mariadb_capabilities, collation };
-    let made = greeting::make(&config, salt);
+    let made = greeting::make(&config, salt, kill::front_id([7; 4]));
     let read = greeting::read(&made[4..]).expect("readable");
     assert_eq!((read.capabilities, read.mariadb_capabilities), greeting::offered(&config));
-    assert_eq!((read.connection_id, read.capabilities & capability::NEVER), (0, 0));
+    assert!(kill::FRONT_IDS.contains(&read.connection_id));
+    assert_eq!(read.capabilities & capability::NEVER, 0);
 }
 
 /// The response of every login here; its client has taken what `capabilities` say.
@@ -301,6 +302,12 @@ fn watch(bytes: &[u8], sizes: &[usize]) -> Watched {
                 Passage::Refuse(refusal) => {
                     watched.refused = Some(refusal);
                     return watched;
+                }
+                Passage::Kill { at, bytes, kill } => {
+                    // The session filter goes on behind what it sends instead.
+                    assert!(commands.walk().chunk(&kill.translated(7)), "a translation is translated again");
+                    watched.passed += at + bytes;
+                    continue;
                 }
                 Passage::ChangeUser { at, bytes } => {
                     watched.changes.push((watched.passed + at, bytes));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_abi::{ListenerFactory, ListenerFilter, Socket, Status, monotonic_ms, random, unix_ms};
 use sluice_core::birth::{self, Birth};
 use sluice_core::config;
-use sluice_core::mysql::{self, greeting};
+use sluice_core::mysql::{self, greeting, kill};
 use sluice_core::negotiation::{Move, Opening};
 use sluice_core::postgres;
 
@@ -42,10 +42,11 @@ struct Handshake {
 
 impl ListenerFilter for Handshake {
     fn on_accept(&mut self, socket: &Socket<'_>) -> Status {
-        let mut birth = Birth { monotonic_ms: monotonic_ms(), unix_ms: unix_ms(), offered: 0, offered_mariadb: 0 };
+        let mut birth = Birth { monotonic_ms: monotonic_ms(), unix_ms: unix_ms(), ..Birth::default() };
         if let Opening::Mysql(_, config) = &*self.opening {
             (birth.offered, birth.offered_mariadb) = greeting::offered(config);
-            if !socket.write(&greeting::make(config, random())) {
+            birth.front_id = kill::front_id(random());
+            if !socket.write(&greeting::make(config, random(), birth.front_id)) {
                 return close(socket, "sluice_handshake_broken");
             }
         }

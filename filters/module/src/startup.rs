@@ -184,6 +184,9 @@ impl StartupFilter {
         connection.set_number(NAMESPACE, "born_unix_ms", self.birth.unix_ms as f64);
         connection.set_number(NAMESPACE, "age_ms", now_ms.saturating_sub(self.birth.monotonic_ms) as f64);
         connection.set_number(NAMESPACE, "monotonic_ms", now_ms as f64);
+        if self.birth.front_id != 0 {
+            connection.set_number(NAMESPACE, "front_id", f64::from(self.birth.front_id));
+        }
     }
 
     fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) -> Status {

@@ -7,6 +7,7 @@ const forgetMs = 1000;
 function report(changes: Partial<SessionReport> = {}): SessionReport {
   return {
     connection: 'a',
+    node: 'edge-1',
     service: 'checkout',
     frontId: undefined,
     serverId: 7,
@@ -18,18 +19,18 @@ function report(changes: Partial<SessionReport> = {}): SessionReport {
 
 test('a Postgres session is found by its process id once it has been reported, until it ends', () => {
   const directory = new SessionDirectory(forgetMs);
-  directory.granted({ connection: 'a', service: 'checkout', frontId: undefined }, 0);
+  directory.granted({ connection: 'a', node: 'edge-1', service: 'checkout', frontId: undefined }, 0);
   assert.deepEqual(directory.byServerId(7), []);
   directory.reported(report(), 1);
   assert.deepEqual(directory.byServerId(7), [{ ...report(), seenMs: 1 }]);
-  directory.ended('a');
+  directory.ended('a', 'edge-1');
   assert.deepEqual(directory.byServerId(7), []);
   assert.equal(directory.size, 0);
 });
 
 test('a MySQL session is found by the front’s id from its grant on, and by that alone', () => {
   const directory = new SessionDirectory(forgetMs);
-  directory.granted({ connection: 'a', service: 'reports', frontId: 4_000_000_000 }, 0);
+  directory.granted({ connection: 'a', node: 'edge-1', service: 'reports', frontId: 4_000_000_000 }, 0);
   assert.equal(directory.byFrontId(4_000_000_000)[0]?.serverId, undefined);
   directory.reported(report({ frontId: 4_000_000_000 }), 1);
   assert.equal(directory.byFrontId(4_000_000_000)[0]?.serverId, 7);
@@ -39,7 +40,7 @@ test('a MySQL session is found by the front’s id from its grant on, and by tha
 test('sessions with one number on several servers are all found', () => {
   const directory = new SessionDirectory(forgetMs);
   for (const connection of ['a', 'b', 'c']) directory.reported(report({ connection }), 0);
-  directory.ended('b');
+  directory.ended('b', 'edge-1');
   assert.deepEqual(
     directory.byServerId(7).map(({ connection }) => connection),
     ['a', 'c'],
@@ -56,4 +57,12 @@ test('a session that is not heard of any more is forgotten', () => {
     [7, 8, 9].map((id) => directory.byServerId(id).length),
     [1, 0, 1],
   );
+});
+
+test('what another node says of a session changes nothing', () => {
+  const directory = new SessionDirectory(forgetMs);
+  directory.reported(report(), 0);
+  directory.reported(report({ node: 'edge-2', cancelDigest: 'forged', server: '10.6.6.6:5432' }), 1);
+  directory.ended('a', 'edge-2');
+  assert.deepEqual(directory.byServerId(7), [{ ...report(), seenMs: 0 }]);
 });

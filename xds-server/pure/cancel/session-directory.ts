@@ -6,10 +6,12 @@
  *
  * After a restart of the brain it is empty; every node's next reports fill it.
  */
-import type { ConnectionId, ServerId } from '../ledger/events.js';
+import type { ConnectionId, NodeId, ServerId } from '../ledger/events.js';
 
 export interface KnownSession {
   readonly connection: ConnectionId;
+  /** What other nodes say of it is not believed. */
+  readonly node: NodeId;
   readonly service: string;
   /** MySQL: the id of the front's greeting, which is not the server's. Undefined in Postgres. */
   readonly frontId: number | undefined;
@@ -48,15 +50,17 @@ export class SessionDirectory {
   }
 
   /** Leave was given; nothing is known of a server yet, but its client holds the front's id already. */
-  granted(session: Pick<KnownSession, 'connection' | 'service' | 'frontId'>, nowMs: number): void {
+  granted(session: Pick<KnownSession, 'connection' | 'node' | 'service' | 'frontId'>, nowMs: number): void {
+    if (this.#sessions.has(session.connection)) return;
     this.reported({ ...session, serverId: undefined, cancelDigest: undefined, server: undefined }, nowMs);
   }
 
   reported(report: SessionReport, nowMs: number): void {
     this.#sweep(nowMs);
-    const { connection, service, frontId, serverId, cancelDigest } = report;
+    const { connection, node, service, frontId, serverId, cancelDigest } = report;
     const server = this.#shared(report.server);
     const known = this.#sessions.get(connection);
+    if (known && known.node !== node) return;
     if (known && known.serverId === serverId && known.frontId === frontId) {
       known.cancelDigest = cancelDigest;
       known.server = server;
@@ -65,16 +69,16 @@ export class SessionDirectory {
     }
     if (!known && this.#sessions.size >= maxSessions) return;
     if (known) this.#unlist(known);
-    const session = { connection, service, frontId, serverId, cancelDigest, server, seenMs: nowMs };
+    const session = { connection, node, service, frontId, serverId, cancelDigest, server, seenMs: nowMs };
     this.#sessions.set(connection, session);
     // Only what can be asked for by it: a Postgres client names the server's id, a MySQL client the front's.
     if (frontId !== undefined) list(this.#byFrontId, frontId, session);
     else if (serverId !== undefined) list(this.#byServerId, serverId, session);
   }
 
-  ended(connection: ConnectionId): void {
+  ended(connection: ConnectionId, node: NodeId): void {
     const session = this.#sessions.get(connection);
-    if (!session) return;
+    if (session?.node !== node) return;
     this.#sessions.delete(connection);
     this.#unlist(session);
   }
@@ -115,8 +119,8 @@ export class SessionDirectory {
   #sweep(nowMs: number): void {
     if (nowMs - this.#sweptMs < this.#forgetMs) return;
     this.#sweptMs = nowMs;
-    for (const { connection, seenMs } of this.#sessions.values())
-      if (nowMs - seenMs >= this.#forgetMs) this.ended(connection);
+    for (const { connection, node, seenMs } of this.#sessions.values())
+      if (nowMs - seenMs >= this.#forgetMs) this.ended(connection, node);
   }
 }
 

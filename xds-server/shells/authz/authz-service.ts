@@ -41,6 +41,7 @@ export interface AuthzOptions {
 
 export interface Granted {
   readonly connection: ConnectionId;
+  readonly node: NodeId;
   readonly service: string;
   readonly frontId: number | undefined;
 }
@@ -223,7 +224,7 @@ export class AuthzService {
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
     const { cluster, target, limits } = planned;
     this.#held.delete(connection);
-    this.#options.granted({ connection, service, frontId: held.check.frontId });
+    this.#options.granted({ connection, node: held.node, service, frontId: held.check.frontId });
     const isAsked = targets.get(target)?.tls?.negotiation === 'request';
     const way = isAsked ? ({ upstreamTls: 'request' } as const) : {};
     held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs, limits, ...way })));

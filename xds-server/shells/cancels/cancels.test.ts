@@ -42,7 +42,7 @@ function brain({ reportIntervalMs = 0, taken = true } = {}) {
   const report = (): void =>
     directory.reported(
       {
-        ...{ connection, service: 'checkout', frontId: undefined, serverId: 12345 },
+        ...{ connection, node: 'edge-1', service: 'checkout', frontId: undefined, serverId: 12345 },
         ...{ cancelDigest: digest, server: '10.0.0.5:5432' },
       },
       now(),

@@ -8,13 +8,13 @@
  * It takes no slot: the server counts no such connection against max_connections.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Server, serverOf } from '../../pure/cancel/server-of.js';
 import type { KnownSession, SessionDirectory } from '../../pure/cancel/session-directory.js';
 import { TokenBuckets } from '../../pure/cancel/token-buckets.js';
 import { serviceOf } from '../../pure/plan/hostnames.js';
 import type { Plan } from '../../pure/plan/plan.js';
 import { formatIp, maskOf, parseIp } from '../../pure/spec/ip.js';
+import { nextReport } from './next-report.js';
 
 export interface CancelRequest {
   readonly pid: number;
@@ -57,11 +57,6 @@ const perSession = { burst: 10, perSecond: 2 } as const;
 const maxBuckets = 20_000;
 /** Requests under way, those that wait for a report included. */
 const maxAtOnce = 1000;
-/** For a report to travel, beyond the interval. */
-const slackMs = 500;
-/** How often a waiting request looks whether its session has been reported. */
-const lookMs = 50;
-
 /** A client has at least a network of this length to itself. */
 const ownPrefix = 64;
 
@@ -105,7 +100,7 @@ export class Cancels {
   /** A session's key comes with its second report: a request for one that is not known yet waits as long as that takes. */
   async #find(request: CancelRequest): Promise<KnownSession | CancelOutcome> {
     const { now, directory, reportIntervalMs } = this.#options;
-    const untilMs = now() + reportIntervalMs + slackMs;
+    const untilMs = now() + nextReport.withinMs(reportIntervalMs);
     /** Digests that were compared: once each, so that waiting costs a session nothing. */
     const compared = new Set<string>();
     let outcome: CancelOutcome = 'unknown_session';
@@ -119,7 +114,7 @@ export class Cancels {
         outcome = 'wrong_key';
       }
       if (now() >= untilMs) return outcome;
-      await pause(lookMs);
+      await nextReport.pause();
     }
   }
 }

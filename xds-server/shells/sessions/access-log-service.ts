@@ -34,7 +34,7 @@ export interface AccessLogOptions {
   /** A session that is open. */
   readonly reported: (session: SessionReport) => void;
   /** One that is over, or never was. */
-  readonly gone: (connection: ConnectionId) => void;
+  readonly gone: (connection: ConnectionId, node: NodeId) => void;
 }
 
 /** StreamAccessLogsResponse. */
@@ -72,7 +72,7 @@ export class AccessLogService {
     }
     this.#options.apply(event);
     if (event.kind === 'report') this.#options.reported(sessionOf(entry, event));
-    else this.#options.gone(event.connection);
+    else this.#options.gone(event.connection, node);
     const service = serviceOf(entry);
     if (service === undefined || entry.upstreamLocal === undefined) return;
     this.#options.worked(service, activityOf(entry, event.connection));

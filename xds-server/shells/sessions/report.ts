@@ -55,12 +55,13 @@ export function endedByOf(entry: LogEntry): string | undefined {
 /** What a session is known by, from an entry of which the ledger is told `of`. */
 export function sessionOf(
   { facts }: LogEntry,
-  { connection, service, upstream }: Extract<LedgerEvent, { kind: 'report' }>,
+  { connection, node, service, upstream }: Extract<LedgerEvent, { kind: 'report' }>,
 ): SessionReport {
   const digest = facts.get('cancel_digest');
   const frontId = facts.get('front_id');
   return {
     connection,
+    node,
     service,
     frontId: typeof frontId === 'number' ? frontId : undefined,
     serverId: upstream.serverId,

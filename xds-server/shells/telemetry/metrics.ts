@@ -118,6 +118,13 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #kills = new Counter({
+    name: 'sluice_kills_total',
+    help: 'MySQL KILLs of ids of the front, by what became of them.',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  });
+
   constructor(gauges: GaugeSource) {
     this.#gauges = gauges;
     collectDefaultMetrics({ register: this.#registry });
@@ -162,6 +169,11 @@ export class Metrics {
   /** @param outcome one of a fixed few. */
   cancelled(outcome: string): void {
     this.#cancels.inc({ outcome });
+  }
+
+  /** @param outcome one of a fixed few. */
+  killed(outcome: string): void {
+    this.#kills.inc({ outcome });
   }
 
   /** What came to a session's counts. */

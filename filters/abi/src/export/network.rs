@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use super::{configured, not_started, status};
 use crate::buffer::Side;
 use crate::edge::{guarded, is_probe, module};
-use crate::sys::{Bytes, EnvoyPtr, ModulePtr};
-use crate::{Buffer, Close, Connection, Event, NetworkFactory, NetworkFilter, Stats, Status};
+use crate::sys::{self, Bytes, EnvoyPtr, KeyValue, ModulePtr};
+use crate::{Buffer, Callout, Close, Connection, Event, NetworkFactory, NetworkFilter, Stats, Status};
 
 type Factory = Box<dyn NetworkFactory>;
 type Filter = RefCell<Box<dyn NetworkFilter>>;
@@ -106,6 +106,35 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_event(envoy: EnvoyPt
     unsafe {
         enter("on_event", envoy, filter, |filter, connection| {
             filter.on_event(connection, event);
+            Status::Continue
+        });
+    }
+}
+
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments, reason = "the ABI's own")]
+unsafe extern "C" fn envoy_dynamic_module_on_network_filter_http_callout_done(
+    envoy: EnvoyPtr,
+    filter: ModulePtr,
+    callout: u64,
+    result: u32,
+    _headers: *const KeyValue,
+    _headers_count: usize,
+    chunks: *const Bytes,
+    count: usize,
+) {
+    let body = (result == sys::CALLOUT_ANSWERED).then(|| {
+        let mut body = Vec::new();
+        for at in 0..count {
+            // SAFETY: Envoy hands over `count` chunks that live until this call returns.
+            body.extend_from_slice(unsafe { (*chunks.add(at)).as_slice() });
+        }
+        body
+    });
+    // SAFETY: as above.
+    unsafe {
+        enter("on_answered", envoy, filter, |filter, connection| {
+            filter.on_answered(connection, Callout(callout), body.as_deref());
             Status::Continue
         });
     }

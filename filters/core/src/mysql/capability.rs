@@ -26,6 +26,8 @@ pub const DEPRECATE_EOF: u32 = 1 << 24;
 pub const OPTIONAL_METADATA: u32 = 1 << 25;
 /// zstd.
 pub const ZSTD: u32 = 1 << 26;
+/// Statements begin with their attributes.
+pub const QUERY_ATTRIBUTES: u32 = 1 << 27;
 
 /// MariaDB's, extended: the result of a prepared statement may come without its column definitions, and says so.
 pub const MARIADB_CACHE_METADATA: u32 = 1 << 4;
@@ -48,7 +50,7 @@ pub const CHANGE_THE_WIRE: u32 = CONNECT_WITH_DB
     | (1 << 23) // SESSION_TRACK
     | DEPRECATE_EOF
     | OPTIONAL_METADATA
-    | (1 << 27) // QUERY_ATTRIBUTES
+    | QUERY_ATTRIBUTES
     | (1 << 28); // MULTI_FACTOR_AUTHENTICATION
 /// Of these, the ones that have no say in how the handshake response itself is read.
 pub const BEHIND_THE_RESPONSE: u32 = CHANGE_THE_WIRE

@@ -1,4 +1,5 @@
-//! Client to server, after login: finds COM_CHANGE_USER by walking packet headers. Payloads are skipped by their length.
+//! Client to server, after login: finds COM_CHANGE_USER, and KILLs of ids that only the front knows, by walking packet
+//! headers. Payloads are skipped by their length; of a short statement the first bytes are looked at.
 //! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_command_phase.html>
 //!
 //! Which packet is a command? One that is numbered 0, except where it goes on with something: the rest of a command or of
@@ -9,8 +10,9 @@
 //! Whether a file is going on, only the server knows: one that has given up on it, or has skipped a packet too long for it,
 //! waits for a command instead. So behind a number 255 what looks like COM_CHANGE_USER is neither, but [`Found::Unclear`].
 
+use super::kill::{self, Kill, Peeked};
 use super::packet::{self, CONTINUES, HEADER_BYTES};
-use super::response;
+use super::{capability, response};
 use crate::refusal::Refusal;
 
 const COM_CHANGE_USER: u8 = 0x11;
@@ -30,6 +32,15 @@ pub enum Found {
         at: usize,
         /// Header and payload.
         bytes: usize,
+    },
+    /// A whole KILL of one of the front's ids, at this offset, of this length on the wire.
+    Kill {
+        /// Where its header begins.
+        at: usize,
+        /// Header and payload.
+        bytes: usize,
+        /// Whom, and how.
+        kill: Kill,
     },
     /// A COM_CHANGE_USER, or a piece of a file that happens to begin with its byte.
     Unclear,
@@ -51,6 +62,15 @@ pub enum Passage {
         /// Header and payload.
         bytes: usize,
     },
+    /// What is before this offset; then a KILL of this length that must be translated.
+    Kill {
+        /// Where its header begins.
+        at: usize,
+        /// Header and payload.
+        bytes: usize,
+        /// Whom, and how.
+        kill: Kill,
+    },
     /// None.
     Refuse(Refusal),
 }
@@ -69,6 +89,7 @@ impl Found {
             Self::ChangeUser { at, bytes } if at + bytes <= available => Passage::ChangeUser { at, bytes },
             Self::ChangeUser { at, .. } if end_stream => Passage::Cut(at),
             Self::ChangeUser { at, .. } => Passage::Hold(at),
+            Self::Kill { at, bytes, kill } => Passage::Kill { at, bytes, kill },
             Self::Unclear => {
                 Passage::Refuse(Refusal::protocol("a packet that may be COM_CHANGE_USER or part of a file"))
             }
@@ -82,9 +103,16 @@ pub struct Commands {
     payload_left: usize,
     last_length: u32,
     last_sequence: u8,
+    /// Statements begin with their attributes.
+    attributes: bool,
 }
 
 impl Commands {
+    /// Those of a client with `capabilities`.
+    pub fn of(capabilities: u32) -> Self {
+        Self { attributes: capabilities & capability::QUERY_ATTRIBUTES != 0, ..Self::default() }
+    }
+
     /// Starts a walk over the bytes that have arrived and not passed.
     pub fn walk(&mut self) -> Walk<'_, impl FnMut(Started)> {
         self.walk_telling(|_| {})
@@ -92,7 +120,8 @@ impl Commands {
 
     /// The same; `tell` hears of every command that passes.
     pub fn walk_telling<T: FnMut(Started)>(&mut self, tell: T) -> Walk<'_, T> {
-        Walk { commands: self, tell, offset: 0, head: [0; HEADER_BYTES + 1], have: 0, found: Found::Nothing }
+        let head = [0; HEADER_BYTES + 1];
+        Walk { commands: self, tell, offset: 0, head, have: 0, peeked: Vec::new(), found: Found::Nothing }
     }
 
     /// True where a packet of one's own would come between two of the client's.
@@ -127,6 +156,8 @@ pub struct Walk<'a, T> {
     offset: usize,
     head: [u8; HEADER_BYTES + 1],
     have: usize,
+    /// What follows the command of what may be a KILL, for as long as it may.
+    peeked: Vec<u8>,
     found: Found,
 }
 
@@ -144,6 +175,12 @@ impl<T: FnMut(Started)> Walk<'_, T> {
             if let Some(slot) = self.head.get_mut(self.have) {
                 *slot = byte;
                 self.have += 1;
+            } else if self.peeked.is_empty() && self.peek(&[byte]) == Peeked::Other {
+                // Nearly always the first byte tells that it is none, and nothing is kept.
+                self.pass(HEADER_BYTES + 2);
+                continue;
+            } else {
+                self.peeked.push(byte);
             }
             if !self.advance() {
                 return false;
@@ -168,21 +205,47 @@ impl<T: FnMut(Started)> Walk<'_, T> {
             };
             return false;
         }
-        if starts {
+        if command && kill::may_be(first, length) && !self.commands.may_be_within_file() {
+            match self.peek(&self.peeked) {
+                Peeked::More => return true,
+                Peeked::Other => {}
+                Peeked::Kill(kill) => {
+                    let at = self.offset - self.have - self.peeked.len();
+                    self.found = Found::Kill { at, bytes: HEADER_BYTES + length, kill };
+                    return false;
+                }
+            }
+        }
+        self.pass(self.have + self.peeked.len());
+        true
+    }
+
+    /// Is the command whose payload goes on with `text` a KILL?
+    fn peek(&self, text: &[u8]) -> Peeked {
+        let length = packet::header(&self.head).map_or(0, |(length, _)| length);
+        let [.., command] = self.head;
+        kill::peek(command, text, length - 1, self.commands.attributes)
+    }
+
+    /// Goes on behind the packet, `seen` bytes of which were looked at.
+    fn pass(&mut self, seen: usize) {
+        let Some((length, sequence)) = packet::header(&self.head) else { return };
+        if self.commands.may_start_command(sequence) {
+            let [.., first] = self.head;
             let may_be_file = self.commands.may_be_within_file();
-            (self.tell)(Started { command: if command { first } else { 0 }, may_be_file });
+            (self.tell)(Started { command: if length > 0 { first } else { 0 }, may_be_file });
         }
         self.commands.last_length = length as u32;
         self.commands.last_sequence = sequence;
-        self.commands.payload_left = length - (self.have - HEADER_BYTES);
+        self.commands.payload_left = HEADER_BYTES + length - seen;
         self.have = 0;
-        true
+        self.peeked.clear();
     }
 
     /// What was found in all chunks.
     pub fn end(self) -> Found {
         match self.found {
-            Found::Nothing if self.have > 0 => Found::Undecided(self.offset - self.have),
+            Found::Nothing if self.have > 0 => Found::Undecided(self.offset - self.have - self.peeked.len()),
             found => found,
         }
     }

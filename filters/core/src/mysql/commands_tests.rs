@@ -17,7 +17,7 @@ fn offsets(bytes: &[u8], piece: usize) -> Vec<usize> {
                     found.push(usize::MAX);
                     return found;
                 }
-                Found::ChangeUser { at, bytes: length } => {
+                Found::ChangeUser { at, bytes: length } | Found::Kill { at, bytes: length, .. } => {
                     if passed + at + length > arrived {
                         passed += at;
                         break;
@@ -121,4 +121,21 @@ fn what_is_too_long_or_unclear_is_refused() {
     for found in [long, Found::Unclear] {
         assert!(matches!(found.passage(9, false), Passage::Refuse(refusal) if refusal.errno == 1043));
     }
+}
+
+#[test]
+fn a_kill_of_a_front_id_is_found_between_other_commands_wherever_chunks_break() {
+    let kill = framed(0, b"\x03/* now */ KILL QUERY 4026531841");
+    let others = [framed(0, b"\x03select 1"), framed(0, b"\x03 KILL 7"), framed(0, b"\x0c\x07\0\0\0")].concat();
+    let process = framed(0, &[&[0x0c][..], &4_026_531_841_u32.to_le_bytes()].concat());
+    let bytes = [&others[..], &kill, &others, &process, &framed(0, b"\x0e")].concat();
+    assert_eq!(everywhere(&bytes), [others.len(), 2 * others.len() + kill.len()]);
+}
+
+#[test]
+fn a_kill_within_a_payload_or_too_long_to_look_at_is_none() {
+    let inner = framed(0, b"\x03KILL 4026531841");
+    let long_data = framed(0, &[&[0x18, 1, 0, 0, 0, 0, 0][..], &inner].concat());
+    let long = framed(0, &[&b"\x03/*"[..], &[b' '; 500], b"*/KILL 4026531841"].concat());
+    assert_eq!(everywhere(&[long_data, framed(1, b"\x03KILL 4026531841"), long].concat()), [0; 0]);
 }

@@ -12,8 +12,6 @@ pub type Salt = [u8; 20];
 
 const PROTOCOL_VERSION: u8 = 10;
 const STATUS_AUTOCOMMIT: u16 = 2;
-/// No session has it: a client that cancels by the id of the greeting cannot hit somebody else's query.
-const NO_CONNECTION_ID: u32 = 0;
 const TOO_MANY_CONNECTIONS: u16 = 1040;
 
 /// Capabilities as the greeting announces them: `(shared, MariaDB's extended ones)`.
@@ -25,8 +23,8 @@ pub fn offered(greeting: &Greeting) -> (u32, u32) {
     }
 }
 
-/// The front's greeting as a packet. NULs in `salt` would end it early for some clients and are replaced.
-pub fn make(greeting: &Greeting, mut salt: Salt) -> Vec<u8> {
+/// The front's greeting as a packet; `front_id` is what its client will call its session ([`super::kill`]). NULs in `salt` would end it early for some clients and are replaced.
+pub fn make(greeting: &Greeting, mut salt: Salt, front_id: u32) -> Vec<u8> {
     for byte in &mut salt {
         *byte = (*byte % 127) + 1;
     }
@@ -36,7 +34,7 @@ pub fn make(greeting: &Greeting, mut salt: Salt) -> Vec<u8> {
     let mut payload = vec![PROTOCOL_VERSION];
     payload.extend_from_slice(greeting.version.as_bytes());
     payload.push(0);
-    payload.extend_from_slice(&NO_CONNECTION_ID.to_le_bytes());
+    payload.extend_from_slice(&front_id.to_le_bytes());
     payload.extend_from_slice(first);
     payload.push(0);
     payload.extend_from_slice(&low.to_le_bytes());
@@ -114,11 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_made_can_be_read() {
-        let bytes = make(&config(29), [0; 20]);
+        let bytes = make(&config(29), [0; 20], 4_026_531_841);
         let (length, sequence) = packet::header(&bytes).unwrap();
         assert_eq!((length + 4, sequence), (bytes.len(), 0));
         let read = read(&bytes[4..]).unwrap();
-        assert_eq!((read.connection_id, read.mariadb_capabilities), (0, 29));
+        assert_eq!((read.connection_id, read.mariadb_capabilities), (4_026_531_841, 29));
         assert_eq!(read.capabilities, offered(&config(29)).0);
     }
 
@@ -137,14 +135,14 @@ mod tests {
 
     #[test]
     fn the_salt_has_no_nul() {
-        let salts = make(&config(0), [0, 127, 254, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        let salts = make(&config(0), [0, 127, 254, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], 1);
         let version_end = 5 + config(0).version.len();
         assert!(salts[version_end + 5..version_end + 13].iter().all(|byte| *byte != 0));
     }
 
     #[test]
     fn a_greeting_cut_short_is_none() {
-        let bytes = make(&config(29), [1; 20]);
+        let bytes = make(&config(29), [1; 20], 1);
         let scramble_end = bytes.len() - 35;
         for end in 4..scramble_end {
             assert_eq!(read(&bytes[4..end]), None, "cut at {end}");

@@ -5,7 +5,7 @@ use crate::mysql::greeting::make;
 use crate::mysql::packet::framed;
 use crate::mysql::response::{self, Reading};
 
-const BIRTH: Birth = Birth { monotonic_ms: 0, unix_ms: 0, offered: u32::MAX, offered_mariadb: u32::MAX };
+const BIRTH: Birth = Birth { monotonic_ms: 0, unix_ms: 0, offered: u32::MAX, offered_mariadb: u32::MAX, front_id: 1 };
 
 fn response() -> Response {
     let bytes = framed(2, &response::tests::payload(response::tests::CAPABILITIES, b"m\0\0r\0p\0\0"));
@@ -16,7 +16,7 @@ fn response() -> Response {
 }
 
 fn server_greeting(capabilities: u32) -> Vec<u8> {
-    make(&Greeting { version: "10.11".into(), capabilities, mariadb_capabilities: 29, collation: 45 }, [1; 20])
+    make(&Greeting { version: "10.11".into(), capabilities, mariadb_capabilities: 29, collation: 45 }, [1; 20], 0)
 }
 
 fn switch(plugin: &[u8]) -> Vec<u8> {

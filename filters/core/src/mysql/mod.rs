@@ -16,8 +16,10 @@
 pub mod capability;
 pub mod change_user;
 pub mod commands;
+pub mod find_session;
 pub mod follow;
 pub mod greeting;
+pub mod kill;
 pub mod login;
 pub mod name;
 pub mod negotiation;

@@ -146,6 +146,18 @@ callbacks! {
         assert_eq!(slot(envoy).at, 1, "past the check");
         world(envoy).proxy(data.as_slice().to_vec());
     }
+    fn envoy_dynamic_module_callback_network_filter_http_callout(
+        _envoy: Envoy,
+        _callout: *mut u64,
+        _cluster: Bytes,
+        _headers: *const KeyValue,
+        _count: usize,
+        _body: Bytes,
+        _timeout_ms: u64
+    ) -> u32 {
+        // No healthy host in the cluster.
+        4
+    }
     fn envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(envoy: Envoy) -> bool {
         let world = world(envoy);
         assert!(world.in_clear.get().is_none(), "TLS is started twice");

@@ -7,6 +7,7 @@
 //!     └── refusal, expired, no answer ─────────────────────────────────────────────┘
 //! ```
 
+mod asking;
 mod claims;
 mod following;
 mod mysql;
@@ -14,8 +15,8 @@ mod postgres;
 mod upstream_tls;
 
 use sluice_abi::{
-    Buffer, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status, Upstream, log,
-    monotonic_ms,
+    Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
+    Upstream, log, monotonic_ms,
 };
 use sluice_core::config::{self, Protocol};
 use sluice_core::limits::Reached;
@@ -194,6 +195,13 @@ impl NetworkFilter for Session {
         Status::Continue
     }
 
+    fn on_answered(&mut self, connection: &Connection<'_>, callout: Callout, body: Option<&[u8]>) {
+        let (Stage::Mysql(mysql), Some(following)) = (&mut self.stage, &mut self.following) else { return };
+        if let Err((refusal, sequence)) = mysql.answered(connection, following, callout, body) {
+            self.refuse(connection, &refusal, sequence, "sluice_session_refused");
+        }
+    }
+
     fn on_event(&mut self, connection: &Connection<'_>, event: ConnectionEvent) {
         if event != ConnectionEvent::Connected {
             self.write_account(connection);
@@ -303,7 +311,7 @@ impl Session {
             let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
             self.stage = Stage::Postgres(Postgres::admitted(own));
         }
-        connection.send_upstream(behind);
+        connection.send_upstream(behind, false);
         Ok(())
     }
 
@@ -345,10 +353,11 @@ impl Session {
         self.write_account(connection);
         let words = reached.refusal(self.protocol);
         connection.speak(&spoken(self.protocol, &words, UNASKED_SEQUENCE));
-        connection.send_upstream(match self.protocol {
+        let goodbye = match self.protocol {
             Protocol::Postgres => TERMINATE,
             Protocol::Mysql => QUIT,
-        });
+        };
+        connection.send_upstream(goodbye, false);
         let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
         self.stage = Stage::Leaving { details: reached.details(), linger };
     }

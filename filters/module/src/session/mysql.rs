@@ -1,6 +1,6 @@
 //! A MySQL session: the login relay, then the watch for COM_CHANGE_USER.
 
-use sluice_abi::{Buffer, Connection, Status};
+use sluice_abi::{Buffer, Callout, Connection, Status};
 use sluice_core::birth::{self, Birth};
 use sluice_core::mysql::change_user::{self, rewrite};
 use sluice_core::mysql::commands::{Commands, Passage};
@@ -11,6 +11,7 @@ use sluice_core::mysql::response::{self, Reading, Response};
 use sluice_core::mysql::wire::Wire;
 use sluice_core::refusal::Refusal;
 
+use super::asking::Asking;
 use super::following::Following;
 use super::{Refused, report_server};
 
@@ -24,6 +25,8 @@ pub struct Mysql {
     commands: Commands,
     /// The beginning of a packet whose kind is not known yet, taken from behind packets that could pass.
     held: Vec<u8>,
+    /// A KILL that is held, and what is behind it.
+    asking: Option<Asking>,
 }
 
 impl Mysql {
@@ -68,15 +71,16 @@ impl Mysql {
             secrecy,
             login: Some(login),
             first_login: true,
-            commands: Commands::default(),
+            commands: Commands::of(capabilities),
             held: Vec::new(),
+            asking: None,
         };
         Ok((admitted, wire))
     }
 
-    /// True where no packet of the client has passed in part.
+    /// True where no packet of the client has passed in part, and none waits.
     pub fn is_between_packets(&self) -> bool {
-        self.login.is_none() && self.commands.is_between_packets()
+        self.login.is_none() && self.asking.is_none() && self.commands.is_between_packets()
     }
 
     /// The number that an answer of ours must bear while the server is not there.
@@ -99,6 +103,11 @@ impl Mysql {
             buffer.replace(&upstream);
             return Ok(Status::Continue);
         }
+        if let Some(asking) = &mut self.asking {
+            asking.keep(&buffer.copy(usize::MAX), end_stream).map_err(answering)?;
+            buffer.replace(b"");
+            return Ok(Status::Stop);
+        }
         if !self.held.is_empty() {
             buffer.prepend(&std::mem::take(&mut self.held));
         }
@@ -108,42 +117,101 @@ impl Mysql {
         following.note_change(connection);
         match found.passage(buffer.len(), end_stream) {
             Passage::All => Ok(Status::Continue),
-            Passage::Hold(at) => Ok(self.hold(buffer, at)),
-            Passage::Cut(at) => {
-                buffer.replace(&buffer.copy(at));
-                Ok(Status::Continue)
+            Passage::Hold(0) => Ok(Status::Stop),
+            passage => {
+                let passing = self.pass(connection, following, passage, &buffer.copy(usize::MAX), end_stream)?;
+                if self.asking.is_none() {
+                    buffer.replace(&passing);
+                    return Ok(Status::Continue);
+                }
+                // What is behind a KILL waits with it, the end of the stream too.
+                buffer.replace(b"");
+                if !passing.is_empty() {
+                    connection.send_upstream(&passing, false);
+                }
+                Ok(Status::Stop)
             }
-            Passage::ChangeUser { at, bytes } => {
+        }
+    }
+
+    /// What may pass of `bytes`; what waits is kept. Behind bytes that pass nothing can stay with Envoy, as the next filter
+    /// takes a buffer whole, and keeping all of it back could fill Envoy's buffer for ever.
+    fn pass(
+        &mut self,
+        connection: &Connection<'_>,
+        following: &mut Following,
+        passage: Passage,
+        bytes: &[u8],
+        end_stream: bool,
+    ) -> Result<Vec<u8>, Refused> {
+        let cut = |at: usize| bytes.split_at(at.min(bytes.len()));
+        match passage {
+            Passage::All => Ok(bytes.to_vec()),
+            Passage::Hold(at) => {
+                let (before, rest) = cut(at);
+                self.held = rest.to_vec();
+                Ok(before.to_vec())
+            }
+            Passage::Cut(at) => Ok(cut(at).0.to_vec()),
+            Passage::ChangeUser { at, bytes: length } => {
                 following.changes_user();
-                self.change_user(buffer, at, bytes)
+                let (before, rest) = cut(at);
+                let (command, behind) = rest.split_at(length.min(rest.len()));
+                let mut upstream = before.to_vec();
+                upstream.extend(rewrite(command, self.capabilities, &self.user).map_err(answering)?);
+                let login = self.login.insert(Login::again(self.secrecy));
+                login.client_sent(behind, &mut upstream).map_err(answering)?;
+                Ok(upstream)
             }
-            Passage::Refuse(refusal) => Err((refusal, change_user::ANSWER_SEQUENCE)),
+            Passage::Kill { at, bytes: length, kill } => {
+                let (before, rest) = cut(at);
+                let behind = rest.get(length..).unwrap_or_default();
+                let mut upstream = before.to_vec();
+                match Asking::begin(connection, kill) {
+                    Some(mut asking) => {
+                        asking.keep(behind, end_stream).map_err(answering)?;
+                        self.asking = Some(asking);
+                    }
+                    None => {
+                        upstream.extend(self.go_on(connection, following, &kill.unanswered(), behind, end_stream)?)
+                    }
+                }
+                Ok(upstream)
+            }
+            Passage::Refuse(refusal) => Err(answering(refusal)),
         }
     }
 
-    /// Lets pass what is before `at`. Where nothing is, the bytes can stay with Envoy; behind others they can't, as the next
-    /// filter takes a buffer whole, and keeping all of it back could fill Envoy's buffer for ever.
-    fn hold(&mut self, buffer: &mut Buffer<'_>, at: usize) -> Status {
-        if at == 0 {
-            return Status::Stop;
-        }
-        let mut passing = buffer.copy(usize::MAX);
-        self.held = passing.split_off(at.min(passing.len()));
-        buffer.replace(&passing);
-        Status::Continue
+    /// Goes on with `instead` of a KILL, and with what is `behind`.
+    fn go_on(
+        &mut self,
+        connection: &Connection<'_>,
+        following: &mut Following,
+        instead: &[u8],
+        behind: &[u8],
+        end_stream: bool,
+    ) -> Result<Vec<u8>, Refused> {
+        let bytes = [instead, behind].concat();
+        let mut walk = self.commands.walk_telling(|started| following.command(started));
+        walk.chunk(&bytes);
+        let found = walk.end();
+        following.note_change(connection);
+        self.pass(connection, following, found.passage(bytes.len(), end_stream), &bytes, end_stream)
     }
 
-    fn change_user(&mut self, buffer: &mut Buffer<'_>, at: usize, bytes: usize) -> Result<Status, Refused> {
-        let all = buffer.copy(usize::MAX);
-        let (before, rest) = all.split_at(at.min(all.len()));
-        let (command, behind) = rest.split_at(bytes.min(rest.len()));
-        let answer = change_user::ANSWER_SEQUENCE;
-        let mut upstream = before.to_vec();
-        upstream.extend(rewrite(command, self.capabilities, &self.user).map_err(|refusal| (refusal, answer))?);
-        let login = self.login.insert(Login::again(self.secrecy));
-        login.client_sent(behind, &mut upstream).map_err(|refusal| (refusal, answer))?;
-        buffer.replace(&upstream);
-        Ok(Status::Continue)
+    /// The brain has answered, or will not: what now passes to the server.
+    pub fn answered(
+        &mut self,
+        connection: &Connection<'_>,
+        following: &mut Following,
+        callout: Callout,
+        body: Option<&[u8]>,
+    ) -> Result<(), Refused> {
+        let Some(asking) = self.asking.take_if(|asking| asking.is(callout)) else { return Ok(()) };
+        let passing = self.go_on(connection, following, &asking.answered(body), &asking.behind, asking.ended)?;
+        let end_stream = asking.ended && self.asking.is_none();
+        connection.send_upstream(&passing, end_stream);
+        Ok(())
     }
 
     /// Lets the server's bytes pass; during a login, renumbered. Returns what goes to the server as soon as TLS to it has
@@ -177,9 +245,14 @@ impl Mysql {
         if login.is_over() {
             self.login = None;
             self.first_login = false;
-            self.commands = Commands::default();
+            self.commands = Commands::of(self.capabilities);
             return Ok(None);
         }
         Ok(if tls_offered { login.response() } else { None })
     }
+}
+
+/// Refuses a command.
+fn answering(refusal: Refusal) -> Refused {
+    (refusal, change_user::ANSWER_SEQUENCE)
 }
