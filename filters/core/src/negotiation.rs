@@ -23,7 +23,9 @@ pub enum Move {
         /// Bytes to send.
         reply: &'static [u8],
     },
-    /// What is in the socket belongs to the next filter.
+    /// What is in the socket is TLS.
+    Tls,
+    /// What is in the socket belongs to the next filter, in clear.
     Pass,
     /// Send this and close.
     Refuse(Vec<u8>),
@@ -61,7 +63,7 @@ pub(crate) mod replay {
                         replies.extend_from_slice(reply);
                     }
                     Move::Wait => break,
-                    Move::Pass | Move::Refuse(_) => return (replies, taken, last),
+                    Move::Tls | Move::Pass | Move::Refuse(_) => return (replies, taken, last),
                 }
             }
         }
