@@ -62,10 +62,7 @@ export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Li
     },
     stat_prefix: `sluice_${plan.name}`,
     // The greeting of a MySQL listener, too, comes only after the header.
-    listener_filters: [
-      ...(plan.proxyProtocol ? [headerTaken(plan.name)] : []),
-      handshake(plan, greeting),
-    ],
+    listener_filters: [...(plan.proxyProtocol ? [headerTaken(plan.name)] : []), handshake(plan, greeting)],
     listener_filters_timeout: durationMs(handshakeTimeoutMs),
     filter_chains: takesPlaintext ? [overTls, inClear] : [overTls],
     per_connection_buffer_limit_bytes: { value: bufferBytes },
