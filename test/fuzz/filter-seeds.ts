@@ -89,10 +89,39 @@ const conversations: Record<string, readonly Buffer[]> = {
   ),
 };
 
+/** KILLs by an id of the front's greetings. */
+const kills = [
+  Buffer.from('\x03KILL 4026531841'),
+  Buffer.from('\x03/* a */ kill query 4026531841;', 'latin1'),
+  Buffer.from('0c010000f0', 'hex'),
+];
+
+function packet(number: number, payload: Uint8Array): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeUIntLE(payload.length, 0, 3);
+  head.writeUInt8(number, 3);
+  return Buffer.concat([head, payload]);
+}
+
 /** What must not pass, and would be found late by chance. */
 const hostile: Record<string, readonly Buffer[]> = {
   // A file of LOCAL INFILE whose numbers come round, all of its pieces beginning as COM_CHANGE_USER does.
-  'mysql-commands': [Buffer.from('ffff000000010302ff0111', 'hex')],
+  'mysql-commands': [
+    Buffer.from('ffff000000010302ff0111', 'hex'),
+    ...kills.map((kill) => Buffer.concat([Buffer.from('00000000ffff', 'hex'), packet(0, kill)])),
+  ],
+  'mysql-kill': kills.map((kill) => Buffer.concat([Buffer.from([kill[0] === 3 ? 0 : 2]), kill.subarray(1)])),
+  // Answered: the server's id is 7.
+  'mysql-connection': kills.map((kill) =>
+    conversation(
+      [7],
+      [
+        ['client', packet(0, kill)],
+        ['other', Buffer.from('0a0100000000020807', 'hex')],
+        ['client', packet(0, Buffer.from('\x03select 1'))],
+      ],
+    ),
+  ),
   // A second packet behind the proof, with the number that would be its own.
   'mysql-login': logins.slice(0, 1).map((name) => {
     const { server, client } = turnsOf(name);

@@ -40,7 +40,7 @@ async function fuzz(target: Target, seconds: number): Promise<Run> {
       `-max_total_time=${seconds}`,
       `-artifact_prefix=${folder}/`,
       '-max_len=2048',
-      '-timeout=10',
+      '-timeout=120',
       '-rss_limit_mb=2048',
       '-print_final_stats=1',
     ],

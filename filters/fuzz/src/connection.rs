@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use sluice_core::birth::{self, Birth};
-use sluice_core::mysql::packet::framed;
+use sluice_core::mysql::kill::MAX_STATEMENT_BYTES;
+use sluice_core::mysql::packet::{HEADER_BYTES, framed};
 use sluice_core::mysql::response::MAX_BYTES;
 
 use crate::envoy::{Fact, Opened, Place, Way, World, configured, open};
@@ -16,6 +17,9 @@ const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
 /// What the filters may keep of one direction, beyond what Envoy's own buffer has: an early startup message or response with
 /// what came behind it, a packet of a login, an error with its header.
 const MAX_KEPT_BYTES: usize = 65_536 + 8;
+
+/// The beginning of what may be a KILL.
+const MAX_UNDECIDED_BYTES: usize = HEADER_BYTES + 1 + MAX_STATEMENT_BYTES;
 
 /// A connection under way, and what each side has said of it.
 struct Played {
@@ -98,6 +102,8 @@ impl Played {
                 world.verdict_comes(if step.get(1) == Some(&0) { &[] } else { std::slice::from_ref(&cancel) });
             }
             9 => world.way.set(Way::Connected),
+            10 if step.get(1) == Some(&0) => world.answers(None),
+            10 if step.len() > 1 => world.answers(step.get(2..)),
             10 => world.way.set(Way::Failed),
             11 => world.rings(Place::Startup, 1),
             12 => world.rings(Place::Session, 2),
@@ -319,9 +325,12 @@ pub fn mysql(input: &[u8]) {
     };
     let (commands, passed) = (&client[client_at..], &to_server[to_server_at..]);
     let (said, read) = (&server[server_at..], &to_client[to_client_at..]);
-    if !commands.contains(&0x11) {
+    if !commands.contains(&0x11) && !world.has_asked() {
         assert!(commands.starts_with(passed), "the server reads what the client never sent");
-        assert!(!world.is_open() || commands.len() - passed.len() <= 4, "bytes of the client are lost");
+        assert!(
+            !world.is_open() || commands.len() - passed.len() <= MAX_UNDECIDED_BYTES,
+            "bytes of the client are lost"
+        );
         let refusal = beyond(read, said);
         assert!(refusal.is_empty() || !world.is_open(), "the client reads what the server never said");
         if is_served && !played.disturbed && world.way.get() != Way::Failed {

@@ -32,6 +32,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("postgres-follow", follow::postgres),
     ("postgres-error-code", follow::error_code),
     ("mysql-follow", follow::mysql),
+    ("mysql-kill", mysql::kill),
+    ("mysql-find-session", mysql::find_session),
     ("mysql-change-user", mysql::change_user),
     ("verdict", judge::verdict),
     ("refusal", judge::refusal),

@@ -3,12 +3,13 @@
 use sluice_core::birth::Birth;
 use sluice_core::config::Greeting;
 use sluice_core::mysql::commands::{Commands, Passage};
+use sluice_core::mysql::kill::Peeked;
 use sluice_core::mysql::login::{Event, Login, MAX_PACKET_BYTES};
 use sluice_core::mysql::negotiation::Negotiation;
 use sluice_core::mysql::packet::{self, HEADER_BYTES, framed};
 use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
-use sluice_core::mysql::{capability, change_user, greeting, kill};
+use sluice_core::mysql::{capability, change_user, find_session, greeting, kill};
 use sluice_core::negotiation::{Move, Plaintext};
 use sluice_core::refusal::Refusal;
 
@@ -431,4 +432,44 @@ pub fn change_user(input: &[u8]) {
     let again = change_user::rewrite(&rewritten, capabilities, &admitted);
     assert_eq!(again.as_ref(), Ok(&rewritten));
     let _ = change_user::rewrite(choices.0, capabilities, &admitted);
+}
+
+/// What is taken for a KILL is one of an id of the front's; what is sent instead is one packet and none again; the beginning of
+/// a statement is not decided otherwise than the whole.
+pub fn kill(input: &[u8]) {
+    let mut choices = Choices(input);
+    let flags = choices.byte();
+    let (attributes, command) = (flags & 1 == 1, if flags & 2 == 2 { 0x0c } else { 0x03 });
+    let text = choices.0;
+    if !kill::may_be(command, 1 + text.len()) {
+        return;
+    }
+    let whole = kill::peek(command, text, text.len(), attributes);
+    for end in 0..text.len() {
+        match kill::peek(command, &text[..end], text.len(), attributes) {
+            Peeked::More => {}
+            early => assert_eq!(early, whole, "changed its mind after {end} bytes"),
+        }
+    }
+    let Peeked::Kill(found) = whole else { return assert_eq!(whole, Peeked::Other, "asks for more than there is") };
+    assert!(kill::FRONT_IDS.contains(&found.id));
+    let named = found.id.to_string();
+    let shown = text.windows(named.len()).any(|digits| digits == named.as_bytes());
+    assert!(shown || (command == 0x0c && text == found.id.to_le_bytes()), "an id that nobody named");
+    for sent in [found.translated(7), found.unknown(), found.unanswered()] {
+        let [(0, payload)] = packets(&sent)[..] else { panic!("{sent:?}") };
+        assert_eq!(kill::peek(payload[0], &payload[1..], payload.len() - 1, attributes), Peeked::Other);
+    }
+}
+
+/// Any answer is an id, that there is none, or no answer; a question says what was asked.
+pub fn find_session(input: &[u8]) {
+    if let Some(Some(_)) = find_session::answer(input) {
+        assert_eq!(input[5], 0x08, "an id out of nothing");
+    }
+    let mut choices = Choices(input);
+    let (id, connection) = (choices.u32(), choices.text().unwrap_or_default());
+    let question = find_session::question(&connection, id);
+    let length = u32::from_be_bytes(*question[1..].first_chunk().expect("a length")) as usize;
+    assert_eq!((question[0], question.len()), (0, 5 + length));
 }

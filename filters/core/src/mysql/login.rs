@@ -163,6 +163,10 @@ impl Login {
         if payload.first() == Some(&ERR) {
             self.phase = Phase::Over;
             report(Event::Failed(errno(payload)));
+            // Without TLS they may be anybody's words; and what a client says to them must not go in clear.
+            if self.response.is_some() {
+                return Err(insecure(Refused::Failed));
+            }
             let refusal =
                 greeting::early_error(payload).ok_or_else(|| unexpected("a malformed error from the server"))?;
             out.extend(refusal.as_mysql(self.answer));

@@ -219,6 +219,13 @@ fn a_server_without_tls_gets_nothing_where_tls_is_wanted() {
 }
 
 #[test]
+fn an_error_in_clear_where_tls_is_wanted_is_not_repeated_and_ends_the_connection() {
+    let mut login = over_tls(Secrecy::Tls);
+    let (out, _, result) = serve(&mut login, &framed(0, b"\xff\x10\x04Too many connections"), 5);
+    assert_eq!((&result.unwrap_err().sqlstate, out), (b"08006", vec![]));
+}
+
+#[test]
 fn bytes_behind_a_greeting_that_tls_should_follow_are_refused() {
     let mut login = over_tls(Secrecy::Tls);
     let stuffed = [server_greeting(u32::MAX), switch(b"client_ed25519")].concat();

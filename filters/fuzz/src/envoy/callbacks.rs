@@ -151,16 +151,18 @@ callbacks! {
         world(envoy).proxy(data.as_slice().to_vec());
     }
     fn envoy_dynamic_module_callback_network_filter_http_callout(
-        _envoy: Envoy,
-        _callout: *mut u64,
+        envoy: Envoy,
+        callout: *mut u64,
         _cluster: Bytes,
         _headers: *const KeyValue,
         _count: usize,
         _body: Bytes,
         _timeout_ms: u64
     ) -> u32 {
-        // No healthy host in the cluster.
-        4
+        assert!(world(envoy).is_open(), "asks after the close");
+        *callout = world(envoy).asked.get() + 1;
+        world(envoy).asked.set(*callout);
+        0
     }
     fn envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(envoy: Envoy) -> bool {
         let world = world(envoy);

@@ -46,6 +46,16 @@ unsafe extern "C" {
     pub fn envoy_dynamic_module_on_network_filter_write(envoy: Envoy, filter: Module, length: usize, end: bool) -> u32;
     pub fn envoy_dynamic_module_on_network_filter_event(envoy: Envoy, filter: Module, event: u32);
     pub fn envoy_dynamic_module_on_network_filter_scheduled(envoy: Envoy, filter: Module, event: u64);
+    pub fn envoy_dynamic_module_on_network_filter_http_callout_done(
+        envoy: Envoy,
+        filter: Module,
+        callout: u64,
+        result: u32,
+        headers: *const c_void,
+        headers_count: usize,
+        chunks: *const Bytes,
+        count: usize,
+    );
     pub fn envoy_dynamic_module_on_network_filter_destroy(filter: Module);
     pub fn envoy_dynamic_module_on_listener_filter_config_new(envoy: Envoy, name: Bytes, config: Bytes) -> Module;
     pub fn envoy_dynamic_module_on_listener_filter_new(config: Module, envoy: Envoy) -> Module;

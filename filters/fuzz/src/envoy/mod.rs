@@ -76,6 +76,9 @@ pub struct World {
     pub in_clear: Cell<Option<usize>>,
     pub closed: RefCell<Option<String>>,
     close_held: Cell<bool>,
+    /// Questions that were put to another server, and how many of them are answered.
+    asked: Cell<u64>,
+    told: Cell<u64>,
     close_waits: RefCell<Option<String>>,
 }
 
@@ -107,6 +110,8 @@ impl World {
             in_clear: Cell::new(None),
             closed: RefCell::default(),
             close_held: Cell::new(false),
+            asked: Cell::new(0),
+            told: Cell::new(0),
             close_waits: RefCell::default(),
         });
         let here: *const World = &*world;
@@ -132,6 +137,10 @@ impl World {
 
     pub fn client_has_ended(&self) -> bool {
         self.client_ended.get()
+    }
+
+    pub fn has_asked(&self) -> bool {
+        self.asked.get() > 0
     }
 
     pub fn is_checked(&self) -> bool {
@@ -180,6 +189,29 @@ impl World {
             for (at, event) in commits {
                 self.slots[at].scheduled(event);
             }
+        }
+    }
+
+    /// The first question that waits is answered with `body`, or not at all.
+    pub fn answers(&self, body: Option<&[u8]>) {
+        if !self.is_open() || self.told.get() == self.asked.get() {
+            return;
+        }
+        self.told.set(self.told.get() + 1);
+        let (session, result) = (&self.slots[Place::Session as usize], u32::from(body.is_none()));
+        let chunks: Vec<hooks::Bytes> = body.unwrap_or_default().chunks(self.chunk).map(hooks::Bytes::of).collect();
+        // SAFETY: the filter lives as long as the world, the chunks as long as the call.
+        unsafe {
+            hooks::envoy_dynamic_module_on_network_filter_http_callout_done(
+                session.envoy(),
+                session.filter.get(),
+                self.told.get(),
+                result,
+                std::ptr::null(),
+                0,
+                chunks.as_ptr(),
+                chunks.len(),
+            );
         }
     }
 
