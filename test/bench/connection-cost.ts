@@ -2,12 +2,15 @@
  * What one new connection costs the brain and Envoy in CPU: `pgbench -C` through the whole of it, each transaction a
  * connection of its own (TLS, SCRAM), with and without a queue. Prints one JSON line for each run.
  *
- *   node --import tsx test/bench/connection-cost.ts [SECONDS]
+ * The brain is the one that set-up has built. `make bench` measures the same beside other proxies; here a queue comes in.
+ *
+ *   make setup && node --import tsx test/bench/connection-cost.ts [SECONDS]
  */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { runBuiltBrains } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
 import { protectedPostgres } from '../harness/protected-database.js';
 import { scratchFolder } from '../harness/scratch.js';
@@ -38,6 +41,7 @@ const orders = await protectedPostgres('orders', {
   databases: ['orders'],
 });
 const patient = { database: 'orders', max_queue: 1_000, timeout_ms: 60_000 };
+runBuiltBrains();
 const sluice = await Sluice.start({
   databases: { orders },
   services: {
