@@ -290,12 +290,6 @@ test('delta: a server name beyond the bound fails its handshake, and only that',
   const listener = resource(TypeUrl.listener, 'l', {
     name: 'l',
     address: { socket_address: { address: ownAddress, port_value: port } },
-    listener_filters: [
-      {
-        name: 'tls_inspector',
-        typed_config: any<object>('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {}),
-      },
-    ],
     filter_chains: [{ filters: [tcpProxy('nowhere')], transport_socket: onDemandCertificate }],
   });
   server.xds.publish(
