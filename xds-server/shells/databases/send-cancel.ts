@@ -62,7 +62,10 @@ function protect(
     way.once('error', end);
     way.once('close', end);
   };
-  if (over.negotiation === 'direct') return begin();
+  if (over.negotiation === 'direct') {
+    begin();
+    return;
+  }
   socket.once('data', (answer) => (answer.toString('latin1') === 'S' ? begin() : end()));
   socket.write(sslRequest);
 }
