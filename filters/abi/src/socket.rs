@@ -50,17 +50,6 @@ impl Socket<'_> {
         }
     }
 
-    /// Says what the connection speaks, for the choice of its filter chain: `tls`; said of nothing, it is `raw_buffer`.
-    pub fn set_transport_protocol(&self, protocol: &str) {
-        // SAFETY: as in `write`.
-        unsafe {
-            sys::envoy_dynamic_module_callback_listener_filter_set_detected_transport_protocol(
-                self.filter,
-                Bytes::of(protocol.as_bytes()),
-            );
-        }
-    }
-
     /// Leaves bytes under `key` for the network filters of the same connection.
     pub fn set_filter_state(&self, key: &str, value: &[u8]) -> bool {
         // SAFETY: as in `write`.

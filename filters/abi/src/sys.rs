@@ -65,10 +65,6 @@ unsafe extern "C" {
     pub fn envoy_dynamic_module_callback_listener_filter_get_buffer_chunk(filter: EnvoyPtr, chunk: *mut Bytes) -> bool;
     pub fn envoy_dynamic_module_callback_listener_filter_drain_buffer(filter: EnvoyPtr, length: usize) -> bool;
     pub fn envoy_dynamic_module_callback_listener_filter_write_to_socket(filter: EnvoyPtr, data: Bytes) -> i64;
-    pub fn envoy_dynamic_module_callback_listener_filter_set_detected_transport_protocol(
-        filter: EnvoyPtr,
-        protocol: Bytes,
-    );
     pub fn envoy_dynamic_module_callback_listener_filter_close_socket(filter: EnvoyPtr, details: Bytes);
     pub fn envoy_dynamic_module_callback_listener_filter_set_filter_state(
         filter: EnvoyPtr,

@@ -23,9 +23,7 @@ pub enum Move {
         /// Bytes to send.
         reply: &'static [u8],
     },
-    /// What is in the socket is TLS.
-    Tls,
-    /// What is in the socket belongs to the next filter, in clear.
+    /// What is in the socket belongs to the next filter.
     Pass,
     /// Send this and close.
     Refuse(Vec<u8>),
@@ -63,7 +61,7 @@ pub(crate) mod replay {
                         replies.extend_from_slice(reply);
                     }
                     Move::Wait => break,
-                    Move::Tls | Move::Pass | Move::Refuse(_) => return (replies, taken, last),
+                    Move::Pass | Move::Refuse(_) => return (replies, taken, last),
                 }
             }
         }

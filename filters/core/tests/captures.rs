@@ -21,7 +21,7 @@ fn negotiate(opening: &[u8], cut: usize, mut look: impl FnMut(&[u8]) -> Move) ->
             match look(&opening[taken.min(arrived)..arrived]) {
                 Move::Answer { drain, .. } => taken += drain,
                 Move::Wait => break,
-                Move::Tls | Move::Pass => return opening[taken..].to_vec(),
+                Move::Pass => return opening[taken..].to_vec(),
                 refused => panic!("{refused:?}"),
             }
         }

@@ -215,8 +215,7 @@ fn begun<'a>(
     let Opened::Passed { left, state } = opened else {
         return None;
     };
-    let is_tls = socket.is_tls.get();
-    assert!(!is_tls || left.first() == Some(&0x16), "plaintext taken for TLS");
+    let is_tls = left.first() == Some(&0x16);
     assert!(is_tls || socket.taken.get() == 0 || protocol == "postgres", "plaintext behind a request for TLS");
     let mut played = Played::new(protocol, is_tls, chunk, state);
     if !is_tls {

@@ -62,10 +62,6 @@ impl ListenerFilter for Handshake {
             });
             match next {
                 Move::Wait => return Status::Stop,
-                Move::Tls => {
-                    socket.set_transport_protocol("tls");
-                    return Status::Continue;
-                }
                 Move::Pass => return Status::Continue,
                 Move::Answer { drain, reply } => {
                     socket.drain(drain);

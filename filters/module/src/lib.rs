@@ -1,7 +1,7 @@
 //! The module that Envoy loads: the pure decisions of `sluice-core`, carried out through `sluice-abi`.
 //!
 //! ```text
-//! accept ─▶ handshake ─▶ (TLS) ─▶ startup ─▶ (ext_authz) ─▶ session ─▶ (tcp_proxy)
+//! accept ─▶ handshake ─▶ (tls_inspector, TLS) ─▶ startup ─▶ (ext_authz) ─▶ session ─▶ (tcp_proxy)
 //! ```
 
 #![deny(unsafe_code)]

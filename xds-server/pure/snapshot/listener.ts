@@ -5,6 +5,7 @@ import type { Listener } from '#envoy-api/envoy/config/listener/v3/Listener.js';
 import type { ListenerFilter } from '#envoy-api/envoy/config/listener/v3/ListenerFilter.js';
 import type { TcpGrpcAccessLogConfig } from '#envoy-api/envoy/extensions/access_loggers/grpc/v3/TcpGrpcAccessLogConfig.js';
 import type { DynamicModuleListenerFilter } from '#envoy-api/envoy/extensions/filters/listener/dynamic_modules/v3/DynamicModuleListenerFilter.js';
+import type { TlsInspector } from '#envoy-api/envoy/extensions/filters/listener/tls_inspector/v3/TlsInspector.js';
 import type { DynamicModuleNetworkFilter } from '#envoy-api/envoy/extensions/filters/network/dynamic_modules/v3/DynamicModuleNetworkFilter.js';
 import type { ExtAuthz } from '#envoy-api/envoy/extensions/filters/network/ext_authz/v3/ExtAuthz.js';
 import type { TcpProxy } from '#envoy-api/envoy/extensions/filters/network/tcp_proxy/v3/TcpProxy.js';
@@ -21,11 +22,10 @@ import { headerTaken, plaintext, ranges } from './proxy-protocol.js';
  * entry in the spec (and, for MySQL, on the servers' version): a change of them drains every connection of the
  * listener, so services, databases and tenants must not show here.
  *
- *   (proxy_protocol →) handshake ─┬─ TLS ───────▶ startup → ext_authz → session → tcp_proxy
- *                                 └─ plaintext ─▶ the same, where the listener allows it; and for Postgres' requests to
- *                                                 cancel, which alone `handshake` lets through otherwise
- *
- * There is no tls_inspector: `handshake` knows what is TLS, and the server name is read in the TLS handshake itself.
+ *   (proxy_protocol →) handshake → tls_inspector ─┬─ TLS ───────▶ startup → ext_authz → session → tcp_proxy
+ *                                                 └─ plaintext ─▶ the same, where the listener allows it; and for Postgres'
+ *                                                                 requests to cancel, which alone `handshake` lets through
+ *                                                                 otherwise
  *
  * @param greeting required for MySQL
  */
@@ -62,7 +62,11 @@ export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Li
     },
     stat_prefix: `sluice_${plan.name}`,
     // The greeting of a MySQL listener, too, comes only after the header.
-    listener_filters: [...(plan.proxyProtocol ? [headerTaken(plan.name)] : []), handshake(plan, greeting)],
+    listener_filters: [
+      ...(plan.proxyProtocol ? [headerTaken(plan.name)] : []),
+      handshake(plan, greeting),
+      tlsInspector,
+    ],
     listener_filters_timeout: durationMs(handshakeTimeoutMs),
     filter_chains: takesPlaintext ? [overTls, inClear] : [overTls],
     per_connection_buffer_limit_bytes: { value: bufferBytes },
@@ -125,6 +129,11 @@ function handshake(plan: ListenerPlan, greeting: Greeting | undefined): Listener
     ),
   };
 }
+
+const tlsInspector: ListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typed_config: any<TlsInspector>('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', {}),
+};
 
 function networkFilters(plan: ListenerPlan): Filter[] {
   const { name, protocol } = plan;

@@ -36,7 +36,7 @@ impl Negotiation {
         if self.tls_promised {
             return match peeked.first() {
                 None => Move::Wait,
-                Some(&TLS_HANDSHAKE_RECORD) => Move::Tls,
+                Some(&TLS_HANDSHAKE_RECORD) => Move::Pass,
                 // Bytes stuffed behind SSLRequest must never count as what TLS protects.
                 Some(_) => refuse("expected TLS after SSLRequest, found plaintext"),
             };
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn exactly_the_ssl_request_is_taken_and_tls_passes() {
         let bytes = [ssl_request(), vec![0x16, 3, 1]].concat();
-        assert_eq!(play(&bytes, Plaintext::Refuse), (vec![], 36, Move::Tls));
+        assert_eq!(play(&bytes, Plaintext::Refuse), (vec![], 36, Move::Pass));
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Negotiation {
     pub fn look(&mut self, peeked: &[u8]) -> Move {
         match peeked.first() {
             None => return Move::Wait,
-            Some(&TLS_HANDSHAKE_RECORD) => return Move::Tls,
+            Some(&TLS_HANDSHAKE_RECORD) => return Move::Pass,
             // CVE-2021-23222: bytes stuffed behind SSLRequest must never count as what TLS protects.
             Some(_) if self.tls_promised => return refuse("expected TLS after SSLRequest, found plaintext"),
             // A startup packet is at most 10,000 bytes, so its length begins with 0: no need to wait for the rest.
@@ -114,13 +114,13 @@ mod tests {
     #[test]
     fn ssl_request_is_answered_s_and_tls_passes() {
         let (replies, taken, last) = play(&[&SSL[..], &[0x16, 3, 1]].concat(), Plaintext::Refuse);
-        assert_eq!((replies.as_slice(), taken, last), (&b"S"[..], 8, Move::Tls));
+        assert_eq!((replies.as_slice(), taken, last), (&b"S"[..], 8, Move::Pass));
     }
 
     #[test]
     fn gssenc_request_is_declined_and_ssl_request_may_follow() {
         let (replies, taken, last) = play(&[&GSS[..], &SSL, &[0x16]].concat(), Plaintext::Refuse);
-        assert_eq!((replies.as_slice(), taken, last), (&b"NS"[..], 16, Move::Tls));
+        assert_eq!((replies.as_slice(), taken, last), (&b"NS"[..], 16, Move::Pass));
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn direct_tls_passes_untouched() {
-        assert_eq!(play(&[0x16, 3, 1, 2, 0], Plaintext::Refuse), (vec![], 0, Move::Tls));
+        assert_eq!(play(&[0x16, 3, 1, 2, 0], Plaintext::Refuse), (vec![], 0, Move::Pass));
     }
 
     #[test]

@@ -82,10 +82,6 @@ callbacks! {
         socket(envoy).sent.borrow_mut().extend_from_slice(data.as_slice());
         data.length as i64
     }
-    fn envoy_dynamic_module_callback_listener_filter_set_detected_transport_protocol(envoy: Envoy, protocol: Bytes) {
-        assert_eq!(protocol.to_text(), "tls");
-        socket(envoy).is_tls.set(true);
-    }
     fn envoy_dynamic_module_callback_listener_filter_close_socket(envoy: Envoy, _details: Bytes) {
         socket(envoy).closed.set(true);
     }

@@ -347,8 +347,6 @@ pub struct Accepted {
     pub taken: Cell<usize>,
     pub sent: RefCell<Vec<u8>>,
     pub closed: Cell<bool>,
-    /// The filter has said so, and the filter chain is chosen by it.
-    pub is_tls: Cell<bool>,
     state: RefCell<BTreeMap<String, Vec<u8>>>,
 }
 
@@ -367,7 +365,6 @@ pub fn open<'a>(configured: Configured, mut pieces: impl FnMut() -> Option<&'a [
         taken: Cell::new(0),
         sent: RefCell::default(),
         closed: Cell::new(false),
-        is_tls: Cell::new(false),
         state: RefCell::default(),
     };
     let envoy: hooks::Envoy = std::ptr::from_ref(&socket).cast_mut().cast();
