@@ -17,7 +17,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/identity': [],
   // What nodes ask, and the bytes in which they do.
   'pure/rpc': [],
-  'pure/hpack': [],
   'pure/subscription': ['pure/snapshot'],
   'pure/verdict': ['pure/spec', 'pure/plan'],
   'pure/activity': [],

@@ -1,16 +1,6 @@
 /** What the brain's targets begin with: real specs, and messages as Envoy would send them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { encodeHeaders } from '../../../xds-server/pure/hpack/encode-headers.js';
-import {
-  Flag,
-  FrameType,
-  frame,
-  preface,
-  rstStream,
-  settings,
-  windowUpdate,
-} from '../../../xds-server/shells/channel/frames.js';
 import { EnvoyApi } from '../../../xds-server/shells/envoy-api/envoy-api.js';
 import { top } from '../target.js';
 
@@ -120,64 +110,11 @@ export function requests(): Buffer[] {
   ];
 }
 
-const post = (path: string, more: readonly (readonly [string, string])[] = []): Uint8Array =>
-  encodeHeaders(
-    [[':method', 'POST'], [':path', path], ['content-type', 'application/grpc'], ...more].map(
-      ([name = '', value = '']) => ({ name, value }),
-    ),
-  );
-
-/** Of RFC 7541, appendix C.4: three requests of one connection, in Huffman code. */
-export const headerBlocks = [
-  '11828684418cf1e3c2e5f23a6ba0ab90f4ff',
-  '0c828684be5886a8eb10649cbf',
-  '18828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf',
-].map((_, at, all) => Buffer.from(all.slice(0, at + 1).join(''), 'hex'));
-
-export function connections(): Buffer[] {
-  const message = (text: string): Buffer => {
-    const head = Buffer.alloc(5);
-    head.writeUInt32BE(text.length, 1);
-    return Buffer.concat([head, Buffer.from(text)]);
-  };
-  const headers = (id: number, block: Uint8Array, flags: number = Flag.endHeaders): Buffer =>
-    frame(FrameType.headers, flags, id, block);
-  const data = (id: number, bytes: Uint8Array, flags = 0): Buffer => frame(FrameType.data, flags, id, bytes);
-  const [first, second] = [post('/t/E').subarray(0, 9), post('/t/E').subarray(9)];
-  const talks = [
-    [headers(1, post('/t/E')), data(1, message('hello'), Flag.endStream)],
-    [
-      headers(1, post('/t/S')),
-      data(1, message('a').subarray(0, 3)),
-      data(1, message('a').subarray(3)),
-      data(1, message('b')),
-    ],
-    [
-      headers(1, post('/t/H')),
-      data(1, message('x')),
-      rstStream(1, 8),
-      headers(3, post('/t/S', [['x', 'y']])),
-    ],
-    [
-      headers(1, first, 0),
-      frame(FrameType.continuation, Flag.endHeaders, 1, second),
-      windowUpdate(1, 10),
-      windowUpdate(0, 10),
-    ],
-    [
-      frame(FrameType.ping, 0, 0, Buffer.alloc(8)),
-      settings({ 4: 3 }),
-      headers(1, post('/t/S')),
-      data(1, message('abc')),
-    ],
-    [
-      headers(1, post('/none')),
-      headers(3, Buffer.from([0x82])),
-      frame(FrameType.goaway, 0, 0, Buffer.alloc(8)),
-    ],
-  ];
-  return [
-    ...talks.map((talk) => Buffer.concat([Buffer.from([0]), ...talk])),
-    Buffer.concat([Buffer.from([1]), preface, settings({})]),
-  ];
-}
+/** Messages of one call behind each other: whole ones, one that is cut, compressed, or too large. */
+export const calls = [
+  '0000000003616263',
+  '000000000000000000026869',
+  '000000000361',
+  '0100000001',
+  '00ffffffff',
+].map((hex) => Buffer.from(hex, 'hex'));

@@ -94,8 +94,7 @@ export const brainTargets: Readonly<Record<string, BrainTarget>> = {
     seeds: seeds.certificates,
     words: ['%0A', '%', 'AAAA', '=='],
   },
-  'brain-headers': { fuzz: channel.headers, seeds: seeds.headerBlocks },
-  'brain-frames': { fuzz: channel.frames, seeds: seeds.connections() },
+  'brain-framing': { fuzz: channel.framing, seeds: seeds.calls },
   'brain-check': { fuzz: messages.check, seeds: seeds.checks(), words: ['sluice', 'connection'] },
   'brain-report': { fuzz: messages.report, seeds: seeds.reports(), words: ['sluice', 'service/'] },
   'brain-discovery': {
