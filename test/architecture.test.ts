@@ -20,6 +20,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/subscription': ['pure/snapshot'],
   'pure/verdict': ['pure/spec', 'pure/plan'],
   'pure/activity': [],
+  // What time it is on a node: grants expire by its clock.
+  'pure/clock': [],
   'pure/ledger': ['pure/plan', 'pure/verdict'],
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
   'pure/status': ['pure/plan', 'pure/activity'],

@@ -9,6 +9,8 @@
  * A connection has one call at most: the node sends a check again only when its first try is lost, so the later call
  * takes the earlier one's place.
  */
+
+import { NodeClock } from '../../pure/clock/node-clock.js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Plan, ServicePlan, TargetName } from '../../pure/plan/plan.js';
 import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
@@ -18,7 +20,6 @@ import { type Reason, type Refusal, refusals } from '../../pure/verdict/refusals
 import { CertificateNames } from './certificate-names.js';
 import { type Check, readCheck } from './check-request.js';
 import { writeOk } from './check-response.js';
-import { NodeClock } from './node-clock.js';
 
 export interface AuthzOptions {
   /** Monotonic, in milliseconds; the ledger's own. */
