@@ -51,10 +51,10 @@ before(async () => {
   sluice = await Sluice.start({
     databases: { orders, users, vault, crew, reports, archive },
     services: {
-      checkout: { database: 'orders', max_connections: 8 },
-      accounts: { database: 'users', max_connections: 8 },
-      bank: { database: 'vault', max_connections: 8, certificate: vaults },
-      crew: { database: 'crew', max_connections: 8, certificate: crews },
+      checkout: { database: 'orders', max_connections: 5 },
+      accounts: { database: 'users', max_connections: 5 },
+      bank: { database: 'vault', max_connections: 5, certificate: vaults },
+      crew: { database: 'crew', max_connections: 5, certificate: crews },
       dashboard: { database: 'reports', max_connections: 5 },
       archive: { database: 'archive', max_connections: 5 },
       // For those who send no name; not for everybody.

@@ -1,5 +1,6 @@
 /** I4: a client that leaves while it waits is noticed; it takes no slot and no database connection opens for it. */
 import assert from 'node:assert/strict';
+import type { EventEmitter } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import type mysql from 'mysql2';
@@ -50,8 +51,9 @@ const waysToLeave: Readonly<Record<string, (waiter: Waiter) => void>> = {
 };
 
 /** pg keeps the TLS socket to itself. */
-function connectionOf(client: pg.Client): { readonly stream: net.Socket } {
-  return (client as unknown as { readonly connection: { readonly stream: net.Socket } }).connection;
+function connectionOf(client: pg.Client): EventEmitter & { readonly stream: net.Socket } {
+  return (client as unknown as { readonly connection: EventEmitter & { readonly stream: net.Socket } })
+    .connection;
 }
 
 for (const [how, leave] of Object.entries(waysToLeave)) {
@@ -93,6 +95,20 @@ test('a Postgres client that vanishes in mid-query keeps its slot until the data
   // The server has room for nobody beside the leaver: too early an admission would have failed.
   assert.equal(orders.server.hasSaidTooMany, false, orders.server.log);
   await next.end();
+});
+
+test('a Postgres client that breaks off as soon as it reads of a wrong password leaves no slot behind', {
+  timeout: 30_000,
+}, async () => {
+  for (let time = 0; time < 20; time++) {
+    const socket = new net.Socket();
+    const wrong = { ...ann, password: 'wrong' };
+    const client = postgresClient(sluice, 'checkout', wrong, { stream: socket });
+    connectionOf(client).once('errorMessage', () => socket.resetAndDestroy());
+    await assert.rejects(client.connect());
+    // The budget is one: as long as the slot is kept, which the server's list cannot show to be free, nobody gets in.
+    await (await postgresSession(sluice, 'checkout', ann)).end();
+  }
 });
 
 test('a MySQL client that vanishes in mid-query keeps its slot until the database is done with it', {

@@ -72,6 +72,11 @@ pub fn unreachable(reason: String) -> Refusal {
     refusal
 }
 
+/// The refusal for a server that ended the connection before its first byte.
+pub fn mute() -> Refusal {
+    Refusal::new(b"08006", 1105, "the database closed the connection without a word; try again")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

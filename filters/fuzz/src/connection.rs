@@ -106,7 +106,10 @@ impl Played {
             10 if step.len() > 1 => world.answers(step.get(2..)),
             10 => world.way.set(Way::Failed),
             11 => world.rings(Place::Startup, 1),
-            12 => world.rings(Place::Session, 2),
+            12 => {
+                world.rings(Place::Session, 2);
+                world.rings(Place::Session, 5);
+            }
             13 => {
                 world.rings(Place::Session, 3);
                 world.rings(Place::Session, 4);

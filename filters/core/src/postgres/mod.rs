@@ -4,6 +4,7 @@
 pub mod cancel;
 pub mod error_code;
 pub mod follow;
+pub mod last_words;
 pub mod login;
 mod messages;
 pub mod negotiation;

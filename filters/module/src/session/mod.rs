@@ -30,7 +30,7 @@ use sluice_core::verdict::{Verdict, judge};
 use self::claims::claims;
 use self::following::{Counters, Following, LIMITS, REPORT};
 use self::mysql::Mysql;
-use self::postgres::Postgres;
+use self::postgres::{OVERDUE, Postgres};
 use self::upstream_tls::UpstreamTls;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
@@ -74,6 +74,7 @@ impl NetworkFactory for Factory {
             stage: Stage::Waiting,
             following: None,
             until_server_speaks: None,
+            server_has_spoken: false,
             tls: None,
         })
     }
@@ -105,6 +106,8 @@ struct Session {
     /// From the grant on.
     following: Option<Following>,
     until_server_speaks: Option<Alarm>,
+    /// A byte of the server's has come.
+    server_has_spoken: bool,
     /// TLS was asked for and does not stand for certain yet.
     tls: Option<UpstreamTls>,
 }
@@ -154,9 +157,13 @@ impl NetworkFilter for Session {
         if self.tls.is_none() {
             self.until_server_speaks = None;
         }
+        self.server_has_spoken |= !buffer.is_empty();
+        let is_mute = end_stream && !self.server_has_spoken;
         let outcome = match (&mut self.stage, &mut self.following) {
             // A refusal of `startup` passes by.
             (Stage::Waiting, _) => return Status::Continue,
+            (Stage::Postgres(_), _) if is_mute => Err((words::mute(), 0)),
+            (Stage::Mysql(mysql), _) if is_mute => Err((words::mute(), mysql.answer_sequence())),
             (Stage::Asking(request), _) => {
                 let answer = request.server_sent(&buffer.copy(2));
                 buffer.replace(b"");
@@ -209,14 +216,18 @@ impl NetworkFilter for Session {
     }
 
     fn on_scheduled(&mut self, connection: &Connection<'_>, event: u64) {
-        match (event, &self.stage) {
+        match (event, &mut self.stage) {
+            (OVERDUE, Stage::Postgres(postgres)) => postgres.overdue(connection),
             (CLOSE, Stage::Ending { details }) => {
                 self.stage = Stage::Closed(Farewell::flush(connection, details));
                 self.let_close(connection);
             }
             (REPORT, _) => self.write_account(connection),
             (LIMITS, Stage::Postgres(_)) => self.look_at_limits(connection, true),
-            (LIMITS, Stage::Mysql(mysql)) => self.look_at_limits(connection, mysql.is_between_packets()),
+            (LIMITS, Stage::Mysql(mysql)) => {
+                let client_rests = mysql.is_between_packets();
+                self.look_at_limits(connection, client_rests);
+            }
             (LINGER_OVER, Stage::Leaving { details, .. }) => {
                 self.stage = Stage::Closed(Farewell::flush(connection, details));
             }
@@ -227,7 +238,8 @@ impl NetworkFilter for Session {
                 self.look_upstream(connection, 0)
             }
             (LOOK_UPSTREAM, Stage::Mysql(mysql)) if self.until_server_speaks.is_some() => {
-                self.look_upstream(connection, mysql.answer_sequence());
+                let sequence = mysql.answer_sequence();
+                self.look_upstream(connection, sequence);
             }
             _ => {}
         }

@@ -1,11 +1,18 @@
 //! A Postgres session: the login, and with its end that by which its cancel key can be recognised.
 
 use sluice_abi::{Buffer, Connection};
+use sluice_core::postgres::last_words::LastWords;
 use sluice_core::postgres::login::{Event, Login};
 use sluice_core::postgres::proof::Proof;
 
 use super::following::Following;
 use super::report_server;
+use crate::deadline::Alarm;
+
+/// The event of the alarm by which a failed login's error passes although the server has not closed.
+pub const OVERDUE: u64 = 5;
+/// A server closes right behind its error. One that does not shall not keep its client from reading it.
+const OVERDUE_MS: u64 = 200;
 
 pub struct Postgres {
     login: Login,
@@ -14,16 +21,18 @@ pub struct Postgres {
     cancel_digest: Option<String>,
     /// The server's next words answer the client's proof.
     proof: Option<Proof>,
+    /// It has failed, and the server has not closed yet.
+    last_words: Option<(LastWords, Option<Alarm>)>,
 }
 
 impl Postgres {
     /// A session that may begin, on the connection `id`.
     pub fn admitted(id: String) -> Self {
-        Self { login: Login::default(), id, cancel_digest: None, proof: None }
+        Self { login: Login::default(), id, cancel_digest: None, proof: None, last_words: None }
     }
 
     /// Looks at the server's bytes: in here until the login is over, in `following` from then on. One answer of a login may
-    /// pass with a hint behind it.
+    /// pass with a hint behind it; an error passes together with the server's end.
     pub fn server_sent(
         &mut self,
         connection: &Connection<'_>,
@@ -31,7 +40,7 @@ impl Postgres {
         end_stream: bool,
         following: &mut Following,
     ) {
-        let Self { login, id, cancel_digest, proof } = self;
+        let Self { login, id, cancel_digest, proof, last_words } = self;
         if let Some(mut answer) = proof.take() {
             match answer.server_sent(&buffer.copy(usize::MAX)) {
                 Some(passing) => buffer.replace(&passing),
@@ -51,11 +60,31 @@ impl Postgres {
                     let digest = cancel_digest.take();
                     following.logged_in(connection, digest.as_deref().map(|digest| ("cancel_digest", digest)));
                 }
-                Event::Failed => following.login_failed(connection, None),
+                Event::Failed => {
+                    following.login_failed(connection, None);
+                    let overdue = Alarm::set(connection, OVERDUE_MS, OVERDUE);
+                    *last_words = Some((LastWords::default(), overdue));
+                }
             });
             following.server_sent(connection, behind);
             true
         });
         following.note_change(connection);
+        if let Some((words, _)) = last_words {
+            match words.server_sent(&buffer.copy(usize::MAX), end_stream) {
+                Some(passing) => {
+                    buffer.replace(&passing);
+                    *last_words = None;
+                }
+                None => buffer.replace(b""),
+            }
+        }
+    }
+
+    /// The server has not closed behind its error: the client reads it now.
+    pub fn overdue(&mut self, connection: &Connection<'_>) {
+        if let Some((words, _)) = self.last_words.take() {
+            connection.speak(&words.overdue());
+        }
     }
 }
