@@ -23,6 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // What time it is on a node: grants expire by its clock.
   'pure/clock': [],
   'pure/ledger': ['pure/plan', 'pure/verdict'],
+  'pure/leadership': [],
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
   'pure/status': ['pure/plan', 'pure/activity'],
 
