@@ -6,7 +6,7 @@ import mysql from 'mysql2';
 import pg from 'pg';
 import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
-import { ownAddress, portOn, sharedV6 } from '../harness/own-address.js';
+import { ownAddress, sharedPort, sharedV6 } from '../harness/own-address.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
 import {
@@ -32,17 +32,17 @@ let pgPort: number;
 let mysqlPort: number;
 
 before(async () => {
-  [orders, reports, pgPort, mysqlPort] = await Promise.all([
+  [pgPort, mysqlPort] = [await sharedPort(), await sharedPort()];
+  const [ordersPort, reportsPort] = [await sharedPort(), await sharedPort()];
+  [orders, reports] = await Promise.all([
     protectedPostgres('orders', {
-      ...{ budget, accounts, databases: ['orders'] },
+      ...{ budget, accounts, databases: ['orders'], port: ordersPort },
       settings: { listen_addresses: `${ownAddress},${sharedV6}` },
     }),
     protectedMariaDb('reports', {
-      ...{ budget, accounts, databases: ['reports'] },
+      ...{ budget, accounts, databases: ['reports'], port: reportsPort },
       settings: { 'bind-address': `${ownAddress},${sharedV6}` },
     }),
-    portOn(sharedV6),
-    portOn('::'),
   ]);
   const onV6 = <T extends Protected<Postgres | MariaDb>>(database: T, host: string) => ({
     ...database,

@@ -5,7 +5,7 @@ import type { Page, SessionStatus, Status, WaiterStatus } from '../../xds-server
 import { ChannelCertificates } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson, getText } from './http.js';
-import { ownAddress, ownPort, portOn } from './own-address.js';
+import { ownAddress, ownPort, sharedPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
@@ -47,7 +47,7 @@ export class Brain {
    * @param options.xdsHost where it serves nodes
    */
   static async start(spec: string, { plaintext = false, xdsHost = ownAddress } = {}): Promise<Brain> {
-    const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await portOn(xdsHost) };
+    const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await sharedPort() };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
     const channel = plaintext ? undefined : await ChannelCertificates.create();

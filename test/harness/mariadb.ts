@@ -28,6 +28,8 @@ export interface MariaDbAccount {
 export interface MariaDbOptions {
   /** Shown with its log. */
   readonly name?: string;
+  /** Of all its addresses; one of the test's own by default. */
+  readonly port?: number;
   /** Offers TLS with it; without one it offers none. */
   readonly certificate?: Certificate;
   /**
@@ -66,7 +68,7 @@ export class MariaDb {
     const title = options.name ?? 'mariadb';
     const folder = scratchFolder(title);
     const data = path.join(folder, 'data');
-    const port = await ownPort();
+    const port = options.port ?? (await ownPort());
     await copyDataFolder('mariadb', systemUser, data, initialise);
     const tls = options.certificate && (await giveCertificate(options.certificate, systemUser, data));
     // In the data folder: the server's own user may write there. A socket's path has at most 107 bytes.

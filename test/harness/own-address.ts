@@ -21,29 +21,41 @@ export async function ownPort(): Promise<number> {
     lastPort += 1;
     // Others ask while this one waits.
     const port = lastPort;
-    if (await isFree(port)) return port;
+    if (await isFree(port, ownAddress)) return port;
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const trial = net.createServer();
-    trial.once('error', () => resolve(false));
-    trial.listen(port, ownAddress, () => trial.close(() => resolve(true)));
-  });
 }
 
 /** IPv6 has one loopback address, which all tests share. */
 export const sharedV6 = '::1';
 
-/** A port that nobody has now. */
-export function portOn(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const trial = net.createServer();
-    trial.once('error', reject);
-    trial.listen(0, host, () => {
-      const { port } = trial.address() as net.AddressInfo;
-      trial.close(() => resolve(port));
-    });
+/** Above those of `ownPort`, below the kernel's range for outgoing connections. */
+const sharedPorts = { first: 26_000, last: 32_767 };
+
+/**
+ * A port that is free on every address, those that tests share too, and given to no other test process while this one
+ * runs: it holds the abstract socket of that number, which the kernel gives to one at a time and takes from the dead.
+ */
+export async function sharedPort(): Promise<number> {
+  for (let port = sharedPorts.first; port <= sharedPorts.last; port += 1) {
+    const claim = await listening(`\0sluice-test-port-${port}`);
+    if (claim === undefined) continue;
+    claim.unref();
+    // Both families.
+    if (await isFree(port, '::')) return port;
+  }
+  throw new Error(`expected a free port from ${sharedPorts.first} to ${sharedPorts.last}, found none`);
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
+  const trial = await listening({ port, host });
+  await new Promise<unknown>((resolve) => (trial ? trial.close(resolve) : resolve(undefined)));
+  return trial !== undefined;
+}
+
+function listening(place: string | net.ListenOptions): Promise<net.Server | undefined> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen(place, () => resolve(server));
   });
 }

@@ -30,6 +30,8 @@ export interface PostgresOptions {
   readonly name?: string;
   /** Debian's unless said otherwise. */
   readonly version?: PostgresVersion;
+  /** Of all its addresses; one of the test's own by default. */
+  readonly port?: number;
   /** Offers TLS with it (by request, and direct since 17); without one it offers none. */
   readonly certificate?: Certificate;
   /** Of all sessions, the harness's own one included; none is set aside for superusers. Default 100. */
@@ -71,7 +73,7 @@ export class Postgres {
     const title = options.name ?? 'postgres';
     const folder = scratchFolder(title);
     const data = path.join(folder, 'data');
-    const port = await ownPort();
+    const port = options.port ?? (await ownPort());
     const { major, folder: programs } = await postgresPrograms(options.version);
     await copyDataFolder(`postgres-${major}`, systemUser, data, (empty) =>
       runAs(systemUser, path.join(programs, 'initdb'), [

@@ -28,6 +28,8 @@ export interface ProtectedOptions<Account> {
   readonly accounts: readonly Account[];
   /** Databases in the server. */
   readonly databases: readonly string[];
+  /** Where it listens; one of the test's own by default. */
+  readonly port?: number;
   /** The server offers TLS with it. */
   readonly certificate?: Certificate;
   /** Further server settings. */
