@@ -5,13 +5,11 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import mysql from 'mysql2/promise';
-import type { Certificate } from './certificates.js';
 import { Child, isRoot } from './child.js';
 import { copyDataFolder } from './data-folder.js';
+import { type FamilyAccount, type FamilyOptions, FamilyServer } from './mysql-family.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
-import { waitUntil } from './wait-until.js';
 
 const run = promisify(execFile);
 const install = path.resolve(import.meta.dirname, '../../build/mysql');
@@ -19,54 +17,19 @@ const install = path.resolve(import.meta.dirname, '../../build/mysql');
 /** Its programs, the command-line clients among them. */
 export const mysqlPrograms = path.join(install, 'bin');
 
-export interface MySqlAccount {
-  readonly name: string;
-  readonly password: string;
-  /** How it proves its password; `caching_sha2_password` unless said otherwise. */
-  readonly plugin?: 'caching_sha2_password' | 'mysql_native_password';
-  /** Global privileges besides its rights on every database of the test, e.g. `PROCESS` for an observer. */
-  readonly globalPrivileges?: readonly string[];
-}
-
-export interface MySqlOptions {
-  /** Shown with its log. */
-  readonly name?: string;
-  /** Offers TLS with it; without one it offers none. */
-  readonly certificate?: Certificate;
-  /** Of all sessions, the harness's own one included; root gets one more when it is full. Default 100. */
-  readonly maxConnections?: number;
-  readonly accounts?: readonly MySqlAccount[];
-  readonly databases?: readonly string[];
-  /** Further server settings, by the names of its options: `{'max-allowed-packet': '128M'}`. */
-  readonly settings?: Readonly<Record<string, string | number>>;
-}
+/** `caching_sha2_password` unless said otherwise. */
+export type MySqlAccount = FamilyAccount<'caching_sha2_password' | 'mysql_native_password'>;
+export type MySqlOptions = FamilyOptions<MySqlAccount>;
 
 /** It drops to this user by itself; its own files are then the test's. */
 const identity = isRoot ? ['--user=root'] : [];
 
-const sessionsSql = `SELECT count(*) AS n FROM information_schema.processlist
-  WHERE command <> 'Daemon' AND user <> 'system user' AND id <> connection_id()
-    AND (? IS NULL OR user = ?) AND NOT json_contains(?, json_quote(user))`;
-
-export class MySql {
-  readonly host = ownAddress;
-  readonly port: number;
-  readonly #folder: string;
-  readonly #child: Child;
-  readonly #root: mysql.Connection;
-
-  private constructor(folder: string, port: number, child: Child, root: mysql.Connection) {
-    this.#folder = folder;
-    this.port = port;
-    this.#child = child;
-    this.#root = root;
-  }
-
+export class MySql extends FamilyServer {
   static async start(options: MySqlOptions = {}): Promise<MySql> {
     const title = options.name ?? 'mysql';
     const folder = scratchFolder(title);
     const data = path.join(folder, 'data');
-    const port = await ownPort();
+    const port = options.port ?? (await ownPort());
     await copyDataFolder('mysql-8.0', 'root', data, initialise);
     const socket = path.join(data, 'sock');
     const { certificate } = options;
@@ -88,45 +51,13 @@ export class MySql {
       ],
       logFile: path.join(folder, 'log'),
     });
-    const root = await waitUntil('MySQL answers root', async () => {
-      child.assertRunning();
-      return await mysql.createConnection({ socketPath: socket, user: 'root' });
-    });
-    // Broken by the test on purpose (a restart), or seen by the next query.
-    root.on('error', () => {});
-    const server = new MySql(folder, port, child, root);
-    await server.#fill(options);
+    const running = { child, port, data, socket };
+    const server = new MySql(running, await FamilyServer.root(running));
+    await server.fill(
+      options,
+      (plugin = 'caching_sha2_password', password) => `WITH ${plugin} BY ${password}`,
+    );
     return server;
-  }
-
-  async #fill({ accounts = [], databases = [] }: MySqlOptions): Promise<void> {
-    for (const database of databases) await this.query(`CREATE DATABASE ${mysql.escapeId(database)}`);
-    for (const { name, password, plugin = 'caching_sha2_password', globalPrivileges = [] } of accounts) {
-      const account = `${mysql.escape(name)}@'%'`;
-      await this.query(`CREATE USER ${account} IDENTIFIED WITH ${plugin} BY ${mysql.escape(password)}`);
-      for (const privilege of globalPrivileges) await this.query(`GRANT ${privilege} ON *.* TO ${account}`);
-      for (const database of databases) {
-        await this.query(`GRANT ALL ON ${mysql.escapeId(database)}.* TO ${account}`);
-      }
-    }
-  }
-
-  /** As root. */
-  async query<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
-    const [rows] = await this.#root.query(sql, [...values]);
-    return rows as Row[];
-  }
-
-  /**
-   * Sessions as the database counts them, without the harness's own: all, or those of one account. A session that
-   * is still logging in belongs to `unauthenticated user` and counts among all.
-   *
-   * @param except accounts that are not counted (an observer's)
-   */
-  async count(account?: string, except: readonly string[] = []): Promise<number> {
-    const values = [account ?? null, account ?? null, JSON.stringify(except)];
-    const [row] = await this.query<{ n: number }>(sessionsSql, values);
-    return Number(row!.n);
   }
 
   /** How many clients it has ever turned away for want of a slot. */
@@ -135,20 +66,6 @@ export class MySql {
       "SHOW GLOBAL STATUS LIKE 'Connection_errors_max_connections'",
     );
     return Number(row!.Value);
-  }
-
-  get log(): string {
-    return this.#child.log;
-  }
-
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  async stop(): Promise<void> {
-    this.#root.destroy();
-    await this.#child.stop();
-    await run('rm', ['-rf', path.join(this.#folder, 'data')]);
   }
 }
 
