@@ -1,11 +1,9 @@
 /** A real HAProxy, as a load balancer before Envoy or as the proxy that stands before a database. */
 import { writeFileSync } from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
-import { Child } from './child.js';
+import { OtherProxy } from './other-proxy.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
-import { waitUntil } from './wait-until.js';
 
 export interface HaProxyOptions {
   readonly name: string;
@@ -19,16 +17,7 @@ export interface HaProxyOptions {
   readonly demands?: boolean;
 }
 
-export class HaProxy {
-  readonly host = ownAddress;
-  readonly port: number;
-  readonly #child: Child;
-
-  private constructor(port: number, child: Child) {
-    this.port = port;
-    this.#child = child;
-  }
-
+export class HaProxy extends OtherProxy {
   /** Resolves when it listens. */
   static async start({ name, to, sends, from, demands = false }: HaProxyOptions): Promise<HaProxy> {
     const folder = scratchFolder(name);
@@ -53,7 +42,7 @@ export class HaProxy {
         ],
       ].join('\n'),
     );
-    const child = await Child.start({
+    const child = await OtherProxy.run(port, {
       title: `HAProxy ${name}`,
       command: '/usr/sbin/haproxy',
       args: ['-db', '-f', file],
@@ -61,25 +50,11 @@ export class HaProxy {
       // SIGTERM ends it at once, SIGUSR1 would wait for its clients.
       stopSignal: 'SIGTERM',
     });
-    await waitUntil(`HAProxy ${name} listens`, () => {
-      child.assertRunning();
-      return answers(port);
-    });
     return new HaProxy(port, child);
   }
 
   /** Addresses of the clients whose connections have ended, `192.0.2.7:5555`, in their order. */
   get clients(): readonly string[] {
-    return [...this.#child.log.matchAll(/^client (\S+)$/gm)].map(([, address]) => address!);
+    return [...this.child.log.matchAll(/^client (\S+)$/gm)].map(([, address]) => address!);
   }
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, ownAddress, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

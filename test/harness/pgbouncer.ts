@@ -4,13 +4,12 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Certificate } from './certificates.js';
-import { Child, isRoot } from './child.js';
+import { isRoot } from './child.js';
 import { giveCertificate } from './data-folder.js';
-import { isListening } from './listening.js';
+import { OtherProxy } from './other-proxy.js';
 import { ownAddress, ownPort } from './own-address.js';
 import type { Postgres } from './postgres.js';
 import { scratchFolder } from './scratch.js';
-import { waitUntil } from './wait-until.js';
 
 const run = promisify(execFile);
 /** It refuses to run as root. */
@@ -25,16 +24,7 @@ export interface PgBouncerOptions {
   readonly poolSize: number;
 }
 
-export class PgBouncer {
-  readonly host = ownAddress;
-  readonly port: number;
-  readonly #child: Child;
-
-  private constructor(port: number, child: Child) {
-    this.port = port;
-    this.#child = child;
-  }
-
+export class PgBouncer extends OtherProxy {
   /** Resolves when clients can connect. */
   static async start({ certificate, server, account, poolSize }: PgBouncerOptions): Promise<PgBouncer> {
     const folder = scratchFolder('pgbouncer');
@@ -69,25 +59,13 @@ export class PgBouncer {
       `[databases]\n* = host=${server.host} port=${server.port}\n[pgbouncer]\n${lines.join('')}`,
     );
     if (isRoot) await run('chown', ['-R', systemUser, folder]);
-    const child = await Child.start({
+    const child = await OtherProxy.run(port, {
       title: 'PgBouncer',
       command: 'pgbouncer',
       args: [file],
       logFile: path.join(folder, 'log'),
       asUser: systemUser,
     });
-    await waitUntil('PgBouncer listens', () => {
-      child.assertRunning();
-      return isListening(ownAddress, port);
-    });
     return new PgBouncer(port, child);
-  }
-
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  async stop(): Promise<void> {
-    await this.#child.stop();
   }
 }

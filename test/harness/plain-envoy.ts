@@ -5,11 +5,9 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Certificate } from './certificates.js';
-import { Child } from './child.js';
-import { getJson } from './http.js';
+import { OtherProxy } from './other-proxy.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
-import { waitUntil } from './wait-until.js';
 
 const top = path.resolve(import.meta.dirname, '../..');
 
@@ -19,23 +17,14 @@ export interface PlainEnvoyOptions {
   readonly workers: number;
 }
 
-export class PlainEnvoy {
-  readonly host = ownAddress;
-  readonly port: number;
-  readonly #child: Child;
-
-  private constructor(port: number, child: Child) {
-    this.port = port;
-    this.#child = child;
-  }
-
+export class PlainEnvoy extends OtherProxy {
   /** Resolves when clients can connect. */
   static async start(options: PlainEnvoyOptions): Promise<PlainEnvoy> {
     const folder = scratchFolder('plain-envoy');
     const [port, adminPort] = [await ownPort(), await ownPort()];
     const file = path.join(folder, 'bootstrap.json');
     writeFileSync(file, JSON.stringify(bootstrap(options, port, adminPort)));
-    const child = await Child.start({
+    const child = await OtherProxy.run(port, {
       title: 'plain Envoy',
       command: path.join(top, 'build/bin/envoy'),
       args: [
@@ -44,22 +33,7 @@ export class PlainEnvoy {
       ],
       logFile: path.join(folder, 'log'),
     });
-    await waitUntil('the plain Envoy listens', async () => {
-      child.assertRunning();
-      const { listener_statuses = [] } = await getJson<{ listener_statuses?: unknown[] }>(
-        `http://${ownAddress}:${adminPort}/listeners?format=json`,
-      );
-      return listener_statuses.length > 0;
-    });
     return new PlainEnvoy(port, child);
-  }
-
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  async stop(): Promise<void> {
-    await this.#child.stop();
   }
 }
 

@@ -3,11 +3,9 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { Certificate } from './certificates.js';
-import { Child } from './child.js';
-import { isListening } from './listening.js';
+import { OtherProxy } from './other-proxy.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
-import { waitUntil } from './wait-until.js';
 
 const program = path.resolve(import.meta.dirname, '../../build/bin/traefik');
 
@@ -20,16 +18,7 @@ export interface TraefikOptions {
   readonly workers: number;
 }
 
-export class Traefik {
-  readonly host = ownAddress;
-  readonly port: number;
-  readonly #child: Child;
-
-  private constructor(port: number, child: Child) {
-    this.port = port;
-    this.#child = child;
-  }
-
+export class Traefik extends OtherProxy {
   /** Resolves when clients can connect. */
   static async start({ certificate, hostname, upstream, workers }: TraefikOptions): Promise<Traefik> {
     const folder = scratchFolder('traefik');
@@ -64,25 +53,13 @@ export class Traefik {
         },
       }),
     );
-    const child = await Child.start({
+    const child = await OtherProxy.run(port, {
       title: 'Traefik',
       command: program,
       args: [`--configFile=${fixed}`],
       logFile: path.join(folder, 'log'),
       env: { GOMAXPROCS: String(workers) },
     });
-    await waitUntil('Traefik listens', () => {
-      child.assertRunning();
-      return isListening(ownAddress, port);
-    });
     return new Traefik(port, child);
-  }
-
-  get pid(): number {
-    return this.#child.pid;
-  }
-
-  async stop(): Promise<void> {
-    await this.#child.stop();
   }
 }
