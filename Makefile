@@ -10,29 +10,31 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## everything that is needed, once: packages, Envoy, drivers, the filters and the brain built
-	@setup/setup.sh drivers
+	@setup/setup.sh servers drivers
 
 demo: ## the whole idea on real parts, live; CHECK=1 asserts it and prints one JSON line
-	@setup/setup.sh
+	@setup/setup.sh servers
 	@CHECK=$(CHECK) node --import tsx demo/main.ts
 
 test: setup ## every test, from the parsers to the end-to-end drills on real databases
 	@node --import tsx test/run.ts
 
 test-mysql: ## the optional suite on MySQL 8.0, which is fetched for it (553 MB)
-	@setup/setup.sh drivers mysql
+	@setup/setup.sh servers drivers mysql
 	@node --import tsx test/run.ts mysql
 
 test-long: setup ## what takes long: 1 GB through it
 	@node --import tsx test/run.ts long
 
-check: setup ## format, lint, types, who may import whom, generated files
+check: ## format, lint, types, who may import whom, generated files
+	@setup/setup.sh
 	@test/check.sh
 
-fuzz: setup ## every parser and state machine under a fuzzer, SECONDS=60 a target; fails where something is found
+fuzz: ## every parser and state machine under a fuzzer, SECONDS=60 a target; fails where something is found
+	@setup/setup.sh
 	@node --import tsx test/fuzz/run.ts --seconds $(SECONDS)
 
 bench: SECONDS := 4
 bench: ## Sluice beside plain Envoy, direct, Traefik and PgBouncer; ROUNDS=5 SECONDS=4, some ten minutes; ROUNDS=2 SECONDS=1 for a look
-	@setup/setup.sh bench
+	@setup/setup.sh servers bench
 	@ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) IDLE=$(IDLE) node --import tsx test/bench/main.ts

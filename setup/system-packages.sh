@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Debian packages: database servers and clients for the tests and the demo, a linker for the filters, a C++ compiler for
-# their fuzzer. Tests start servers of their own; a server that Debian would start while installing is kept from starting.
+# Debian packages: a linker for the filters, a C++ compiler for their fuzzer; database servers and clients for the tests
+# and the demo. Tests start servers of their own; a server that Debian would start while installing is kept from starting.
 #
-#   setup/system-packages.sh [drivers] [mysql] [bench]    also what these parts of the set-up need (setup.sh)
+#   setup/system-packages.sh [servers] [drivers] [mysql] [bench]    also what these parts of the set-up need (setup.sh)
 set -euo pipefail
 
 packages=()
@@ -14,18 +14,20 @@ needs() {
   if ! "$@" >/dev/null 2>&1; then packages+=("$package"); fi
 }
 
-needs postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
-needs postgresql-client command -v psql
-needs mariadb-server test -x /usr/sbin/mariadbd
-needs mariadb-client command -v mariadb
-needs libnss-wrapper compgen -G '/usr/lib/*/libnss_wrapper.so'
-needs haproxy test -x /usr/sbin/haproxy
-needs openssl command -v openssl
-needs python3-venv python3 -c 'import ensurepip, venv'
 needs gcc command -v cc
 needs g++ command -v c++
 needs libc6-dev test -e /usr/include/stdlib.h
 
+if [[ " $* " == *' servers '* ]]; then
+  needs postgresql compgen -G '/usr/lib/postgresql/*/bin/postgres'
+  needs postgresql-client command -v psql
+  needs mariadb-server test -x /usr/sbin/mariadbd
+  needs mariadb-client command -v mariadb
+  needs libnss-wrapper compgen -G '/usr/lib/*/libnss_wrapper.so'
+  needs haproxy test -x /usr/sbin/haproxy
+  needs openssl command -v openssl
+  needs python3-venv python3 -c 'import ensurepip, venv'
+fi
 if [[ " $* " == *' drivers '* ]]; then
   needs golang-go command -v go
   needs openjdk-17-jdk-headless command -v javac
