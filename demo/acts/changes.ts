@@ -1,8 +1,8 @@
 /** A service is added and another resized while clients come and go: nobody is dropped, the limit holds throughout. */
+import { Load } from '../../test/e2e/load.js';
 import { backendOf, postgresSession } from '../../test/e2e/sessions.js';
 import { peakWhile } from '../../test/harness/peak.js';
 import { observer } from '../../test/harness/protected-database.js';
-import { waitUntil } from '../../test/harness/wait-until.js';
 import { bar, type Finding, type Stage } from '../stage.js';
 import { account, budget, type World } from '../world.js';
 
@@ -10,48 +10,16 @@ const login = { ...account, database: 'users' };
 const clients = 24;
 const [small, large, least] = [4, 8, 3];
 
-/** Clients that connect, work a little and leave, again and again: more of them than there are ever connections. */
-class Load {
-  served = 0;
-  readonly problems: unknown[] = [];
-  #isOver = false;
-  readonly #clients: Promise<unknown>;
-
-  constructor(world: World) {
-    this.#clients = Promise.all(Array.from({ length: clients }, () => this.#work(world)));
-  }
-
-  async #work({ sluice }: World): Promise<void> {
-    while (!this.#isOver && this.problems.length === 0) {
-      try {
-        const session = await postgresSession(sluice, 'accounts', login);
-        await session.query('SELECT pg_sleep(0.02)');
-        await session.end();
-        this.served += 1;
-      } catch (error) {
-        this.problems.push(error);
-      }
-    }
-  }
-
-  /** Until this many more have been served. */
-  async serve(more: number): Promise<void> {
-    const goal = this.served + more;
-    await waitUntil(`${more} more clients are served`, () => this.problems.length > 0 || this.served >= goal);
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#clients;
-  }
-}
-
 export async function changes(world: World, stage: Stage): Promise<Finding[]> {
   stage.act(`Changes under load: ${clients} clients come and go on accounts`);
   const { sluice, users } = world;
   const steady = await postgresSession(sluice, 'accounts', login);
   const backend = await backendOf(steady);
-  const load = new Load(world);
+  const load = new Load(clients, async () => {
+    const session = await postgresSession(sluice, 'accounts', login);
+    await session.query('SELECT pg_sleep(0.02)');
+    await session.end();
+  });
   const phases: { readonly what: string; readonly limit: number; readonly peak: number }[] = [];
   const phase = async (what: string, limit: number, work: () => Promise<unknown>) => {
     const count = async () => {
@@ -88,12 +56,7 @@ export async function changes(world: World, stage: Stage): Promise<Finding[]> {
   await phase(`limit ${large}`, large, () => load.serve(100));
   await phase(`resized from ${large} to ${least}`, large, async () => {
     await resizeTo(least);
-    // The ledger is asked, because Postgres lists no session that is still logging in; what it says is then held
-    // against the database's own count.
-    await waitUntil('sessions above the new limit have ended', async () => {
-      const { services } = await sluice.brain.status();
-      return services.some(({ service, total }) => service === 'accounts' && total <= least);
-    });
+    await sluice.brain.waitForAtMost('accounts', least);
   });
   await phase(`limit ${least}`, least, () => load.serve(60));
   await load.stop();

@@ -15,10 +15,10 @@ import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { Load } from './load.js';
 import { backendOf, postgresSession } from './sessions.js';
 
 const account = { user: 'ann', password: 'correct horse', database: 'orders' };
-const clients = 6;
 
 let orders: Protected<Postgres>;
 let sluice: Sluice;
@@ -98,37 +98,6 @@ test('a node is not told what is another node’s', { timeout: 60_000 }, async (
   client.close();
 });
 
-/** Clients that connect, ask something and leave, again and again. */
-class Load {
-  served = 0;
-  readonly problems: unknown[] = [];
-  #isOver = false;
-  readonly #done = Promise.all(Array.from({ length: clients }, () => this.#work()));
-
-  async #work(): Promise<void> {
-    while (!this.#isOver && this.problems.length === 0) {
-      try {
-        const session = await postgresSession(sluice, 'checkout', account);
-        await session.query('SELECT 1');
-        await session.end();
-        this.served += 1;
-      } catch (error) {
-        this.problems.push(error);
-      }
-    }
-  }
-
-  async serve(more: number): Promise<void> {
-    const goal = this.served + more;
-    await waitUntil('clients are served', () => this.problems.length > 0 || this.served >= goal);
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#done;
-  }
-}
-
 /** Fingerprint of the certificate that the brain shows now. */
 function brainShows(): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -159,7 +128,11 @@ test('certificates of both ends and their CA are replaced under load: nobody is 
   const stale = await channel.node('edge-3');
   const steady = await postgresSession(sluice, 'checkout', account);
   const backend = await backendOf(steady);
-  const load = new Load();
+  const load = new Load(6, async () => {
+    const session = await postgresSession(sluice, 'checkout', account);
+    await session.query('SELECT 1');
+    await session.end();
+  });
   await load.serve(20);
 
   // As an operator would: first everybody believes both, then everybody has a new one, then the old one goes.

@@ -7,6 +7,7 @@ import type { Postgres } from '../harness/postgres.js';
 import { observer, type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { Load } from './load.js';
 import { backendOf, postgresSession } from './sessions.js';
 
 const account = { user: 'ann', password: 'correct horse', database: 'orders' };
@@ -25,37 +26,16 @@ before(async () => {
     databases: { orders },
     services: { checkout: { database: 'orders', max_connections: 4, timeout_ms: 60_000 } },
   });
-  load = new Load();
+  // More of them than there are ever slots.
+  load = new Load(24, async () => {
+    const session = await postgresSession(sluice, 'checkout', account);
+    await session.query('SELECT pg_sleep(0.03)');
+    await session.end();
+  });
   await atEnd(() => load.stop());
 });
 
 after(stopEverything);
-
-/** Clients that connect, work a little and leave, again and again: more of them than there are ever slots. */
-class Load {
-  readonly problems: unknown[] = [];
-  served = 0;
-  #isOver = false;
-  readonly #clients = Promise.all(Array.from({ length: 24 }, () => this.#work()));
-
-  async #work(): Promise<void> {
-    while (!this.#isOver) {
-      try {
-        const session = await postgresSession(sluice, 'checkout', account);
-        await session.query('SELECT pg_sleep(0.03)');
-        await session.end();
-        this.served += 1;
-      } catch (error) {
-        this.problems.push(error);
-      }
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await this.#clients;
-  }
-}
 
 const count = () => orders.server.count(undefined, [observer]);
 
@@ -64,25 +44,19 @@ const resizeTo = (limit: number) =>
     spec.services!.checkout!.max_connections = limit;
   });
 
-/** Until `more` clients have been served from now on: each limit is looked at while slots change hands. */
-function serve(more: number): Promise<boolean> {
-  const goal = load.served + more;
-  return waitUntil(`${more} more clients are served`, () => load.served >= goal);
-}
-
 test('a limit grows and shrinks under load', { timeout: 90_000 }, async () => {
-  const steady = await peakWhile(count, () => serve(60));
+  const steady = await peakWhile(count, () => load.serve(60));
   assert.equal(steady.peak, 4);
 
   const growing = await peakWhile(count, () => resizeTo(9));
   assert.ok(growing.peak <= 9, `${growing.peak} sessions while growing to 9`);
-  const grown = await peakWhile(count, () => serve(100));
+  const grown = await peakWhile(count, () => load.serve(100));
   assert.equal(grown.peak, 9);
 
   const shrinking = await peakWhile(count, () => resizeTo(3));
   assert.ok(shrinking.peak <= 9, `${shrinking.peak} sessions while shrinking from 9`);
-  await waitUntil('sessions above the new limit have ended', async () => (await count()) <= 3);
-  const shrunk = await peakWhile(count, () => serve(60));
+  await sluice.brain.waitForAtMost('checkout', 3);
+  const shrunk = await peakWhile(count, () => load.serve(60));
   assert.equal(shrunk.peak, 3);
 
   assert.deepEqual(load.problems, []);

@@ -112,10 +112,26 @@ export class Brain {
 
   /** Until this many slots of a service are taken, in whatever state. */
   async waitForTaken(service: string, count: number): Promise<void> {
-    await waitUntil(`${count} slots of ${service} are taken`, async () => {
-      const { services } = await this.status();
-      return services.find((row) => row.service === service)?.total === count;
+    await waitUntil(
+      `${count} slots of ${service} are taken`,
+      async () => (await this.#taken(service)) === count,
+    );
+  }
+
+  /**
+   * Until a service holds no more slots than this. A database's own count does not tell: before 18 Postgres lists no
+   * session that is still logging in.
+   */
+  async waitForAtMost(service: string, count: number): Promise<void> {
+    await waitUntil(`${service} holds at most ${count} slots`, async () => {
+      const taken = await this.#taken(service);
+      return taken !== undefined && taken <= count;
     });
+  }
+
+  async #taken(service: string): Promise<number | undefined> {
+    const { services } = await this.status();
+    return services.find((row) => row.service === service)?.total;
   }
 
   get log(): string {
