@@ -118,7 +118,7 @@ class NodeUnderTest {
   static async start(t: TestContext, variant: Variant, port: number): Promise<NodeUnderTest> {
     const folder = scratchFolder(`envoy-${variant}`);
     const admin = { host: ownAddress, port: await ownPort() };
-    const config = bootstrap({ node: 'node-1', xds: { host: '127.0.0.1', port }, admin }, encoder);
+    const config = bootstrap({ node: 'node-1', xds: [{ host: '127.0.0.1', port }], admin }, encoder);
     const text = JSON.stringify(config);
     const file = path.join(folder, 'bootstrap.json');
     writeFileSync(file, variant === 'delta' ? text : text.replace('"DELTA_GRPC"', '"GRPC"'));

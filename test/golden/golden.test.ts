@@ -33,7 +33,7 @@ const update = process.env.UPDATE_GOLDENS === '1';
 
 const encoder = new Encoder(EnvoyApi.load().root);
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-const own = new Set(['golden.test.ts', 'bootstrap.yaml']);
+const own = new Set(['golden.test.ts', 'bootstrap.yaml', 'bootstrap-several-brains.yaml']);
 const cases = readdirSync(here).filter((name) => existsSync(path.join(here, name, 'spec.yaml')));
 
 /** Resources by kind and name, as a node reads them. */
@@ -77,12 +77,26 @@ for (const name of cases)
 
 const nodeOptions = {
   node: 'node-1',
-  xds: { host: '127.0.0.1', port: 18000 },
+  xds: [{ host: '127.0.0.1', port: 18000 }],
   admin: { host: '127.0.0.1', port: 19000 },
 };
 
 test('the bootstrap is that of the golden', () => {
   expectGolden(path.join(here, 'bootstrap.yaml'), bootstrap(nodeOptions, encoder));
+});
+
+/** As an operator would write it down: one brain a machine, by name. */
+const severalBrains = {
+  node: 'node-1',
+  xds: ['one', 'two', 'three'].map((name) => ({ host: `${name}.example.com`, port: 18000 })),
+  tls: {
+    secrets: { certificate: '/etc/envoy/certificate.yaml', ca: '/etc/envoy/ca.yaml' },
+    serverNames: ['one.example.com', 'two.example.com', 'three.example.com'],
+  },
+};
+
+test('the bootstrap for several brains is that of the golden', () => {
+  expectGolden(path.join(here, 'bootstrap-several-brains.yaml'), bootstrap(severalBrains, encoder));
 });
 
 test('no golden is left of a case that has gone', () => {
@@ -214,6 +228,11 @@ for (const name of cases)
 
 test('the real Envoy accepts the bootstrap', async () => {
   assert.match(await validate(bootstrap(nodeOptions, encoder), 'bootstrap'), /configuration .* OK/);
+});
+
+test('the real Envoy accepts the bootstrap for several brains', async () => {
+  const xds = ['127.0.0.1', '127.0.0.2'].map((host) => ({ host, port: 18000 }));
+  assert.match(await validate(bootstrap({ ...nodeOptions, xds }, encoder), 'brains'), /configuration .* OK/);
 });
 
 test('the real Envoy would refuse resources that are wrong', async () => {

@@ -45,12 +45,16 @@ export class Brain {
    *
    * @param spec path of the spec file that it follows
    * @param options.xdsHost where it serves nodes
+   * @param options.beside a brain that the same nodes know
    */
-  static async start(spec: string, { plaintext = false, xdsHost = ownAddress } = {}): Promise<Brain> {
+  static async start(
+    spec: string,
+    { plaintext = false, xdsHost = ownAddress, beside }: BrainOptions = {},
+  ): Promise<Brain> {
     const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await sharedPort() };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
-    const channel = plaintext ? undefined : await ChannelCertificates.create();
+    const channel = beside ? beside.channel : plaintext ? undefined : await ChannelCertificates.create();
     const running = { spec, logFile, xds, admin, channel };
     const brain = new Brain(running, await run(running));
     await brain.#waitUntilAlive();
@@ -142,6 +146,10 @@ export class Brain {
     return this.#child.pid;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.signal(signal);
+  }
+
   /** SIGKILL: what a crash leaves behind. */
   async kill(): Promise<void> {
     await this.#child.kill();
@@ -150,6 +158,12 @@ export class Brain {
   async stop(): Promise<void> {
     await this.#child.stop();
   }
+}
+
+export interface BrainOptions {
+  readonly plaintext?: boolean;
+  readonly xdsHost?: string;
+  readonly beside?: Brain;
 }
 
 interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {

@@ -22,8 +22,8 @@ const top = path.resolve(import.meta.dirname, '../..');
 
 export interface EnvoyOptions {
   readonly node: string;
-  /** Where the brain serves. */
-  readonly xds: HostPort;
+  /** Where brains serve. */
+  readonly xds: HostPort | readonly HostPort[];
   /** What the node and the brain know each other by; plaintext without it. */
   readonly channel?: ChannelCertificates | undefined;
   /** Worker threads; 2 unless said otherwise, so that limits are shared between some. */
@@ -49,7 +49,12 @@ export class Envoy {
     const admin = { host: ownAddress, port: await ownPort() };
     const file = path.join(folder, 'bootstrap.json');
     const tls = channel && (await tlsOf(channel, node, folder));
-    writeFileSync(file, JSON.stringify(bootstrap({ node, xds, admin, ...(tls && { tls }) }, encoder)));
+    writeFileSync(
+      file,
+      JSON.stringify(
+        bootstrap({ node, xds: 'host' in xds ? [xds] : xds, admin, ...(tls && { tls }) }, encoder),
+      ),
+    );
     const child = await Child.start({
       title: `Envoy ${node}`,
       command: path.join(top, 'build/bin/envoy'),
@@ -164,5 +169,5 @@ async function tlsOf(channel: ChannelCertificates, node: string, folder: string)
   const secrets = { certificate: path.join(folder, 'certificate.json'), ca: path.join(folder, 'ca.json') };
   writeFileSync(secrets.certificate, JSON.stringify(documents.certificate));
   writeFileSync(secrets.ca, JSON.stringify(documents.ca));
-  return { secrets, serverName: brainName };
+  return { secrets, serverNames: [brainName] };
 }

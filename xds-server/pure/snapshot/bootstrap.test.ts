@@ -6,7 +6,7 @@ import { type BootstrapOptions, bootstrap, bootstrapProblems } from './bootstrap
 import { Encoder } from './encoder.js';
 
 const encoder = new Encoder(EnvoyApi.load().root);
-const sound: BootstrapOptions = { node: 'node-1', xds: { host: '127.0.0.1', port: 18000 } };
+const sound: BootstrapOptions = { node: 'node-1', xds: [{ host: '127.0.0.1', port: 18000 }] };
 
 test('a node has an admin interface only where one is asked for', () => {
   assert.equal('admin' in bootstrap(sound, encoder), false);
@@ -20,6 +20,22 @@ test('both ways to the brain name the node', () => {
   assert.equal(text.split('{"key":"x-sluice-node","value":"edge_7.eu-1"}').length - 1, 2);
 });
 
+const [brain] = sound.xds;
+
+test('of several brains each is in both clusters, and one that fails is avoided', () => {
+  const document = bootstrap({ ...sound, xds: [brain!, { host: '::1', port: 18001 }] }, encoder);
+  const { clusters } = document.static_resources as { clusters: readonly Record<string, unknown>[] };
+  for (const cluster of clusters) {
+    const text = JSON.stringify(cluster.load_assignment);
+    assert.match(text, /"127\.0\.0\.1","port_value":18000.*"::1","port_value":18001/);
+    assert.ok('outlier_detection' in cluster);
+  }
+});
+
+test('a brain that has no other beside it is never avoided', () => {
+  assert.equal(JSON.stringify(bootstrap(sound, encoder)).includes('outlier_detection'), false);
+});
+
 const faults: readonly [why: string, options: Partial<BootstrapOptions>, problem: string][] = [
   [
     'a command in the node id',
@@ -29,9 +45,11 @@ const faults: readonly [why: string, options: Partial<BootstrapOptions>, problem
   ['no node id', { node: '' }, 'node: expected 1 to 128 of A-Z a-z 0-9 . _ -, found ""'],
   [
     'a brain by name',
-    { xds: { host: 'localhost', port: 1 } },
+    { xds: [{ host: 'localhost', port: 1 }] },
     'xds: expected an IP address, found "localhost"',
   ],
+  ['no brain', { xds: [] }, 'xds: expected 1 to 16 addresses, found 0'],
+  ['a brain twice', { xds: [brain!, brain!] }, 'xds: expected each brain once, found 127.0.0.1:18000 twice'],
   [
     'an admin interface by name',
     { admin: { host: 'localhost', port: 1 } },

@@ -1,16 +1,12 @@
 import type { Bootstrap } from '#envoy-api/envoy/config/bootstrap/v3/Bootstrap.js';
-import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
 import type { Address } from '#envoy-api/envoy/config/core/v3/Address.js';
-import type { DnsCluster } from '#envoy-api/envoy/extensions/clusters/dns/v3/DnsCluster.js';
-import type { HeaderMutation } from '#envoy-api/envoy/extensions/filters/http/header_mutation/v3/HeaderMutation.js';
-import type { UpstreamCodec } from '#envoy-api/envoy/extensions/filters/http/upstream_codec/v3/UpstreamCodec.js';
 import type { DownstreamConnectionsConfig } from '#envoy-api/envoy/extensions/resource_monitors/downstream_connections/v3/DownstreamConnectionsConfig.js';
 import type { Secret } from '#envoy-api/envoy/extensions/transport_sockets/tls/v3/Secret.js';
-import type { UpstreamTlsContext } from '#envoy-api/envoy/extensions/transport_sockets/tls/v3/UpstreamTlsContext.js';
-import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
 import { nodeIdExpected, nodeIdPattern } from '../identity/node-identity.js';
+import { formatAddress } from '../plan/address.js';
 import { isIpAddress, isLoopback } from '../spec/ip.js';
 import { type Problem, renderProblem, shown } from '../spec/problem.js';
+import { brainCluster, nodeSecret } from './brain-cluster.js';
 import type { Encoder } from './encoder.js';
 import { any, clusterOf, durationMs, fromAds, struct } from './messages.js';
 import { type JsonObject, protoJson } from './proto-json.js';
@@ -27,8 +23,8 @@ import { runtimeLayer } from './runtime.js';
 export interface BootstrapOptions {
   /** Node id: names this Envoy in every check and report. */
   readonly node: string;
-  /** Where the brain serves gRPC: an IP address, or with TLS a DNS name. */
-  readonly xds: HostPort;
+  /** Where brains serve gRPC, each an IP address or with TLS a DNS name; at least one, and none twice. */
+  readonly xds: readonly HostPort[];
   /** Envoy's own admin interface; absent: it has none. */
   readonly admin?: HostPort;
   /** Absent: plaintext, on loopback. */
@@ -38,8 +34,8 @@ export interface BootstrapOptions {
 export interface BootstrapTls {
   /** Where the node finds the files that `bootstrapSecrets` makes. */
   readonly secrets: { readonly certificate: string; readonly ca: string };
-  /** DNS name or IP address that the brain's certificate must have. */
-  readonly serverName: string;
+  /** DNS names and IP addresses: a brain's certificate must have one of them. */
+  readonly serverNames: readonly string[];
 }
 
 export interface HostPort {
@@ -47,8 +43,8 @@ export interface HostPort {
   readonly port: number;
 }
 
-/** The header by which the brain knows the node. */
-export const nodeHeader = 'x-sluice-node';
+/** One decides, the others are for its failure: more only cost. */
+const maxBrains = 16;
 
 /** What is wrong with the options; `bootstrap` may be called when there is nothing. */
 export function bootstrapProblems({ node, xds, admin, tls }: BootstrapOptions): readonly Problem[] {
@@ -58,16 +54,22 @@ export function bootstrapProblems({ node, xds, admin, tls }: BootstrapOptions): 
     problems.push({ path: 'node', expected: nodeIdExpected, found: shown(node) });
   const isNamed = (host: string): boolean => isIpAddress(host) || (tls !== undefined && isDnsName(host));
   const expected = tls ? 'an IP address or a DNS name' : 'an IP address';
-  if (!isNamed(xds.host)) problems.push({ path: 'xds', expected, found: shown(xds.host) });
-  else if (!tls && !isLoopback(xds.host))
-    problems.push({
-      path: 'xds',
-      expected: 'a loopback address, as long as there is no TLS',
-      found: shown(xds.host),
-      hint: 'give the node a certificate (--tls-certificate, --tls-key, --tls-ca)',
-    });
-  if (tls && !isNamed(tls.serverName))
-    problems.push({ path: 'tls-server-name', expected, found: shown(tls.serverName) });
+  for (const { host } of xds) {
+    if (!isNamed(host)) problems.push({ path: 'xds', expected, found: shown(host) });
+    else if (!tls && !isLoopback(host))
+      problems.push({
+        path: 'xds',
+        expected: 'a loopback address, as long as there is no TLS',
+        found: shown(host),
+        hint: 'give the node a certificate (--tls-certificate, --tls-key, --tls-ca)',
+      });
+  }
+  for (const twice of doubles(xds.map(formatAddress)))
+    problems.push({ path: 'xds', expected: 'each brain once', found: `${twice} twice` });
+  if (xds.length === 0 || xds.length > maxBrains)
+    problems.push({ path: 'xds', expected: `1 to ${maxBrains} addresses`, found: `${xds.length}` });
+  for (const name of tls?.serverNames ?? [])
+    if (!isNamed(name)) problems.push({ path: 'tls-server-name', expected, found: shown(name) });
   if (admin && !isIpAddress(admin.host))
     problems.push({ path: 'admin', expected: 'an IP address', found: shown(admin.host) });
   return problems;
@@ -133,7 +135,11 @@ function bootstrapMessage(options: BootstrapOptions): Bootstrap {
     },
     static_resources: {
       clusters: [
-        brainCluster(clusterOf.xds, options, configurationKeepaliveMs),
+        brainCluster(
+          clusterOf.xds,
+          options,
+          options.xds.length > 1 ? sharedConfigurationKeepaliveMs : configurationKeepaliveMs,
+        ),
         brainCluster(clusterOf.brain, options, admissionKeepaliveMs),
       ],
     },
@@ -143,118 +149,14 @@ function bootstrapMessage(options: BootstrapOptions): Bootstrap {
 /** Waiting and half-open clients included: past it a node closes newcomers at once, so its memory has a bound. */
 const maxClients = 50_000;
 
-/** A brain that is busy with a large update is not dead. */
+/** A brain that is busy with a large update is not dead, and there is no other to turn to. */
 const configurationKeepaliveMs = 10_000;
+
+/** Where there is another, a node is without configuration from a brain that hangs for twice this. */
+const sharedConfigurationKeepaliveMs = 2000;
 
 /** Held checks move on from a brain that hangs within twice this. */
 const admissionKeepaliveMs = 1000;
-
-/** Above every queue together: the defaults would close clients beyond 1,024 held checks. */
-const unlimited = { value: 1_000_000 };
-
-function brainCluster(name: string, { node, xds, tls }: BootstrapOptions, keepaliveMs: number): Cluster {
-  return {
-    name,
-    ...(isIpAddress(xds.host) ? { type: 'STATIC' as const } : { cluster_type: byName }),
-    connect_timeout: durationMs(1000),
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(xds) } }] }],
-    },
-    ...(tls && { transport_socket: upstreamTls(tls) }),
-    circuit_breakers: {
-      thresholds: [
-        {
-          max_connections: unlimited,
-          max_pending_requests: unlimited,
-          max_requests: unlimited,
-          max_retries: unlimited,
-        },
-      ],
-    },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any<HttpProtocolOptions>(
-        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-        {
-          explicit_http_config: {
-            http2_protocol_options: {
-              max_concurrent_streams: unlimited,
-              connection_keepalive: {
-                interval: durationMs(keepaliveMs),
-                timeout: durationMs(keepaliveMs),
-              },
-            },
-          },
-          ...(!tls && { http_filters: namedByHeader(node) }),
-        },
-      ),
-    },
-  };
-}
-
-/** The first address that the name has; connections stay when it has another. */
-const byName = {
-  name: 'envoy.clusters.dns',
-  typed_config: any<DnsCluster>('envoy.extensions.clusters.dns.v3.DnsCluster', {
-    dns_refresh_rate: durationMs(5000),
-    dns_failure_refresh_rate: { base_interval: durationMs(500), max_interval: durationMs(5000) },
-    dns_lookup_family: 'V4_PREFERRED',
-    all_addresses_in_single_endpoint: true,
-  }),
-};
-
-const namedByHeader = (node: string) => [
-  {
-    name: 'envoy.filters.http.header_mutation',
-    typed_config: any<HeaderMutation>('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', {
-      mutations: {
-        request_mutations: [
-          {
-            append: {
-              header: { key: nodeHeader, value: node },
-              append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-            },
-          },
-        ],
-      },
-    }),
-  },
-  {
-    name: 'envoy.filters.http.upstream_codec',
-    typed_config: any<UpstreamCodec>('envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec', {}),
-  },
-];
-
-/** Names of the two secrets. */
-const secretOf = { certificate: 'sluice_node', ca: 'sluice_brain_ca' } as const;
-
-/** TLS 1.3 with the node's certificate; the brain's must be of the CA and have the name. */
-function upstreamTls({ secrets, serverName }: BootstrapTls) {
-  const fromFile = (name: string, path: string) => ({
-    name,
-    sds_config: { path_config_source: { path }, resource_api_version: 'V3' as const },
-  });
-  const isIp = isIpAddress(serverName);
-  return {
-    name: 'envoy.transport_sockets.tls',
-    typed_config: any<UpstreamTlsContext>('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
-      ...(!isIp && { sni: serverName }),
-      common_tls_context: {
-        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
-        alpn_protocols: ['h2'],
-        tls_certificate_sds_secret_configs: [fromFile(secretOf.certificate, secrets.certificate)],
-        combined_validation_context: {
-          default_validation_context: {
-            match_typed_subject_alt_names: [
-              { san_type: isIp ? 'IP_ADDRESS' : 'DNS', matcher: { exact: serverName } },
-            ],
-          },
-          validation_context_sds_secret_config: fromFile(secretOf.ca, secrets.ca),
-        },
-      },
-    }),
-  };
-}
 
 /** The node's files, PEM, where the node finds them: certificate and key in one folder. */
 export interface NodeFiles {
@@ -279,7 +181,7 @@ export function bootstrapSecrets(
   };
   return {
     certificate: response({
-      name: secretOf.certificate,
+      name: nodeSecret.certificate,
       tls_certificate: {
         certificate_chain: { filename: certificate },
         private_key: { filename: key },
@@ -287,7 +189,7 @@ export function bootstrapSecrets(
       },
     }),
     ca: response({
-      name: secretOf.ca,
+      name: nodeSecret.ca,
       validation_context: { trusted_ca: { filename: ca }, watched_directory: { path: folderOf(ca) } },
     }),
   };
@@ -296,6 +198,10 @@ export function bootstrapSecrets(
 /** Of an absolute path. */
 function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+function doubles(texts: readonly string[]): readonly string[] {
+  return texts.filter((text, index) => texts.indexOf(text) < index);
 }
 
 function isDnsName(host: string): boolean {

@@ -9,6 +9,7 @@ import type { TlsInspector } from '#envoy-api/envoy/extensions/filters/listener/
 import type { DynamicModuleNetworkFilter } from '#envoy-api/envoy/extensions/filters/network/dynamic_modules/v3/DynamicModuleNetworkFilter.js';
 import type { ExtAuthz } from '#envoy-api/envoy/extensions/filters/network/ext_authz/v3/ExtAuthz.js';
 import type { TcpProxy } from '#envoy-api/envoy/extensions/filters/network/tcp_proxy/v3/TcpProxy.js';
+import type { PreviousHostsPredicate } from '#envoy-api/envoy/extensions/retry/host/previous_hosts/v3/PreviousHostsPredicate.js';
 import type { Struct } from '#envoy-api/google/protobuf/Struct.js';
 import type { ListenerPlan } from '../plan/plan.js';
 import { downstreamTls } from './downstream-tls.js';
@@ -175,6 +176,17 @@ function extAuthz(plan: ListenerPlan) {
         retry_on: 'unavailable,cancelled,connect-failure,refused-stream,reset',
         num_retries: { value: 30 },
         retry_back_off: { base_interval: durationMs(250), max_interval: durationMs(1000) },
+        // Where there are several brains: one that has not been asked yet. Where there is one, that one again.
+        retry_host_predicate: [
+          {
+            name: 'envoy.retry_host_predicates.previous_hosts',
+            typed_config: any<PreviousHostsPredicate>(
+              'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+              {},
+            ),
+          },
+        ],
+        host_selection_retry_max_attempts: 5,
       },
     },
   });

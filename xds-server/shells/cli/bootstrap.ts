@@ -19,7 +19,7 @@ import { jsonOption } from './options.js';
 
 interface Options {
   readonly node: string;
-  readonly xds: Address;
+  readonly xds: readonly Address[];
   readonly admin?: Address;
   readonly tlsCertificate?: string;
   readonly tlsKey?: string;
@@ -37,12 +37,16 @@ export function bootstrapCommand(): Command {
   return new Command('bootstrap')
     .description("print an Envoy's bootstrap, or write it with the files that it needs")
     .requiredOption('--node <id>', 'name of this Envoy, unlike that of any other')
-    .requiredOption('--xds <address>', 'where the brain serves (sluice serve --xds)', parseNamedAddress)
+    .requiredOption(
+      '--xds <address>',
+      'where the brain serves (sluice serve --xds); once for each of several',
+      (text: string, others: readonly Address[] = []) => [...others, parseNamedAddress(text)],
+    )
     .option('--admin <address>', "Envoy's own admin interface; without it, it has none", parseAddress)
     .option('--tls-certificate <file>', "the node's certificate chain, PEM; without it there is no TLS")
     .option('--tls-key <file>', 'its private key, in the same folder')
     .option('--tls-ca <file>', "the CA of the brain's certificate")
-    .option('--tls-server-name <name>', "name in the brain's certificate; the host of --xds without it")
+    .option('--tls-server-name <name>', "name in the brain's certificate; a host of --xds without it")
     .option('--into <folder>', 'with TLS: where bootstrap.yaml, certificate.yaml and ca.yaml are written')
     .option('--as <folder>', 'what that folder is called on the node; the same without it')
     .addOption(jsonOption())
@@ -62,7 +66,10 @@ export function bootstrapCommand(): Command {
         ...(files && {
           tls: {
             secrets: { certificate: path.join(folder, fileOf.certificate), ca: path.join(folder, fileOf.ca) },
-            serverName: options.tlsServerName ?? xds.host,
+            serverNames:
+              options.tlsServerName === undefined
+                ? [...new Set(xds.map(({ host }) => host))]
+                : [options.tlsServerName],
           },
         }),
       };
