@@ -1,7 +1,7 @@
 # Each target does all of its set-up; a second run of that costs a second.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-mysql test-long check fuzz bench
+.PHONY: help setup demo test test-mysql test-long check fuzz faults bench
 
 # make's own default, so that a shell's variable of this name is not taken for it.
 SECONDS := 60
@@ -33,6 +33,9 @@ check: ## format, lint, types, who may import whom, generated files
 fuzz: ## every parser and state machine under a fuzzer, SECONDS=60 a target; fails where something is found
 	@setup/setup.sh
 	@node --import tsx test/fuzz/run.ts --seconds $(SECONDS)
+
+faults: setup ## floods with a fault in the middle of each, on the real parts; the database judges, the last line is JSON
+	@node --import tsx test/faults/main.ts
 
 bench: SECONDS := 4
 bench: ## Sluice beside plain Envoy, direct, Traefik and PgBouncer; ROUNDS=5 SECONDS=4, some ten minutes; ROUNDS=2 SECONDS=1 for a look

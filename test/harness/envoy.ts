@@ -159,6 +159,11 @@ export class Envoy {
     this.#child.signal(signal);
   }
 
+  /** SIGKILL: its connections are reset, and it reports nothing. */
+  async kill(): Promise<void> {
+    await this.#child.kill();
+  }
+
   async stop(): Promise<void> {
     await this.#child.stop();
   }

@@ -3,7 +3,7 @@
  * which a test asks the database itself what is true.
  */
 import { execFile } from 'node:child_process';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
@@ -15,7 +15,7 @@ import { type PostgresVersion, postgresPrograms } from './postgres-programs.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 const systemUser = 'postgres';
 
 export interface PostgresAccount {
@@ -52,19 +52,22 @@ export class Postgres {
   readonly #options: PostgresOptions;
   readonly #folder: string;
   readonly port: number;
-  readonly #child: Child;
-  readonly #superuser: pg.Client;
+  readonly #programs: string;
+  #child: Child;
+  #superuser: pg.Client;
 
   private constructor(
     options: PostgresOptions,
     folder: string,
     port: number,
+    programs: string,
     child: Child,
     superuser: pg.Client,
   ) {
     this.#options = options;
     this.#folder = folder;
     this.port = port;
+    this.#programs = programs;
     this.#child = child;
     this.#superuser = superuser;
   }
@@ -84,25 +87,9 @@ export class Postgres {
     const { certificate } = options;
     const tls = certificate && (await giveCertificate(certificate, systemUser, data));
     configure(data, port, options, tls);
-    const child = await Child.start({
-      title: `${title}: ${data}`,
-      command: path.join(programs, 'postgres'),
-      args: ['-D', data],
-      logFile: path.join(folder, 'log'),
-      asUser: systemUser,
-      // Fast shutdown: it does not wait for its clients to leave.
-      stopSignal: 'SIGINT',
-      orphanSignal: 'SIGQUIT',
-    });
-    const superuser = await waitUntil('Postgres answers its superuser', async () => {
-      child.assertRunning();
-      const client = new pg.Client({ host: data, port, user: 'postgres', database: 'postgres' });
-      // Broken by the test on purpose (a restart), or seen by the next query.
-      client.on('error', () => {});
-      await client.connect();
-      return client;
-    });
-    const server = new Postgres(options, folder, port, child, superuser);
+    const child = await run(title, folder, programs);
+    const superuser = await connect(child, data, port);
+    const server = new Postgres(options, folder, port, programs, child, superuser);
     await server.#fill();
     return server;
   }
@@ -156,11 +143,62 @@ export class Postgres {
     return this.#child.pid;
   }
 
+  /** SIGKILL to the postmaster, as by a kernel that is short of memory; its backends go when they notice. */
+  async kill(): Promise<void> {
+    await this.#child.kill();
+  }
+
+  /** After it was killed. Resolves when it answers: it does not start before the last backend has gone. */
+  async startAgain(): Promise<void> {
+    const { name = 'postgres' } = this.#options;
+    const data = path.join(this.#folder, 'data');
+    await waitUntil('Postgres starts again', async () => {
+      this.#child = await run(name, this.#folder, this.#programs);
+      this.#superuser = await connect(this.#child, data, this.port).catch((error: Error) => {
+        throw new Error('it has ended at once', { cause: error });
+      });
+      return true;
+    });
+  }
+
+  /** To the server and to each of its backends. */
+  signal(signal: NodeJS.Signals): void {
+    const { pid } = this;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    for (const child of children.split(' ')) if (child !== '') process.kill(Number(child), signal);
+    this.#child.signal(signal);
+  }
+
   async stop(): Promise<void> {
     await this.#superuser.end().catch(() => {});
     await this.#child.stop();
-    await run('rm', ['-rf', path.join(this.#folder, 'data')]);
+    await execute('rm', ['-rf', path.join(this.#folder, 'data')]);
   }
+}
+
+function run(title: string, folder: string, programs: string): Promise<Child> {
+  const data = path.join(folder, 'data');
+  return Child.start({
+    title: `${title}: ${data}`,
+    command: path.join(programs, 'postgres'),
+    args: ['-D', data],
+    logFile: path.join(folder, 'log'),
+    asUser: systemUser,
+    // Fast shutdown: it does not wait for its clients to leave.
+    stopSignal: 'SIGINT',
+    orphanSignal: 'SIGQUIT',
+  });
+}
+
+function connect(child: Child, data: string, port: number): Promise<pg.Client> {
+  return waitUntil('Postgres answers its superuser', async () => {
+    child.assertRunning();
+    const client = new pg.Client({ host: data, port, user: 'postgres', database: 'postgres' });
+    // Broken by the test on purpose (a restart), or seen by the next query.
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  });
 }
 
 function configure(
