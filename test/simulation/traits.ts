@@ -6,8 +6,10 @@ import type { Random } from './random.js';
 /** The shipped proportions on a shorter scale, so that more happens in fewer events. */
 export const settings: LedgerSettings = {
   grantTtlMs: 100,
+  leastTtlMs: 20,
   connectTimeoutMs: 100,
   reportIntervalMs: 200,
+  follows: 'restart',
   marginMs: 50,
   silentAfterMs: 700,
   starvationMs: 300,

@@ -14,12 +14,13 @@
 import { type Books, unusedGuarantee } from './books.js';
 import type { Service, Slot } from './records.js';
 
-/** What a waiter waits for. */
-export type Obstacle = 'recovering' | 'service' | 'tenant' | 'database' | 'guarantees';
+/** What a waiter waits for; `leaderless`: nobody may grant. */
+export type Obstacle = 'leaderless' | 'recovering' | 'service' | 'tenant' | 'database' | 'guarantees';
 
 /** @returns what keeps the service from one more slot; undefined: nothing. */
 export function obstacle(service: Service, books: Books): Obstacle | undefined {
   const { plan, target, tenant } = service;
+  if (!books.mayGrant) return 'leaderless';
   if (!plan || target.recovering) return 'recovering';
   if (service.used + service.unjoined >= plan.maxConnections) return 'service';
   if (tenant.used + tenant.unjoined >= tenant.max) return 'tenant';
@@ -30,6 +31,7 @@ export function obstacle(service: Service, books: Books): Obstacle | undefined {
 
 /** Whether a slot that is held but not used may be used now: it counts where it should, and no limit was cut below it. */
 export function isStillRight({ service, target, tenant }: Slot, books: Books): boolean {
+  if (!books.mayGrant) return false;
   if (service.target !== target || service.tenant !== tenant || target.recovering) return false;
   const { plan } = service;
   if (!plan || service.used + service.unjoined > plan.maxConnections) return false;

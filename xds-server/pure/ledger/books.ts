@@ -30,6 +30,10 @@ export class Books {
   readonly timers = new Heap<Timed>();
   /** Targets by the address of a server, where that names one. */
   servers: ReadonlyMap<string, string> = new Map();
+  /** How long anything may be granted. */
+  termEndsMs = Number.POSITIVE_INFINITY;
+  /** Whether enough of it is left, as of this step. */
+  mayGrant = true;
   /** Where something has become free since the waiters were last looked at. */
   readonly freedTargets = new Set<Target>();
   readonly freedTenants = new Set<Tenant>();
@@ -167,6 +171,12 @@ export class Books {
     this.#count(slot, 1);
     this.freedTargets.add(from);
     this.#forgetEmpty(slot.service, from);
+  }
+
+  /** All waiters are to be looked at again. */
+  freeAll(): void {
+    for (const target of this.targets.values()) this.freedTargets.add(target);
+    for (const tenant of this.tenants.values()) this.freedTenants.add(tenant);
   }
 
   /** Counts everything again, after a plan has changed what belongs to what. */

@@ -93,6 +93,11 @@ export type LedgerEvent =
     }
   /** The list could not be had. Whoever asks goes on trying without being told. */
   | { readonly kind: 'unobserved'; readonly target: TargetName; readonly problem: string }
+  /**
+   * How long this brain may grant, on the clock of the steps; each is the last word. Past it everything is taken in as
+   * before and clients wait. Before the first one there is no end.
+   */
+  | { readonly kind: 'term'; readonly untilMs: number }
   /** Time has passed; due at `Ledger.nextDeadlineMs()`. */
   | { readonly kind: 'tick' };
 

@@ -29,6 +29,9 @@
  * a target grants nothing until its nodes have had the time to report all there is and a list has been had after that;
  * clients wait meanwhile. While a database cannot be asked, closing slots stay counted and the rest goes on.
  *
+ * A ledger grants for as long as its brain leads (`term`): no grant outlives the term, and past it the ledger takes
+ * everything in, gives nothing and refuses only those whose own time is up.
+ *
  * It is not decided here who a client is (verdict/), nor how a slot's end is observed (shells).
  */
 import { refusals } from '../verdict/refusals.js';
@@ -73,6 +76,8 @@ export class Ledger {
     this.#outcome.nowMs = Math.max(this.#outcome.nowMs, nowMs);
     this.#outcome.step++;
     this.#startedMs ??= this.#outcome.nowMs;
+    if (event.kind === 'term') this.#books.termEndsMs = event.untilMs;
+    this.#lookAtTheTerm();
     this.#expire();
     this.#take(event);
     this.#serve();
@@ -106,6 +111,14 @@ export class Ledger {
     else if (event.kind === 'end') this.#end(event);
     else if (event.kind === 'observed') this.#observed(event);
     else if (event.kind === 'unobserved') this.#unobserved(event);
+  }
+
+  /** It is looked at in each step: no grant is given on the strength of an earlier look. */
+  #lookAtTheTerm(): void {
+    const leftMs = this.#books.termEndsMs - this.#outcome.nowMs;
+    const mayGrant = leftMs >= this.#settings.leastTtlMs;
+    if (mayGrant && !this.#books.mayGrant) this.#books.freeAll();
+    this.#books.mayGrant = mayGrant;
   }
 
   #plan({ plan }: Event<'plan'>): void {
@@ -156,7 +169,10 @@ export class Ledger {
     const { connection, service, bornMs } = client;
     const { maxQueue, timeoutMs } = service.plan!;
     const held = obstacle(service, this.#books);
-    const places = held === 'recovering' ? Math.max(maxQueue, this.#settings.recoveryQueue) : maxQueue;
+    const places =
+      held === 'recovering' || held === 'leaderless'
+        ? Math.max(maxQueue, this.#settings.recoveryQueue)
+        : maxQueue;
     if (held === undefined) this.#slots.grant(client);
     else if (this.#outcome.nowMs - bornMs >= timeoutMs) this.#queue.refuseLate(client);
     else if (service.queue.size < places) this.#queue.enter(client);

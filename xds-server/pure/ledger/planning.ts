@@ -50,8 +50,7 @@ export function adoptPlan(
   }
   forgetEmpty(books);
   books.recount();
-  for (const target of books.targets.values()) books.freedTargets.add(target);
-  for (const tenant of books.tenants.values()) books.freedTenants.add(tenant);
+  books.freeAll();
   return { orphans, unseen: [...unseen] };
 }
 

@@ -1,5 +1,12 @@
 /** What a client is told that is not granted: which limit, how full. The sentences are in the table of refusals. */
-import { type Fullness, limitRefusal, type Refusal, refusals, type Waited } from '../verdict/refusals.js';
+import {
+  type Fullness,
+  limitRefusal,
+  noLeader,
+  type Refusal,
+  refusals,
+  type Waited,
+} from '../verdict/refusals.js';
 import type { Obstacle } from './admission.js';
 import type { Books } from './books.js';
 import type { Service, Target } from './records.js';
@@ -7,14 +14,16 @@ import type { Service, Target } from './records.js';
 /** A client that came and found neither a slot nor a place in the queue. */
 export function refusedAtOnce(service: Service, held: Obstacle, books: Books): Refusal {
   const { maxQueue } = service.plan!;
-  if (held === 'recovering')
-    return refusals.not_ready({ what: subject(service.target), why: 'too many clients wait for it already' });
+  const why = 'too many clients wait for it already';
+  if (held === 'leaderless') return refusals.not_ready({ what: noLeader.what, why });
+  if (held === 'recovering') return refusals.not_ready({ what: subject(service.target), why });
   const full = fullness(service, held, books);
   return maxQueue === 0 ? limitRefusal(full) : refusals.queue_full(full, { service: service.name, maxQueue });
 }
 
 /** A client whose time is up. */
 export function refusedLate(service: Service, held: Obstacle, waited: Waited, books: Books): Refusal {
+  if (held === 'leaderless') return refusals.not_ready({ ...noLeader, waited });
   if (held !== 'recovering') return refusals.wait_timeout(fullness(service, held, books), waited);
   const { target } = service;
   const why =
@@ -22,7 +31,11 @@ export function refusedLate(service: Service, held: Obstacle, waited: Waited, bo
   return refusals.not_ready({ what: subject(target), why, waited });
 }
 
-function fullness(service: Service, held: Exclude<Obstacle, 'recovering'>, books: Books): Fullness {
+function fullness(
+  service: Service,
+  held: Exclude<Obstacle, 'leaderless' | 'recovering'>,
+  books: Books,
+): Fullness {
   const { plan, target, tenant } = service;
   if (held === 'service')
     return {

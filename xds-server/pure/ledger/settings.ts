@@ -2,10 +2,17 @@
 export interface LedgerSettings {
   /** A node acts on a grant for this long, counted on its own monotonic clock from no later than the grant. */
   readonly grantTtlMs: number;
+  /** Where less than this is left of a term nothing is granted: it would run out on its way. */
+  readonly leastTtlMs: number;
   /** A node gives up connecting to a server after this long (`connect_timeout` of the clusters, or longer). */
   readonly connectTimeoutMs: number;
   /** A node reports each open connection at once, and then this often. */
   readonly reportIntervalMs: number;
+  /**
+   * What ended the ledger before this one. Its last grants are as young as its end, or they ended with its term, which was
+   * over before this one could begin.
+   */
+  readonly follows: 'restart' | 'term';
   /** From a thing's happening on a node or server until the brain can know of it, at the worst. */
   readonly marginMs: number;
   /** A session that is not reported for this long is silent; several report intervals. */
@@ -18,8 +25,10 @@ export interface LedgerSettings {
 
 export const defaultSettings: LedgerSettings = {
   grantTtlMs: 1_000,
-  connectTimeoutMs: 2_000,
+  leastTtlMs: 200,
+  connectTimeoutMs: 1_250,
   reportIntervalMs: 2_000,
+  follows: 'restart',
   marginMs: 500,
   silentAfterMs: 7_000,
   starvationMs: 5_000,
@@ -32,10 +41,12 @@ export function confirmationMs(settings: LedgerSettings): number {
 }
 
 /**
- * From the start of a ledger until its nodes have told it of every connection there is: the last grant of the ledger
- * before it has been acted on or has run out, and each older connection has been reported once.
+ * From the start of a ledger until its nodes have told it of every connection there is: whatever the last grant of the
+ * ledger before it could open is open or was given up, and is reported at once; each older one is reported within an
+ * interval.
  */
 export function recoveryMs(settings: LedgerSettings): number {
-  const { grantTtlMs, connectTimeoutMs, reportIntervalMs, marginMs } = settings;
-  return grantTtlMs + Math.max(connectTimeoutMs, reportIntervalMs) + marginMs;
+  const { follows, grantTtlMs, connectTimeoutMs, reportIntervalMs, marginMs } = settings;
+  const openingMs = (follows === 'restart' ? grantTtlMs : 0) + connectTimeoutMs;
+  return Math.max(openingMs, reportIntervalMs) + marginMs;
 }

@@ -96,7 +96,8 @@ export class Slots {
 
   #announce(slot: Slot): void {
     this.#books.schedule(slot, this.#outcome.nowMs + confirmationMs(this.#settings));
-    this.#outcome.grant(slot.connection, slot.service.name, this.#settings.grantTtlMs, slot.bornMs);
+    const ttlMs = Math.min(this.#settings.grantTtlMs, this.#books.termEndsMs - this.#outcome.nowMs);
+    this.#outcome.grant(slot.connection, slot.service.name, ttlMs, slot.bornMs);
   }
 
   #learn(slot: Slot, { localAddress, remoteAddress, serverId }: UpstreamFacts): void {

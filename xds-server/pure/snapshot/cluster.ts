@@ -42,7 +42,7 @@ export function isResolvedByEnvoy(target: TargetPlan): boolean {
 }
 
 /** A LAN answers in milliseconds; a SYN may be lost once. Until then a grant may still become a session. */
-export const connectTimeoutMs = 2000;
+export const connectTimeoutMs = 1250;
 
 /** Envoy's own default, written down because it must never change: the service's limit comes by runtime. */
 const breaker = 1024;

@@ -31,8 +31,8 @@ export interface ServiceStatus extends Usage {
   readonly priority: number;
   /** Of the client that waits longest; 0 when none waits. */
   readonly longest_wait_ms: number;
-  /** What a client that came now would wait for: the limit of whom, or the database’s recovery; null: nothing. */
-  readonly held_by: 'service' | 'tenant' | 'database' | 'guarantees' | 'recovering' | null;
+  /** What a client that came now would wait for: the limit of whom, the database’s recovery, or a leader; null: nothing. */
+  readonly held_by: 'service' | 'tenant' | 'database' | 'guarantees' | 'recovering' | 'leaderless' | null;
 }
 
 export interface TargetStatus extends Usage {

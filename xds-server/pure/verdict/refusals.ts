@@ -163,6 +163,9 @@ export const refusals = {
   malformed_check: () => refusal('malformed_check', 'the proxy sent a check that cannot be understood'),
 } as const satisfies Record<Reason, (...facts: never[]) => Refusal>;
 
+/** Facts of `not_ready` where no brain may grant: an election is under way, or etcd does not answer. */
+export const noLeader = { what: 'the brain', why: 'there is no leader' } as const;
+
 /** The refusal at once of a service that does not queue. */
 export function limitRefusal(full: Fullness): Refusal {
   if (full.limit === 'service') return refusals.service_limit(full);
