@@ -1,10 +1,10 @@
 /**
- * Set-up step: turns the pinned Envoy API (protos/envoy-api/Cargo.lock) into what the brain loads.
+ * Set-up step: turns the pinned APIs of others (protos/<name>/Cargo.lock) into what the brain loads.
  *
- *   build/envoy-api/api.json   every message and service below protos/roots.json, one descriptor tree
- *   build/envoy-api/types/     TypeScript types of the same, so that a misspelt field does not compile
+ *   build/<name>/api.json   every message and service below the roots, one descriptor tree
+ *   build/<name>/types/     TypeScript types of the same, so that a misspelt field does not compile
  *
- * Prints nothing and does nothing when both are newer than the pin and the list of roots.
+ * Prints nothing and does nothing where both are newer than the pin and the list of roots.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -12,25 +12,43 @@ import path from 'node:path';
 import protobuf from 'protobufjs';
 
 const top = path.resolve(import.meta.dirname, '..');
-const out = path.join(top, 'build/envoy-api');
-const inputs = ['protos/envoy-api/Cargo.lock', 'protos/roots.json', 'protos/build.ts'].map((f) =>
-  path.join(top, f),
-);
-const api = path.join(out, 'api.json');
 
-/** Folders of the crate that hold .proto files, each the root of its own import paths. */
-const includeFolders = [
-  'data-plane-api',
-  'googleapis',
-  'protoc-gen-validate',
-  'xds',
-  'cel-spec/proto',
-  'opentelemetry-proto',
-  'client_model',
+interface Api {
+  /** Of the folder with the pin, and of what is made. */
+  readonly name: string;
+  readonly crate: string;
+  /** Folders of the crate that hold .proto files, each the root of its own import paths. */
+  readonly includes: readonly string[];
+  readonly roots: readonly string[];
+  /** What a 64-bit number becomes. */
+  readonly longs: 'Number' | 'String';
+}
+
+const apis: readonly Api[] = [
+  {
+    name: 'envoy-api',
+    crate: 'envoy-types',
+    includes: [
+      'proto/data-plane-api',
+      'proto/googleapis',
+      'proto/protoc-gen-validate',
+      'proto/xds',
+      'proto/cel-spec/proto',
+      'proto/opentelemetry-proto',
+      'proto/client_model',
+    ],
+    roots: JSON.parse(readFileSync(path.join(top, 'protos/roots.json'), 'utf8')) as string[],
+    longs: 'Number',
+  },
+  // Ids of leases need all 64 bits.
+  { name: 'etcd-api', crate: 'etcd-client', includes: ['proto'], roots: ['rpc.proto'], longs: 'String' },
 ];
 
-function crateFolder(): string {
-  const manifest = path.join(top, 'protos/envoy-api/Cargo.toml');
+const outOf = ({ name }: Api): string => path.join(top, 'build', name);
+const treeOf = (api: Api): string => path.join(outOf(api), 'api.json');
+
+function crateFolder({ name, crate }: Api): string {
+  const manifest = path.join(top, 'protos', name, 'Cargo.toml');
   const json = execFileSync(
     'cargo',
     ['metadata', '--locked', '--format-version=1', '--manifest-path', manifest],
@@ -41,25 +59,26 @@ function crateFolder(): string {
     },
   );
   const packages = (JSON.parse(json) as { packages: { name: string; manifest_path: string }[] }).packages;
-  const found = packages.find((p) => p.name === 'envoy-types');
-  if (!found) throw new Error('protos/envoy-api/Cargo.lock: expected the crate envoy-types, found none');
+  const found = packages.find((p) => p.name === crate);
+  if (!found) throw new Error(`protos/${name}/Cargo.lock: expected the crate ${crate}, found none`);
   return path.dirname(found.manifest_path);
 }
 
-function isFresh(): boolean {
-  if (!existsSync(api)) return false;
-  const built = statSync(api).mtimeMs;
-  return inputs.every((file) => statSync(file).mtimeMs <= built);
+function isFresh(api: Api): boolean {
+  if (!existsSync(treeOf(api))) return false;
+  const built = statSync(treeOf(api)).mtimeMs;
+  return [`protos/${api.name}/Cargo.lock`, 'protos/roots.json', 'protos/build.ts'].every(
+    (file) => statSync(path.join(top, file)).mtimeMs <= built,
+  );
 }
 
-function build(): void {
-  const protos = path.join(crateFolder(), 'proto');
+function build(api: Api): void {
+  const crate = crateFolder(api);
   // The last one holds google/protobuf/descriptor.proto.
   const includes = [
-    ...includeFolders.map((f) => path.join(protos, f)),
+    ...api.includes.map((folder) => path.join(crate, folder)),
     path.join(top, 'node_modules/protobufjs'),
   ];
-  const roots = JSON.parse(readFileSync(path.join(top, 'protos/roots.json'), 'utf8')) as string[];
 
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => {
@@ -68,9 +87,10 @@ function build(): void {
     // The rest is bundled with protobufjs under this very name (google/protobuf/struct.proto …).
     return folder ? path.join(folder, target) : target;
   };
-  root.loadSync(roots, { keepCase: true });
+  root.loadSync([...api.roots], { keepCase: true });
   root.resolveAll();
 
+  const out = outOf(api);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   execFileSync(
@@ -80,16 +100,16 @@ function build(): void {
       `--outDir=${path.join(out, 'types')}`,
       '--grpcLib=@grpc/grpc-js',
       '--keepCase',
-      '--longs=Number',
+      `--longs=${api.longs}`,
       '--enums=String',
       '--importFileExtension=.js',
       '--targetFileExtension=.d.ts',
-      ...roots,
+      ...api.roots,
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );
   // Written last: its presence says that the whole step was done.
-  writeFileSync(api, JSON.stringify(root.toJSON()));
+  writeFileSync(treeOf(api), JSON.stringify(root.toJSON()));
 }
 
-if (!isFresh()) build();
+for (const api of apis) if (!isFresh(api)) build(api);

@@ -25,11 +25,11 @@ setup/system-packages.sh "$@"
 
 javascript() {
   step 'npm packages' node_modules/.package-lock.json setup/npm-packages.sh package-lock.json .npmrc
-  step 'Envoy API' build/envoy-api/api.json setup/envoy-api.sh package-lock.json \
-    protos/build.ts protos/roots.json protos/envoy-api/Cargo.lock
+  step 'Envoy and etcd APIs' build/etcd-api/api.json setup/apis.sh package-lock.json \
+    protos/build.ts protos/roots.json protos/envoy-api/Cargo.lock protos/etcd-api/Cargo.lock
   if part servers; then
     step 'brain' build/js/xds-server/main.js setup/brain.sh package-lock.json setup/brain.json tsconfig.json \
-      protos/roots.json protos/envoy-api/Cargo.lock xds-server
+      protos/roots.json protos/envoy-api/Cargo.lock protos/etcd-api/Cargo.lock xds-server
   fi
 }
 

@@ -25,6 +25,7 @@ if [[ " $* " == *' servers '* ]]; then
   needs mariadb-client command -v mariadb
   needs libnss-wrapper compgen -G '/usr/lib/*/libnss_wrapper.so'
   needs haproxy test -x /usr/sbin/haproxy
+  needs etcd-server command -v etcd
   needs openssl command -v openssl
   needs python3-venv python3 -c 'import ensurepip, venv'
 fi
@@ -74,6 +75,7 @@ if command -v systemctl >/dev/null; then
   for package in "${packages[@]}"; do
     case $package in
       postgresql) systemctl disable --quiet postgresql >>"$log" 2>&1 || true ;;
+      etcd-server) systemctl disable --quiet etcd >>"$log" 2>&1 || true ;;
       haproxy) systemctl disable --quiet haproxy >>"$log" 2>&1 || true ;;
       pgbouncer) systemctl disable --quiet pgbouncer >>"$log" 2>&1 || true ;;
       mariadb-server) systemctl disable --quiet mariadb >>"$log" 2>&1 || true ;;

@@ -27,11 +27,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
   'pure/status': ['pure/plan', 'pure/activity'],
 
-  // The shells: each speaks to one thing outside. They get each other as arguments, never by import; the Envoy
-  // API's messages are the one thing that they share.
+  // The shells: each speaks to one thing outside. They get each other as arguments, never by import; what they
+  // share is the Envoy API's messages and the client of etcd.
   'shells/envoy-api': ['node', 'protobufjs', '#envoy-api'],
   'shells/channel': ['node', 'pure', 'pino'],
-  'shells/store': ['node', 'pure'],
+  // etcd serves two of them, the store and the election.
+  'shells/etcd': ['node', '@grpc/grpc-js', 'protobufjs', '#etcd-api'],
+  'shells/store': ['node', 'pure', 'shells/etcd'],
   'shells/xds': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/authz': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/sessions': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
@@ -74,7 +76,7 @@ function targetOf(specifier: string, file: string): string {
     return folderOf(path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts'));
   }
   if (specifier.startsWith('node:')) return 'node';
-  if (specifier.startsWith('#envoy-api')) return '#envoy-api';
+  if (specifier.startsWith('#')) return specifier.split(/[/.]/, 1)[0]!;
   return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
 }
 

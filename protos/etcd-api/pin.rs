@@ -1,0 +1,1 @@
+//! Empty: this package only pins etcd's API (see Cargo.toml).
