@@ -161,3 +161,24 @@ test('while the database cannot be asked closing slots stay, what is free is giv
   assert.deepEqual(driven.observed([]), ['grant c']);
   assert.equal(driven.target().problem, undefined);
 });
+
+test('an open session that two lists in turn do not show is over, whatever has become of its node', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  assert.deepEqual(driven.observed([]), [`observe ${primary}`]);
+  assert.equal(driven.target().closing, 1);
+  driven.observed([]);
+  assert.equal(driven.target().used, 0);
+});
+
+test('an open session whose id came after the question is not missed in the answer', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  const askedAtMs = driven.nowMs;
+  driven.nowMs += 5;
+  driven.report('a', { serverId: 11 });
+  driven.observed([], { askedAtMs });
+  driven.observed([{ serverId: 11 }]);
+  assert.equal(driven.target().closing, 0);
+  assert.equal(driven.target().used, 1);
+});

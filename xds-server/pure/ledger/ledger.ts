@@ -17,6 +17,7 @@
  *     ▼                                                │
  *   session ◀──────────────────────────────────────────┤
  *     ├── no longer reported ──▶ closing (silent) ─────┤
+ *     ├── no longer listed ──▶ closing (unlisted) ─────┤
  *     ├── end: the node closed ──▶ closing (ended) ────┴── a session list shows that it is over (proof.ts) ──▶ free
  *     └── end: the server closed ──▶ free
  *

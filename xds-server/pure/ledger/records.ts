@@ -18,7 +18,7 @@ import type { SessionList } from './session-list.js';
 export type SlotState = 'granted' | 'session' | 'closing';
 
 /** How a slot came to be closing. Only an ended one is surely over for its node; the others may be reported again. */
-export type ClosingCause = 'ended' | 'silent' | 'unconfirmed';
+export type ClosingCause = 'ended' | 'silent' | 'unlisted' | 'unconfirmed';
 
 export interface Counts {
   granted: number;

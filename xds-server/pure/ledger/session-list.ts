@@ -122,6 +122,11 @@ export class SessionList {
     return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
   }
 
+  /** Whether the list would show the slot's session if it lived, and does not: its id was known before the question. */
+  isMissing(slot: Slot): boolean {
+    return slot.identifiedMs < this.askedAtMs && !this.#alike(slot).some((row) => strength(slot, row) > 0);
+  }
+
   /** Whether a row that may be this closing slot's is another's, who may be wrong. */
   isContested(slot: Slot, marginMs: number): boolean {
     return this.#alike(slot).some(
@@ -205,9 +210,7 @@ export class SessionList {
         addresses.set(localAddress, (addresses.get(localAddress) ?? 0) + 1);
     for (const slot of slots) {
       const { row, state, serverId, localAddress, node } = slot;
-      // Its id was known, so it had logged in, before the question: a list without it says that it is over.
-      if (slot.identifiedMs < this.askedAtMs && !this.#alike(slot).some((each) => strength(slot, each) > 0))
-        slot.latestStep = Math.min(slot.latestStep, step);
+      if (this.isMissing(slot)) slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
       // An address is one's own while one is open: of two that have had the same it may be either's.
       const isOwn = state !== 'closing' && addresses.get(localAddress!) === 1;

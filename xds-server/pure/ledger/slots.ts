@@ -75,6 +75,9 @@ export class Slots {
     target.problem = undefined;
     if (!target.list.replace(event, target.slots, this.#outcome)) return;
     this.#books.freedTargets.add(target);
+    // Its node may be dead: its word is not waited for. The next list has the last one.
+    for (const slot of target.slots)
+      if (slot.state === 'session' && target.list.isMissing(slot)) this.#close(slot, 'unlisted');
     for (const slot of provenFree(target, this.#settings.marginMs, this.#outcome.step)) this.free(slot);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
