@@ -42,6 +42,7 @@ mod status {
     pub const IN_TRANSACTION: u16 = 1;
     pub const MORE_RESULTS: u16 = 8;
     pub const CURSOR_EXISTS: u16 = 64;
+    pub const OUT_PARAMETERS: u16 = 4096;
 }
 
 /// Where in an answer the next packet of the server stands.
@@ -81,6 +82,8 @@ pub struct Follow {
     sends_file: bool,
     in_transaction: bool,
     certain: bool,
+    /// The rows are what a procedure gives back, so a result follows: MySQL does not say so at their end.
+    gives_back: bool,
 }
 
 /// What no server would say to what was seen.
@@ -108,6 +111,7 @@ impl Follow {
             sends_file: false,
             in_transaction: false,
             certain: true,
+            gives_back: false,
         }
     }
 
@@ -137,6 +141,7 @@ impl Follow {
         self.outstanding = Outstanding::default();
         self.step = Step::Answer;
         self.sends_file = false;
+        self.gives_back = false;
         self.in_transaction = false;
         self.certain = true;
         match self.tally.state() {
@@ -303,6 +308,7 @@ impl Follow {
             (Step::DefinitionsEnd(then), _) if self.is_end(first, length) => {
                 let status = status_of_eof(payload)?;
                 let has_cursor = then == Then::Rows && status & status::CURSOR_EXISTS != 0;
+                self.gives_back = then == Then::Rows && status & status::OUT_PARAMETERS != 0;
                 if has_cursor {
                     return self.answered(Some(status), clock, transaction);
                 }
@@ -392,7 +398,8 @@ impl Follow {
         transaction: &mut impl FnMut(u64),
     ) -> Followed {
         let kind = self.outstanding.first().ok_or(Unexplained)?;
-        if kind == Kind::Results && status.is_some_and(|status| status & status::MORE_RESULTS != 0) {
+        let gave_back = std::mem::take(&mut self.gives_back);
+        if kind == Kind::Results && status.is_some_and(|status| gave_back || status & status::MORE_RESULTS != 0) {
             self.step = Step::Answer;
             return Ok(());
         }

@@ -165,6 +165,18 @@ fn further_results_follow_as_long_as_the_server_says_so() {
 }
 
 #[test]
+fn behind_what_a_procedure_gives_back_its_answer_follows() {
+    let given = [vec![1], definition(), eof(MORE | status::OUT_PARAMETERS), row()].to_vec();
+    for last in [AUTOCOMMIT, MORE] {
+        follows(
+            OLD,
+            &[EXECUTE],
+            &[(&given, State::Active), (&[eof(last)], State::Active), (&[ok(AUTOCOMMIT)], State::Idle)],
+        );
+    }
+}
+
+#[test]
 fn what_is_prepared_comes_with_its_definitions() {
     let d = definition();
     follows(OLD, &[PREPARE], &[(&[prepared(0, 0)], State::Idle)]);
