@@ -34,6 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   // etcd serves two of them, the store and the election.
   'shells/etcd': ['node', '@grpc/grpc-js', 'protobufjs', '#etcd-api'],
   'shells/store': ['node', 'pure', 'shells/etcd'],
+  'shells/election': ['node', 'pure', 'shells/etcd', 'pino', 'zod'],
   'shells/xds': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/authz': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/sessions': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],

@@ -56,6 +56,11 @@ export class EtcdMember {
       args: this.#args,
       logFile: path.join(this.#folder, 'log'),
     });
+    await this.untilHealthy();
+  }
+
+  /** Until it serves clients as one of a majority. */
+  async untilHealthy(): Promise<void> {
     await waitUntil('etcd has a leader', async () => {
       this.#child!.assertRunning();
       const answer = await fetch(`${this.#healthUrl}/health`).catch(() => undefined);

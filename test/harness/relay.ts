@@ -1,8 +1,10 @@
 /**
  * A server in front of a server: passes everything on, until it is told to listen to what new connections say, or to
- * answer them by itself. Connections that are open stay as they are.
+ * answer them by itself. Connections that are open stay as they are. Cut, it is a network that lets nothing through and
+ * says nothing of it.
  */
 import net from 'node:net';
+import { Transform } from 'node:stream';
 import { atEnd } from './ending.js';
 import { ownAddress, ownPort } from './own-address.js';
 
@@ -12,6 +14,8 @@ export class Relay {
   readonly #to: net.NetConnectOpts;
   #heard: Buffer[][] = [];
   #lie: ((socket: net.Socket) => void) | undefined;
+  /** What is under way while it is cut; undefined: it is not. */
+  #stuck: (() => void)[] | undefined;
 
   private constructor(port: number, to: net.NetConnectOpts) {
     this.port = port;
@@ -45,6 +49,18 @@ export class Relay {
     this.#lie = answer;
   }
 
+  /** Nothing arrives any more on either side, on connections old and new, until `mend`. */
+  cut(): void {
+    this.#stuck ??= [];
+  }
+
+  /** What was under way arrives, and what follows. */
+  mend(): void {
+    const stuck = this.#stuck ?? [];
+    this.#stuck = undefined;
+    for (const go of stuck) go();
+  }
+
   /** What each connection has sent since, as hex. */
   heard(): string[] {
     return this.#heard.map((chunks) => Buffer.concat(chunks).toString('hex'));
@@ -61,6 +77,14 @@ export class Relay {
     }
     const server = net.connect({ ...this.#to, allowHalfOpen: true }).on('error', () => socket.destroy());
     socket.on('error', () => server.destroy());
-    socket.pipe(server).pipe(socket);
+    socket.pipe(this.#valve()).pipe(server).pipe(this.#valve()).pipe(socket);
+  }
+
+  #valve(): Transform {
+    const pass = (go: () => void): void => void (this.#stuck ? this.#stuck.push(go) : go());
+    return new Transform({
+      transform: (chunk, _encoding, done) => pass(() => done(null, chunk)),
+      flush: (done) => pass(done),
+    });
   }
 }

@@ -97,9 +97,10 @@ export class Election {
   get leadership(): Leadership {
     if (this.#term !== undefined && this.#lease)
       return { kind: 'leader', term: this.#term, untilMs: this.#lease.untilMs };
-    // An earlier run of this brain, or one that was given its name by mistake: nobody to turn to.
-    if (!this.#holder || this.#holder.brain === this.#brain) return { kind: 'nobody' };
+    if (!this.#holder) return { kind: 'nobody' };
     const { term, brain, address } = this.#holder;
+    // An earlier run of this brain, one that was given its name by mistake, or none that can be dialled: nobody to turn to.
+    if (brain === this.#brain || address === '') return { kind: 'nobody' };
     return { kind: 'follower', term, brain, address };
   }
 
@@ -178,8 +179,11 @@ export class Election {
     if (!asked) return;
     this.#asked.delete(request);
     this.#troubled(problem);
-    if (asked.kind === 'lease' || asked.kind === 'campaign')
-      this.#campaignAtMs = this.#nowMs + this.#pauseMs(chance);
+    const againMs = this.#nowMs + this.#pauseMs(chance);
+    if (asked.kind === 'lease' || asked.kind === 'campaign') this.#campaignAtMs = againMs;
+    // Sooner than in its turn: the term is running out.
+    else if (asked.kind === 'keepAlive' && this.#lease)
+      this.#lease.renewAtMs = Math.min(this.#lease.renewAtMs, againMs);
   }
 
   #resign(): void {

@@ -5,7 +5,10 @@ export interface ElectionSettings {
   readonly renewMs: number;
   /** Between two looks at the key by a brain that does not lead: a watch that says nothing may be lost. */
   readonly lookMs: number;
-  /** An answer that takes longer is not waited for. */
+  /**
+   * An answer that takes longer is not waited for. In the life of a term there is time for three members of etcd to be
+   * asked, one of which stands still.
+   */
   readonly patienceMs: number;
   /**
    * By how much of a lease's life two clocks may part during it. A term is shorter than its lease by this much: etcd's
@@ -21,7 +24,7 @@ export const defaultElection: ElectionSettings = {
   ttlMs: 2_000,
   renewMs: 500,
   lookMs: 1_000,
-  patienceMs: 1_000,
+  patienceMs: 500,
   drift: 0.2,
   backOff: { firstMs: 50, mostMs: 1_000 },
 };
