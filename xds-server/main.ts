@@ -1,6 +1,7 @@
 /** The program `sluice`: its commands, each given what it needs from the rest. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { plaintextWarnings } from './pure/spec/plaintext-databases.js';
 import { bootstrapCommand } from './shells/cli/bootstrap.js';
 import { checkCommand, type ReadSpec } from './shells/cli/check.js';
 import { runProgram } from './shells/cli/program.js';
@@ -17,7 +18,7 @@ const version = versionOf(import.meta.dirname);
 const read: ReadSpec = async (file, withFiles) => {
   if (!withFiles) {
     const parsed = await parseFile(file);
-    return parsed.ok ? { ...parsed, warnings: [] } : parsed;
+    return parsed.ok ? { ...parsed, warnings: plaintextWarnings(parsed.spec) } : parsed;
   }
   const reading = await loadSpec(file, { env: process.env, now: new Date() });
   return reading.kind === 'loaded'

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import pg from 'pg';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import type { Endpoint, TargetPlan } from '../../xds-server/pure/plan/plan.js';
+import type { LinkTls } from '../../xds-server/shells/databases/link.js';
 import { connectPostgres } from '../../xds-server/shells/databases/postgres-link.js';
 import { TargetObserver } from '../../xds-server/shells/databases/target-observer.js';
 import { Postgres } from '../harness/postgres.js';
@@ -73,6 +75,40 @@ async function watching(
     observer.stop();
   }
 }
+
+/** The server name that an observer sends to a server that offers TLS and has no certificate to show. */
+async function serverNameSent(host: string, tls: LinkTls): Promise<string | undefined> {
+  let sent: string | undefined;
+  const secure = createTlsServer({
+    SNICallback: (name, done) => {
+      sent = name;
+      done(new Error('no certificate'));
+    },
+  });
+  const liar = net.createServer((socket) => {
+    socket
+      .on('error', () => undefined)
+      .once('data', () => {
+        socket.write('S');
+        secure.emit('connection', socket);
+      });
+  });
+  await new Promise<void>((resolve) => liar.listen(0, 'localhost', resolve));
+  const { port } = liar.address() as net.AddressInfo;
+  const login = { user: 'watcher', password: () => 'w' };
+  try {
+    await assert.rejects(connectPostgres({ host, port }, login, { tls }));
+    return sent;
+  } finally {
+    liar.close();
+  }
+}
+
+test('the observer sends the name that nodes send', { timeout: 10_000 }, async () => {
+  const tls = { negotiation: 'request', serverName: 'orders.internal' } as const;
+  assert.equal(await serverNameSent('localhost', tls), 'orders.internal');
+  assert.equal(await serverNameSent('localhost', { negotiation: 'request' }), 'localhost');
+});
 
 async function ann(): Promise<pg.Client> {
   const client = new pg.Client({

@@ -6,12 +6,12 @@
  *
  * https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW
  */
-import { isIP } from 'node:net';
+import { isIP, Socket, type TcpSocketConnectOpts } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
 import pg from 'pg';
 import type { ObservedSession } from '../../pure/ledger/events.js';
 import { formatAddress } from '../../pure/plan/address.js';
-import type { Endpoint } from '../../pure/plan/plan.js';
+import type { Endpoint, ProxyVersion } from '../../pure/plan/plan.js';
 import { type Approach, type Link, type LinkTls, type Login, nameOf, patience } from './link.js';
 import { socketWithHeader } from './proxy-header.js';
 
@@ -61,8 +61,10 @@ export async function connectPostgres(
   { proxyProtocol, tls }: Approach,
 ): Promise<Link> {
   const client = new pg.Client({
-    host: endpoint.host,
+    // The driver sends it as server name.
+    host: tls ? nameOf(endpoint, tls) : endpoint.host,
     port: endpoint.port,
+    stream: () => dialling(endpoint, proxyProtocol),
     user: login.user,
     password: login.password,
     database,
@@ -71,7 +73,6 @@ export async function connectPostgres(
     query_timeout: patience.answerMs,
     statement_timeout: patience.answerMs,
     keepAlive: true,
-    ...(proxyProtocol && { stream: () => socketWithHeader(proxyProtocol) }),
     ...(tls && tlsOptions(endpoint, tls)),
   });
   let broken: Error | undefined;
@@ -112,6 +113,13 @@ export async function connectPostgres(
       close: () => close(client),
     };
   }
+}
+
+/** A socket that has yet to connect, and does so to the endpoint, whatever name its server goes by. */
+function dialling({ host, port }: Endpoint, proxyProtocol: ProxyVersion | undefined): Socket {
+  const socket = proxyProtocol ? socketWithHeader(proxyProtocol) : new Socket();
+  const connect: (at: TcpSocketConnectOpts) => Socket = socket.connect.bind(socket);
+  return Object.assign(socket, { connect: () => connect({ port, host }) });
 }
 
 function tlsOptions(endpoint: Endpoint, tls: LinkTls): pg.ClientConfig {

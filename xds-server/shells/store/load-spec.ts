@@ -4,6 +4,7 @@
  */
 import { dirname, resolve } from 'node:path';
 import { parseSpec } from '../../pure/spec/parse-spec.js';
+import { plaintextWarnings } from '../../pure/spec/plaintext-databases.js';
 import type { Problem } from '../../pure/spec/problem.js';
 import { type ReferencedFile, referencedFiles } from '../../pure/spec/referenced-files.js';
 import type { Spec } from '../../pure/spec/spec.js';
@@ -52,7 +53,7 @@ export async function loadSpec(file: string, around: Surroundings): Promise<Read
   const problems: Problem[] = [];
   const contents = await readAll(named, absolute, problems);
   const passwords = readPasswords(parsed.spec, contents, around.env, problems);
-  const warnings: Problem[] = [];
+  const warnings: Problem[] = [...plaintextWarnings(parsed.spec)];
   checkCertificates(parsed.spec, contents, around.now, problems, warnings);
   const dependsOn = [path, ...absolute.values()];
   if (problems.length > 0) return { kind: 'problems', dependsOn, problems };
