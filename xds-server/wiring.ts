@@ -244,6 +244,7 @@ export class Brain {
       log: this.#log,
       // All that a node may ask.
       methods: [...this.#xds.methods, this.#authz.method, this.#sessions.method, this.#finder.method],
+      exhausted: (path) => this.#metrics.exhausted(path),
       refused: (reason, peer, found) => {
         this.#metrics.channelRefused(reason);
         this.#strangers.warn(reason, { reason, peer, found }, 'a connection to the brain is refused');

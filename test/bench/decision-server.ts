@@ -95,6 +95,7 @@ if (process.send) {
     port: 0,
     methods: [authority.method],
     log: pino({ level: 'silent' }),
+    exhausted: () => undefined,
     refused: () => undefined,
   });
   process.on('message', ({ ended }: Ended) => {

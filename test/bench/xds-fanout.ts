@@ -123,6 +123,7 @@ class Bench {
       port: 0,
       methods: this.#server.methods,
       log: pino({ level: 'silent' }),
+      exhausted: () => undefined,
       refused: () => undefined,
     });
     const { port } = channel;

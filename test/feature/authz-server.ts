@@ -176,6 +176,7 @@ export class AuthzServer {
       port: 0,
       methods: [server.authz.method, server.#sessions.method],
       log: pino({ level: 'silent' }),
+      exhausted: () => undefined,
       refused: () => undefined,
     });
     server.port = server.#channel.port;

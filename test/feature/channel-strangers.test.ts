@@ -47,6 +47,7 @@ before(async () => {
     credentials: credentials(brain, ours.caText),
     methods: [ask],
     log: pino({ level: 'silent' }),
+    exhausted: () => undefined,
     refused: (reason) => refused.push(reason),
   });
 });

@@ -148,6 +148,7 @@ export class ServerUnderTest {
       port,
       methods: xds.methods,
       log: pino({ level: 'silent' }),
+      exhausted: () => undefined,
       refused: () => undefined,
     });
     return new ServerUnderTest(xds, channel, channel.port, nacks, converged);

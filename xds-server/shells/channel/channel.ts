@@ -46,6 +46,8 @@ export interface ChannelOptions {
   readonly log: Logger;
   /** Each who comes and is nobody. `found`: for the log. */
   readonly refused: (reason: RefusalReason, peer: string, found: string) => void;
+  /** Each call that was ended because a bound is reached. */
+  readonly exhausted: (path: string) => void;
 }
 
 /** The header by which a node names itself where it cannot prove it. */
@@ -233,6 +235,7 @@ export class Channel {
       methods: this.#methods,
       identify,
       broken: (path, error) => this.#options.log.error({ path, err: error }, 'a method has failed'),
+      exhausted: this.#options.exhausted,
     });
     const open: Open = { connection, node, certificate };
     this.#open.add(open);

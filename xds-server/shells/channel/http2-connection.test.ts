@@ -40,12 +40,15 @@ interface Served {
   readonly calls: Call[];
   readonly cancelled: () => number;
   readonly bugs: unknown[];
+  /** Methods whose calls were ended at a bound. */
+  readonly exhausted: string[];
 }
 
 /** A server whose method `/test/Held` leaves calls to the test, and `/test/Count` answers with the bytes it was sent. */
 async function serve(t: TestContext): Promise<Served> {
   const calls: Call[] = [];
   const bugs: unknown[] = [];
+  const exhausted: string[] = [];
   let cancelled = 0;
   const held = unary({ path: '/test/Held', maxMessageBytes: 10, decode: () => undefined }, (_, call) => {
     calls.push(call);
@@ -76,7 +79,11 @@ async function serve(t: TestContext): Promise<Served> {
       of('x-nobody') === undefined ? caller : 'nobody';
     const caller = { node: 'edge-1', peer: '' };
     connections.push(
-      new Http2Connection(socket, { methods, identify, broken: (_path, error) => bugs.push(error) }),
+      new Http2Connection(socket, {
+        ...{ methods, identify },
+        broken: (_path, error) => bugs.push(error),
+        exhausted: (path) => exhausted.push(path),
+      }),
     );
   });
   server.listen(0, '127.0.0.1');
@@ -86,7 +93,7 @@ async function serve(t: TestContext): Promise<Served> {
     server.close();
   });
   const { port } = server.address() as { port: number };
-  return { port, connections, calls, bugs, cancelled: () => cancelled };
+  return { port, connections, calls, bugs, exhausted, cancelled: () => cancelled };
 }
 
 function client(t: TestContext, { port }: Served, options: http2.ClientSessionOptions = {}) {
@@ -208,9 +215,11 @@ for (const [what, path, body, headers, status, details] of [
   ['a method that fails', '/test/Broken', framed(Buffer.alloc(1)), {}, 13, /has failed/],
 ] as const)
   test(`${what} is answered with a status, and the connection goes on`, async (t) => {
-    const session = client(t, await serve(t));
+    const served = await serve(t);
+    const session = client(t, served);
     const answer = await call(session, path, body, headers);
     assert.equal(answer.status, status);
+    assert.deepEqual(served.exhausted, status === Status.resourceExhausted ? [path] : []);
     assert.match(answer.details, details);
     assert.equal((await call(session, '/test/Echo', framed(Buffer.from('on')))).message.toString(), 'on');
   });

@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   identify(header: (name: string) => string | undefined): Caller | string;
   /** A method has thrown: a bug. Its call ends, the rest goes on. */
   broken(path: string, error: unknown): void;
+  /** A call of this method was ended because a bound is reached. */
+  exhausted(path: string): void;
 }
 
 /** Streams at once: more than checks may ever be held. */
@@ -99,9 +101,12 @@ export class Http2Connection {
     const caller = options.identify(header);
     const call = new RpcStream(stream, caller as Caller, header, {
       broken: options.broken,
+      exhausted: options.exhausted,
       kept: (bytes) => {
         this.#partialBytes += bytes;
-        if (this.#partialBytes > maxPartialBytes) this.destroy();
+        if (this.#partialBytes <= maxPartialBytes) return;
+        options.exhausted(path);
+        this.destroy();
       },
     });
     if (typeof caller === 'string') call.end(Status.unauthenticated, caller);

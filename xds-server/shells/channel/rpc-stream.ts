@@ -9,6 +9,8 @@ const nothing = Buffer.alloc(0);
 export interface StreamOptions {
   /** A method has thrown: a bug. */
   broken(path: string, error: unknown): void;
+  /** The call asks for more than a bound allows. */
+  exhausted(path: string): void;
   /** So many bytes more, or less, wait for the rest of their message. */
   kept(bytes: number): void;
 }
@@ -126,6 +128,7 @@ export class RpcStream implements Call {
   end(status: Status, details = ''): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (status === Status.resourceExhausted && this.#method) this.#options.exhausted(this.#method.path);
     const stream = this.#stream;
     if (stream.destroyed) return;
     const trailers = {

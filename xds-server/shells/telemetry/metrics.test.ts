@@ -215,6 +215,15 @@ test('rejections are counted by the type’s short name', async () => {
   ]);
 });
 
+test('calls that were ended at a bound are counted by method', async () => {
+  const made = metrics();
+  made.exhausted('/envoy.service.auth.v3.Authorization/Check');
+  assert.deepEqual(
+    (await lines(made, 'sluice_calls_exhausted_total{')).filter((line) => !line.endsWith(' 0')),
+    ['sluice_calls_exhausted_total{method="Check"} 1'],
+  );
+});
+
 test('docs/operations.md describes every metric that is exported, and no other', async () => {
   const exported = (await metrics().scrape()).text.match(/^# TYPE sluice_\S+/gm) ?? [];
   const names = exported.map((line) => line.replace('# TYPE ', ''));

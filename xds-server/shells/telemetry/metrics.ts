@@ -49,6 +49,15 @@ const waitBuckets = [
 const sessionBuckets = [0.01, 0.1, 1, 10, 60, 300, 1800, 3600, 21_600, 86_400];
 const convergenceBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+/** Of the brain, as nodes call them. */
+const methods = [
+  'Check',
+  'StreamAccessLogs',
+  'DeltaAggregatedResources',
+  'StreamAggregatedResources',
+  'FindSession',
+] as const;
+
 const typeNames = new Map<string, string>(Object.entries(TypeUrl).map(([name, url]) => [url, name]));
 
 export class Metrics {
@@ -111,6 +120,12 @@ export class Metrics {
     labelNames: ['reason'],
     registers: [this.#registry],
   });
+  readonly #exhausted = new Counter({
+    name: 'sluice_calls_exhausted_total',
+    help: 'Calls of nodes that were ended because a bound of the brain is reached, by method.',
+    labelNames: ['method'],
+    registers: [this.#registry],
+  });
   readonly #forgeries = new Counter({
     name: 'sluice_forgeries_total',
     help: 'What a node said of a connection of another node, and was not believed (check, report, end).',
@@ -130,6 +145,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
     // From the start, so that the first one is an increase.
     for (const what of ['check', 'report', 'end']) this.#forgeries.inc({ what }, 0);
+    for (const method of methods) this.#exhausted.inc({ method }, 0);
     this.#serviceGauges();
     this.#targetGauges();
     this.#gauge('sluice_xds_nodes', 'Nodes with an open xDS stream.', [], (set) => set({}, gauges.nodes()));
@@ -200,6 +216,11 @@ export class Metrics {
 
   channelRefused(reason: string): void {
     this.#strangers.inc({ reason });
+  }
+
+  /** @param path of one of the brain's own methods, such as `/envoy.service.auth.v3.Authorization/Check`. */
+  exhausted(path: string): void {
+    this.#exhausted.inc({ method: path.slice(path.lastIndexOf('/') + 1) });
   }
 
   forged(what: 'check' | 'report' | 'end'): void {
