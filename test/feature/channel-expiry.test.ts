@@ -55,10 +55,10 @@ after(async () => {
 /** So often the brain looks at its channels. */
 const lookMs = 5_000;
 
-/** It has looked once more, and each end has heard what the other has said. */
+/** It has looked once more, and the node has heard of it. */
 async function look(session: http2.ClientHttp2Session): Promise<void> {
   mock.timers.tick(lookMs);
-  for (let time = 0; time < 2; time++) await new Promise((resolve) => session.ping(resolve));
+  await new Promise((resolve) => session.ping(resolve));
 }
 
 function ask(session: http2.ClientHttp2Session): http2.ClientHttp2Stream {
@@ -85,8 +85,8 @@ test('a channel takes no new calls a minute before its certificate ends, finishe
   session.on('goaway', () => {
     goneAway = true;
   });
-  const [answered, unanswered] = [ask(session), ask(session)];
-  while (calls.length < 2) await new Promise(setImmediate);
+  const [answered, late, unanswered] = [ask(session), ask(session), ask(session)];
+  while (calls.length < 3) await new Promise(setImmediate);
 
   await look(session);
   assert.deepEqual([endsMs - Date.now(), goneAway], [61_000, false]);
@@ -98,7 +98,10 @@ test('a channel takes no new calls a minute before its certificate ends, finishe
   calls[0]!.reply(Buffer.from('yes'));
   assert.equal(((await answer)[0] as Buffer).subarray(5).toString(), 'yes');
 
-  while (endsMs - Date.now() > lookMs) await look(session);
+  while (endsMs - Date.now() > lookMs) mock.timers.tick(lookMs);
+  const later = once(late, 'data');
+  calls[1]!.reply(Buffer.from('late'));
+  assert.equal(((await later)[0] as Buffer).subarray(5).toString(), 'late');
   assert.equal(unanswered.closed, false);
   mock.timers.tick(lookMs);
   await waitUntil('it is closed', () => unanswered.closed, 5_000);

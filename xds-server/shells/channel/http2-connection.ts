@@ -66,7 +66,8 @@ export class Http2Connection {
 
   /** To be called each few seconds: an end that has said nothing since is asked, and given up when it does not answer. */
   look(): void {
-    if (this.#session.destroyed) return;
+    // One that is ending can no longer be asked: node:http2 would say that nobody answers.
+    if (this.#session.destroyed || this.#session.closed) return;
     if (this.#alive === 'asked') this.destroy();
     else if (this.#alive === 'unknown') {
       this.#alive = 'asked';
