@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ActivityBook } from './pure/activity/activity-book.js';
 import { SessionDirectory } from './pure/cancel/session-directory.js';
+import { alone } from './pure/leadership/leadership.js';
 import type { LedgerEffect } from './pure/ledger/events.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
@@ -28,7 +29,7 @@ import { verifiedServers } from './pure/snapshot/upstream-tls.js';
 import { isLoopback } from './pure/spec/ip.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
-import type { ChannelStatus, ProblemStatus, SpecStatus } from './pure/status/status.js';
+import type { ChannelStatus, LeadershipStatus, ProblemStatus, SpecStatus } from './pure/status/status.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
 import { Cancels } from './shells/cancels/cancels.js';
@@ -36,6 +37,7 @@ import { SessionFinder } from './shells/cancels/session-finder.js';
 import { Channel, type Credentials } from './shells/channel/channel.js';
 import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
+import { leadershipStatus } from './shells/control/leadership-status.js';
 import { LedgerLoop } from './shells/control/ledger-loop.js';
 import { Observers } from './shells/databases/observers.js';
 import { sendCancel } from './shells/databases/send-cancel.js';
@@ -131,12 +133,14 @@ export class Brain {
       observer: (target) => this.#observers.view(target),
       nodes: () => this.#xds.nodes(),
       channel: () => this.#channelStatus,
+      leadership: () => this.#leadershipStatus(),
     });
     this.#metrics = new Metrics({
       services: () => this.#status.services(),
       targets: () => this.#status.targets(),
       nodes: () => this.#xds.nodeCount,
       channel: () => this.#channelStatus,
+      leadership: () => this.#leadershipStatus(),
     });
     this.#xds = new XdsServer({
       api,
@@ -360,6 +364,10 @@ export class Brain {
       { file: this.#spec.file, problems: shown },
       'the spec is not taken; what was in force stays',
     );
+  }
+
+  #leadershipStatus(): LeadershipStatus {
+    return leadershipStatus({ leadership: alone, brain: undefined, trouble: undefined, nowMs: now() });
   }
 
   #nodesHave(runtimeVersion: string | undefined): boolean {

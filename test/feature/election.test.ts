@@ -5,7 +5,7 @@ import pino from 'pino';
 import type { Leadership } from '../../xds-server/pure/leadership/leadership.js';
 import { defaultElection } from '../../xds-server/pure/leadership/settings.js';
 import { ElectionLoop } from '../../xds-server/shells/election/election-loop.js';
-import { leaderKey } from '../../xds-server/shells/election/leader-key.js';
+import { leaderKey as leaderKeyOf } from '../../xds-server/shells/election/leader-key.js';
 import { EtcdClient } from '../../xds-server/shells/etcd/etcd-client.js';
 import { put, remove } from '../../xds-server/shells/etcd/messages.js';
 import { atEnd, stopEverything } from '../harness/ending.js';
@@ -14,6 +14,9 @@ import { Relay } from '../harness/relay.js';
 import { waitUntil } from '../harness/wait-until.js';
 
 after(stopEverything);
+
+const prefix = '/test';
+const leaderKey = leaderKeyOf(prefix);
 
 const now = (): number => performance.now();
 const leads = ({ leadership }: ElectionLoop): boolean =>
@@ -27,7 +30,7 @@ interface Voter {
 async function voter(brain: string, endpoints: readonly string[]): Promise<Voter> {
   const etcd = new EtcdClient({ endpoints });
   const election = new ElectionLoop({
-    ...{ etcd, brain, address: `${brain}.test:18000`, now, log: pino({ level: 'silent' }) },
+    ...{ etcd, prefix, brain, address: `${brain}.test:18000`, now, log: pino({ level: 'silent' }) },
   });
   await atEnd(async () => {
     election.stop();

@@ -126,10 +126,29 @@ export interface ChannelStatus {
   readonly warnings: readonly ProblemStatus[];
 }
 
+/** Who decides on connections. */
+export interface LeadershipStatus {
+  /** Id of this brain; null where there is only one, which leads for as long as it runs. */
+  readonly brain: string | null;
+  /** Id of the brain that leads as far as this one knows; null: none, or the only one. */
+  readonly leader: string | null;
+  /** Where other brains dial it; null where it is this one or not known. */
+  readonly address: string | null;
+  /** What this brain is. `none`: nobody leads as far as it knows. */
+  readonly role: 'leader' | 'follower' | 'none';
+  /** Of whoever leads; grows with each. */
+  readonly term: number | null;
+  /** Left of this brain's term, to be renewed; 0: it is over, and nothing is granted. null: not its term, or one without end. */
+  readonly remaining_ms: number | null;
+  /** What keeps etcd from being asked, and since when; null: nothing, or there is no etcd. */
+  readonly etcd: { readonly problem: string; readonly for_ms: number } | null;
+}
+
 export interface Status {
   readonly sluice: string;
   readonly started_at: string;
   readonly now: string;
+  readonly leadership: LeadershipStatus;
   readonly spec: SpecStatus;
   readonly channel: ChannelStatus;
   readonly targets: readonly TargetStatus[];

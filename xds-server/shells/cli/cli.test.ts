@@ -40,6 +40,15 @@ const status: Status = {
     ],
     warnings: [],
   },
+  leadership: {
+    brain: 'a',
+    leader: 'b',
+    address: '10.0.0.2:18000',
+    role: 'follower',
+    term: 17,
+    remaining_ms: null,
+    etcd: { problem: 'no answer within 500 ms', for_ms: 4_200 },
+  },
   channel: { tls: true, certificate_expires_at: null, problems: [], warnings: [] },
   targets: [
     {
@@ -145,6 +154,8 @@ describe('asking a running brain', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^checkout +█{9}░{3} +10 +8 +5 +1 +2 +3 +tenant +7 +shop +checkout\.orders/m);
     assert.match(stdout, /^orders\/primary .*connection refused +ready$/m);
+    assert.match(stdout, /^This is brain a\. Brain b at 10\.0\.0\.2:18000 leads, term 17\.$/m);
+    assert.match(stdout, /^etcd has not answered for 4 s: no answer within 500 ms$/m);
     assert.match(stdout, /^edge-1 +30 min ago +delta +rejected: cluster$/m);
     assert.match(stdout, /^ {2}services\.search \(line 7\): expected a database$/m);
     assert.match(stdout, /services\.checkout: no such {2}\[31mthing/);

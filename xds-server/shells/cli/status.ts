@@ -1,6 +1,12 @@
 /** `sluice status`: one look at budgets, services, nodes and what is wrong. */
 import { Command } from 'commander';
-import type { NodeStatus, ServiceStatus, Status, TargetStatus } from '../../pure/status/status.js';
+import type {
+  LeadershipStatus,
+  NodeStatus,
+  ServiceStatus,
+  Status,
+  TargetStatus,
+} from '../../pure/status/status.js';
 import type { Address } from './address.js';
 import { askBrain } from './admin-client.js';
 import { adminOption, jsonOption } from './options.js';
@@ -79,6 +85,7 @@ export function renderStatus(status: Status): string {
       ? `${spec.file}: no good spec yet\n`
       : `${spec.file}: version ${spec.version.slice(0, 12)}, in force since ${spec.loaded_at}\n`,
   ];
+  parts.push(...leadershipLines(status.leadership).map((line) => `${printable(line)}\n`));
   const say = (heading: string, lines: readonly string[]): void => {
     if (lines.length > 0) parts.push(`${heading}\n${lines.map((line) => `  ${printable(line)}\n`).join('')}`);
   };
@@ -108,6 +115,33 @@ export function renderStatus(status: Status): string {
     ),
   );
   return parts.join('\n');
+}
+
+/** Nothing where there is one brain only. */
+function leadershipLines({
+  brain,
+  leader,
+  address,
+  role,
+  term,
+  remaining_ms,
+  etcd,
+}: LeadershipStatus): readonly string[] {
+  if (brain === null) return [];
+  const lines = [];
+  if (role === 'none') lines.push(`This is brain ${brain}. No brain leads: clients wait.`);
+  else if (role === 'follower')
+    lines.push(`This is brain ${brain}. Brain ${leader} at ${address} leads, term ${term}.`);
+  else if (remaining_ms === 0)
+    lines.push(
+      `This is brain ${brain}. Its term ${term} is over and etcd has not renewed it: clients wait, sessions live on.`,
+    );
+  else
+    lines.push(
+      `This is brain ${brain}. It leads, term ${term}, ${remaining_ms} ms left before it is renewed.`,
+    );
+  if (etcd) lines.push(`etcd has not answered for ${renderAge(etcd.for_ms)}: ${etcd.problem}`);
+  return lines;
 }
 
 /** For a moment that is a restart; for longer it is two machines with one certificate. */

@@ -10,6 +10,7 @@ import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type {
   ChannelStatus,
+  LeadershipStatus,
   NodeStatus,
   ObserverStatus,
   Page,
@@ -48,6 +49,7 @@ export interface Parts {
   readonly startedAt: Date;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
+  readonly leadership: () => LeadershipStatus;
   readonly spec: () => SpecStatus;
   readonly plan: () => Plan;
   readonly ledger: (options?: ViewOptions) => LedgerView;
@@ -74,6 +76,7 @@ export class BrainStatus {
       sluice: version,
       started_at: startedAt.toISOString(),
       now: new Date().toISOString(),
+      leadership: this.#parts.leadership(),
       spec: spec(),
       channel: this.#parts.channel(),
       targets: this.targets(),
@@ -153,6 +156,8 @@ export class BrainStatus {
   /** A database that does not answer now is none of it: what is open lives on, and clients are told. */
   missing(): string[] {
     if (this.#parts.spec().version === null) return ['a spec without problems'];
+    const leaderless = leaderMissing(this.#parts.leadership());
+    if (leaderless !== undefined) return [leaderless];
     return [...this.#parts.ledger().targets.values()]
       .filter(({ planned, recovering }) => planned && recovering)
       .map(({ name }) => `the sessions that ${name} has are not counted yet`);
@@ -168,6 +173,14 @@ export class BrainStatus {
       server_capacity: view?.serverCapacity ?? null,
     };
   }
+}
+
+/** @returns undefined when somebody may grant */
+function leaderMissing({ role, remaining_ms, etcd }: LeadershipStatus): string | undefined {
+  const isOver = role === 'leader' && remaining_ms === 0;
+  if (role !== 'none' && !isOver) return undefined;
+  const what = isOver ? 'the term of this brain is over and etcd has not renewed it' : 'no brain leads';
+  return etcd ? `${what}: ${etcd.problem}` : what;
 }
 
 function activityStatus(view: ActivityView | undefined): SessionStatus['activity'] {

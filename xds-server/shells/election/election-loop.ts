@@ -19,6 +19,8 @@ import { LeaderKey } from './leader-key.js';
 
 export interface ElectionOptions {
   readonly etcd: EtcdClient;
+  /** Before the names of all keys of these brains, `/sluice`. */
+  readonly prefix: string;
   /** Unique among all brains of this etcd. */
   readonly brain: string;
   /** `host:port` where other brains dial this one. */
@@ -49,12 +51,12 @@ export class ElectionLoop implements LeadershipSource {
 
   /** Begins at once. */
   constructor(options: ElectionOptions) {
-    const { etcd, brain, address, log, settings = defaultElection } = options;
+    const { etcd, prefix, brain, address, log, settings = defaultElection } = options;
     this.#options = options;
     this.#settings = settings;
     this.#election = new Election(brain, settings);
     this.#log = new ElectionLog(log, brain);
-    this.#key = new LeaderKey(etcd, { brain, address });
+    this.#key = new LeaderKey(etcd, prefix, { brain, address });
     this.#apply({ kind: 'tick' });
   }
 

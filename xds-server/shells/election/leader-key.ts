@@ -5,7 +5,8 @@ import type { EtcdClient } from '../etcd/etcd-client.js';
 import { createdAt, type Entry, entryOf, get, put } from '../etcd/messages.js';
 import type { Watch } from '../etcd/watch.js';
 
-export const leaderKey = '/sluice/leader';
+/** @param prefix before the names of all keys of these brains */
+export const leaderKey = (prefix: string): string => `${prefix}/leader`;
 
 /** The key as of a revision. */
 export interface Seen {
@@ -23,17 +24,19 @@ const content = z.object({ brain: z.string().max(253), address: z.string().max(3
 
 export class LeaderKey {
   readonly #etcd: EtcdClient;
+  readonly #name: string;
   readonly #value: Buffer;
   #watch: Watch | undefined;
   #stopped = false;
 
-  constructor(etcd: EtcdClient, self: z.infer<typeof content>) {
+  constructor(etcd: EtcdClient, prefix: string, self: z.infer<typeof content>) {
     this.#etcd = etcd;
+    this.#name = leaderKey(prefix);
     this.#value = Buffer.from(JSON.stringify(self));
   }
 
   async look(timeoutMs: number): Promise<Seen> {
-    const { revision, entry } = await this.#etcd.read(leaderKey, timeoutMs);
+    const { revision, entry } = await this.#etcd.read(this.#name, timeoutMs);
     return { revision, holder: entry && holderOf(entry) };
   }
 
@@ -41,14 +44,14 @@ export class LeaderKey {
   async make(lease: LeaseId, timeoutMs: number): Promise<Seen & { readonly holder: Holder }> {
     const answer = await this.#etcd.txn(
       {
-        compare: [createdAt(leaderKey, 0)],
-        success: [put(leaderKey, this.#value, lease), get(leaderKey)],
-        failure: [get(leaderKey)],
+        compare: [createdAt(this.#name, 0)],
+        success: [put(this.#name, this.#value, lease), get(this.#name)],
+        failure: [get(this.#name)],
       },
       timeoutMs,
     );
     const found = answer.responses?.at(-1)?.response_range?.kvs?.[0];
-    if (!found) throw new Error(`expected ${leaderKey} after it was made or found, found nothing`);
+    if (!found) throw new Error(`expected ${this.#name} after it was made or found, found nothing`);
     return { revision: Number(answer.header?.revision), holder: holderOf(entryOf(found)) };
   }
 
@@ -60,7 +63,7 @@ export class LeaderKey {
     this.look(timeoutMs)
       .then((seen) => {
         if (this.#stopped) return;
-        this.#watch = this.#etcd.watch(leaderKey, seen.revision + 1, {
+        this.#watch = this.#etcd.watch(this.#name, seen.revision + 1, {
           changed: ({ revision, entry }) => listener.seen({ revision, holder: entry && holderOf(entry) }),
           ended: (end) =>
             listener.ended(end.kind === 'lost' ? end.reason : `what came after ${end.revision} is compacted`),

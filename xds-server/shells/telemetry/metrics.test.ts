@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
-import type { ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import type { LeadershipStatus, ServiceStatus, TargetStatus } from '../../pure/status/status.js';
 import { reasons } from '../../pure/verdict/refusals.js';
 import { Metrics } from './metrics.js';
 
@@ -68,12 +68,18 @@ const channel = {
   warnings: [],
 };
 
+let leadership: LeadershipStatus = {
+  ...{ brain: 'a', leader: 'a', address: null, role: 'leader', term: 17, remaining_ms: 900 },
+  etcd: { problem: 'no answer', for_ms: 10 },
+};
+
 function metrics(): Metrics {
   const made = new Metrics({
     services: () => [checkout],
     targets: () => [orders],
     nodes: () => 2,
     channel: () => channel,
+    leadership: () => leadership,
   });
   made.planned(planWith('checkout'));
   return made;
@@ -146,6 +152,24 @@ test('what clients, nodes and bugs invent makes no new series', async () => {
   assert.deepEqual(await lines(made, 'sluice_xds_nacks_total{'), [
     'sluice_xds_nacks_total{type="other"} 1000',
   ]);
+});
+
+test('a brain leads only while its term lasts, and etcd is named only where there is one', async () => {
+  const told = async (now: Partial<LeadershipStatus>): Promise<string[]> => {
+    leadership = { ...leadership, ...now };
+    const { text } = await metrics().scrape();
+    return text.match(/^sluice_(leader|etcd_up) .*$/gm) ?? [];
+  };
+  assert.deepEqual(await told({ etcd: null }), ['sluice_leader 1', 'sluice_etcd_up 1']);
+  const etcd = { problem: 'no answer', for_ms: 10 };
+  assert.deepEqual(await told({ etcd, remaining_ms: 0 }), ['sluice_leader 0', 'sluice_etcd_up 0']);
+  assert.deepEqual(await told({ role: 'follower', remaining_ms: null }), [
+    'sluice_leader 0',
+    'sluice_etcd_up 0',
+  ]);
+  const alone = { brain: null, etcd: null, role: 'leader' } as const;
+  assert.deepEqual(await told(alone), ['sluice_leader 1']);
+  leadership = { ...leadership, brain: 'a' };
 });
 
 test('what sessions did is added up by service', async () => {

@@ -8,7 +8,12 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { ActivityCounts } from '../../pure/activity/activity.js';
 import type { Plan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
-import type { ChannelStatus, ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import type {
+  ChannelStatus,
+  LeadershipStatus,
+  ServiceStatus,
+  TargetStatus,
+} from '../../pure/status/status.js';
 import { type Reason, reasons } from '../../pure/verdict/refusals.js';
 import { WorkMetrics } from './work-metrics.js';
 
@@ -19,6 +24,7 @@ export interface GaugeSource {
   /** Nodes with an open ADS stream. */
   nodes(): number;
   channel(): ChannelStatus;
+  leadership(): LeadershipStatus;
 }
 
 interface ServiceLabels {
@@ -149,6 +155,16 @@ export class Metrics {
     this.#serviceGauges();
     this.#targetGauges();
     this.#gauge('sluice_xds_nodes', 'Nodes with an open xDS stream.', [], (set) => set({}, gauges.nodes()));
+    const leads = '1 while this brain may grant; over all brains never more than 1.';
+    this.#gauge('sluice_leader', leads, [], (set) => {
+      const { role, remaining_ms } = gauges.leadership();
+      set({}, role === 'leader' && remaining_ms !== 0 ? 1 : 0);
+    });
+    const etcd = '1 while etcd answers this brain; only where there is an etcd.';
+    this.#gauge('sluice_etcd_up', etcd, [], (set) => {
+      const { brain, etcd } = gauges.leadership();
+      if (brain !== null) set({}, etcd ? 0 : 1);
+    });
     const expiry = 'Seconds until the certificate ends with which the brain meets its nodes.';
     this.#gauge('sluice_channel_certificate_expiry_seconds', expiry, [], (set) => {
       const ends = gauges.channel().certificate_expires_at;
@@ -257,6 +273,8 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.reset();
+        // Of a gauge without labels a reset makes a 0, which would be read as one.
+        if (labelNames.length === 0) this.remove({});
         read((labels, value) => this.set(labels, value));
       },
     });

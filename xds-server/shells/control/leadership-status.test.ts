@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { alone } from '../../pure/leadership/leadership.js';
+import { leadershipStatus } from './leadership-status.js';
+
+const at = { brain: 'a', trouble: undefined, nowMs: 1_000 };
+
+test('a brain that is alone leads without end', () => {
+  const { role, brain, leader, term, remaining_ms } = leadershipStatus({
+    ...at,
+    brain: undefined,
+    leadership: alone,
+  });
+  assert.deepEqual(
+    { role, brain, leader, term, remaining_ms },
+    {
+      ...{ role: 'leader', brain: null, leader: null, term: null, remaining_ms: null },
+    },
+  );
+});
+
+test('a term that is over has nothing left, however long it is over', () => {
+  const left = (untilMs: number): unknown =>
+    leadershipStatus({ ...at, leadership: { kind: 'leader', term: 7, untilMs } }).remaining_ms;
+  assert.equal(left(2_600), 1_600);
+  assert.equal(left(1_000), 0);
+  assert.equal(left(-5_000), 0);
+});

@@ -1,0 +1,40 @@
+/** Who leads, in the words of the status. */
+import type { Leadership } from '../../pure/leadership/leadership.js';
+import type { LeadershipStatus } from '../../pure/status/status.js';
+
+export interface LeadershipFacts {
+  readonly leadership: Leadership;
+  /** Undefined where there is one brain only. */
+  readonly brain: string | undefined;
+  /** Why etcd cannot be asked, and since when. */
+  readonly trouble: { readonly forMs: number; readonly problem: string } | undefined;
+  /** On the clock of the term. */
+  readonly nowMs: number;
+}
+
+export function leadershipStatus({ leadership, brain, trouble, nowMs }: LeadershipFacts): LeadershipStatus {
+  const etcd = trouble ? { problem: trouble.problem, for_ms: Math.round(trouble.forMs) } : null;
+  const of = { brain: brain ?? null, etcd };
+  if (leadership.kind === 'nobody')
+    return { ...of, leader: null, address: null, role: 'none', term: null, remaining_ms: null };
+  const { term } = leadership;
+  if (leadership.kind === 'follower')
+    return {
+      ...of,
+      leader: leadership.brain,
+      address: leadership.address,
+      role: 'follower',
+      term,
+      remaining_ms: null,
+    };
+  const endless = leadership.untilMs === Number.POSITIVE_INFINITY;
+  const remaining_ms = endless ? null : Math.max(0, Math.round(leadership.untilMs - nowMs));
+  return {
+    ...of,
+    leader: of.brain,
+    address: null,
+    role: 'leader',
+    term: endless ? null : term,
+    remaining_ms,
+  };
+}
