@@ -45,8 +45,9 @@ import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
 import type { Client } from './records.js';
+import { Recovery } from './recovery.js';
 import { refusedAtOnce } from './refusing.js';
-import { confirmationMs, type LedgerSettings, recoveryMs } from './settings.js';
+import { confirmationMs, type LedgerSettings } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type ViewOptions, viewOf } from './view.js';
 
@@ -59,7 +60,7 @@ export class Ledger {
   readonly #queue: Queue;
   readonly #slots: Slots;
   readonly #ended: Ended;
-  #startedMs: number | undefined;
+  #recovery: Recovery | undefined;
 
   constructor(settings: LedgerSettings) {
     this.#settings = settings;
@@ -76,7 +77,7 @@ export class Ledger {
   apply(event: LedgerEvent, nowMs: number): LedgerEffect[] {
     this.#outcome.nowMs = Math.max(this.#outcome.nowMs, nowMs);
     this.#outcome.step++;
-    this.#startedMs ??= this.#outcome.nowMs;
+    this.#recovery ??= new Recovery(this.#settings, this.#outcome.nowMs);
     if (event.kind === 'term') this.#books.termEndsMs = event.untilMs;
     this.#lookAtTheTerm();
     this.#expire();
@@ -108,6 +109,7 @@ export class Ledger {
     if (event.kind === 'plan') this.#plan(event);
     else if (event.kind === 'check') this.#check(event);
     else if (event.kind === 'cancel') this.#cancel(event);
+    else if (event.kind === 'attached') this.#attached(event);
     else if (event.kind === 'report') this.#report(event);
     else if (event.kind === 'end') this.#end(event);
     else if (event.kind === 'observed') this.#observed(event);
@@ -124,7 +126,7 @@ export class Ledger {
 
   #plan({ plan }: Event<'plan'>): void {
     const { nowMs } = this.#outcome;
-    const recoverFromMs = Math.max(this.#startedMs! + recoveryMs(this.#settings), nowMs);
+    const recoverFromMs = Math.max(this.#recovery!.endsMs, nowMs);
     const confirmedFromMs = nowMs + confirmationMs(this.#settings);
     const { orphans, unseen } = adoptPlan(this.#books, plan, recoverFromMs, confirmedFromMs);
     for (const { connection, service, bornMs } of orphans) {
@@ -134,6 +136,16 @@ export class Ledger {
     for (const target of unseen) {
       this.#outcome.observe(target);
       this.#books.schedule(target, target.recoverFromMs > nowMs ? target.recoverFromMs : undefined);
+    }
+  }
+
+  #attached({ node, agoMs }: Event<'attached'>): void {
+    const recovery = this.#recovery!;
+    recovery.attached(node, this.#outcome.nowMs - agoMs);
+    for (const target of this.#books.targets.values()) {
+      if (!target.plan || !target.recovering || target.recoverFromMs >= recovery.endsMs) continue;
+      target.recoverFromMs = recovery.endsMs;
+      this.#books.schedule(target, recovery.endsMs);
     }
   }
 

@@ -43,10 +43,17 @@ export function confirmationMs(settings: LedgerSettings): number {
 /**
  * From the start of a ledger until its nodes have told it of every connection there is: whatever the last grant of the
  * ledger before it could open is open or was given up, and is reported at once; each older one is reported within an
- * interval.
+ * interval of the time from which its node is heard.
+ *
+ * @param heardForMs how long the nodes are heard at the start, all of them; 0 where that is not known
  */
-export function recoveryMs(settings: LedgerSettings): number {
+export function recoveryMs(settings: LedgerSettings, heardForMs = 0): number {
   const { follows, grantTtlMs, connectTimeoutMs, reportIntervalMs, marginMs } = settings;
   const openingMs = (follows === 'restart' ? grantTtlMs : 0) + connectTimeoutMs;
-  return Math.max(openingMs, reportIntervalMs) + marginMs;
+  return Math.max(openingMs, reportIntervalMs - heardForMs) + marginMs;
+}
+
+/** A recovery does not become longer than this for a node that is heard late. */
+export function longestRecoveryMs({ reportIntervalMs, marginMs }: LedgerSettings): number {
+  return 2 * reportIntervalMs + marginMs;
 }
