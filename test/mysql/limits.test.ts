@@ -1,6 +1,7 @@
 /** Sessions of MySQL 8.0 end by their limits like those of MariaDB (test/e2e/limits.test.ts). */
 import { after, before } from 'node:test';
 import { limitedServices, mysqlLimits } from '../e2e/limits-cases.js';
+import { driversRead, mysqlReadings } from '../e2e/rested-clients.js';
 import { stopEverything } from '../harness/ending.js';
 import type { MySql } from '../harness/mysql.js';
 import { type Protected, protectedMySql } from '../harness/protected-database.js';
@@ -22,4 +23,6 @@ before(async () => {
 
 after(stopEverything);
 
-mysqlLimits('MySQL 8.0', () => ({ sluice, suffix: '-reports', account: ann, server: reports.server }));
+const place = () => ({ sluice, suffix: '-reports', account: ann, server: reports.server });
+mysqlLimits('MySQL 8.0', place);
+driversRead('MySQL 8.0', place, mysqlReadings);
