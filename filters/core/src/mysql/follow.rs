@@ -17,7 +17,8 @@
 
 use super::commands::Started;
 use super::outstanding::{Kind, Outstanding};
-use super::packet::{CONTINUES, HEADER_BYTES};
+use super::packet::CONTINUES;
+use super::packets::{Packet, Packets};
 use super::wire::Wire;
 use crate::cursor::Cursor;
 use crate::tally::{State, Tally};
@@ -34,8 +35,6 @@ const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
 const EOF_BYTES: u32 = 9;
 /// An OK packet is no shorter.
 const OK_BYTES: u32 = 7;
-/// As much of a payload as is ever looked at: an OK packet's kind, two length-encoded numbers, its status.
-const LOOKED_AT: usize = 1 + 9 + 9 + 2;
 
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html>: SERVER_STATUS_flags_enum
 mod status {
@@ -73,11 +72,7 @@ pub struct Follow {
     wire: Wire,
     outstanding: Outstanding,
     step: Step,
-    head: [u8; HEADER_BYTES + LOOKED_AT],
-    have: u8,
-    skip: u32,
-    /// The last packet goes on in the next one.
-    continues: bool,
+    packets: Packets,
     /// The server has asked for a file and not said what became of it.
     sends_file: bool,
     in_transaction: bool,
@@ -104,10 +99,7 @@ impl Follow {
             wire: wire.unwrap_or_default(),
             outstanding: Outstanding::default(),
             step: Step::Answer,
-            head: [0; HEADER_BYTES + LOOKED_AT],
-            have: 0,
-            skip: 0,
-            continues: false,
+            packets: Packets::default(),
             sends_file: false,
             in_transaction: false,
             certain: true,
@@ -122,7 +114,7 @@ impl Follow {
 
     /// True where a packet of one's own to the client would come between two of the server's.
     pub fn is_between_packets(&self) -> bool {
-        self.have == 0 && self.skip == 0 && !self.continues
+        self.packets.is_between()
     }
 
     /// False when an error has left open whether there is a transaction.
@@ -189,74 +181,24 @@ impl Follow {
     /// ends.
     pub fn server_sent(&mut self, mut bytes: &[u8], clock: impl Fn() -> u64, mut transaction: impl FnMut(u64)) {
         while self.tally.state() != State::Unfollowed {
-            self.pass_over_rows(&mut bytes);
-            let Some(length) = self.header(&mut bytes) else { return };
-            if self.server_packet(length, &clock, &mut transaction).is_err() {
+            if self.step == Step::Rows {
+                self.packets.pass_over_rows(&mut bytes);
+            }
+            let Some(packet) = self.packets.next(&mut bytes) else { return };
+            if self.server_packet(packet, &clock, &mut transaction).is_err() {
                 self.tally.unfollowed(clock());
             }
         }
     }
 
-    /// Rows, as long as header and first byte are at hand: most of all packets.
-    #[inline]
-    fn pass_over_rows(&mut self, bytes: &mut &[u8]) {
-        if self.step != Step::Rows || !self.is_between_packets() {
-            return;
-        }
-        while let [a, b, c, _, first, ..] = **bytes {
-            let length = u32::from_le_bytes([a, b, c, 0]);
-            if first >= EOF || length == 0 || length == CONTINUES {
-                return;
-            }
-            let Some(rest) = bytes.get(HEADER_BYTES + length as usize..) else {
-                self.skip = length + HEADER_BYTES as u32 - bytes.len() as u32;
-                *bytes = &[];
-                return;
-            };
-            *bytes = rest;
-        }
-    }
-
-    /// The length of the next packet that is here as far as it matters; `bytes` are moved past what was read.
-    fn header(&mut self, bytes: &mut &[u8]) -> Option<u32> {
-        let skipped = (self.skip as usize).min(bytes.len());
-        self.skip -= skipped as u32;
-        let (_, mut rest) = bytes.split_at(skipped);
-        // First the header, then what it says is wanted of the payload.
-        let mut wanted = HEADER_BYTES;
-        let mut length = 0;
-        for inside in [false, true] {
-            if inside {
-                let [a, b, c, ..] = self.head;
-                length = u32::from_le_bytes([a, b, c, 0]);
-                wanted += if self.continues { 0 } else { LOOKED_AT.min(length as usize) };
-            }
-            let have = usize::from(self.have);
-            let (taken, behind) = rest.split_at(wanted.saturating_sub(have).min(rest.len()));
-            rest = behind;
-            if let Some(place) = self.head.get_mut(have..have + taken.len()) {
-                place.copy_from_slice(taken);
-            }
-            self.have += taken.len() as u8;
-            if usize::from(self.have) < wanted {
-                *bytes = rest;
-                return None;
-            }
-        }
-        *bytes = rest;
-        self.have = 0;
-        self.skip = length - (wanted - HEADER_BYTES) as u32;
-        Some(length)
-    }
-
-    fn server_packet(&mut self, length: u32, clock: &impl Fn() -> u64, transaction: &mut impl FnMut(u64)) -> Followed {
-        let continued = std::mem::replace(&mut self.continues, length == CONTINUES);
-        if continued {
-            return Ok(());
-        }
+    fn server_packet(
+        &mut self,
+        packet: Packet,
+        clock: &impl Fn() -> u64,
+        transaction: &mut impl FnMut(u64),
+    ) -> Followed {
         let kind = self.outstanding.first().ok_or(Unexplained)?;
-        let head = self.head;
-        let payload = head.get(HEADER_BYTES..HEADER_BYTES + LOOKED_AT.min(length as usize)).unwrap_or_default();
+        let (length, payload) = (packet.length, packet.beginning());
         let first = *payload.first().ok_or(Unexplained)?;
         self.sends_file = false;
         if kind == Kind::Text {

@@ -25,6 +25,7 @@ pub mod name;
 pub mod negotiation;
 mod outstanding;
 pub mod packet;
+mod packets;
 pub mod plugin;
 pub mod promise;
 pub mod response;
