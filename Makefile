@@ -17,14 +17,14 @@ demo: ## the whole idea on real parts, live; CHECK=1 asserts it and prints one J
 	@CHECK=$(CHECK) node --import tsx demo/main.ts
 
 test: setup ## every test, from the parsers to the end-to-end drills on real databases
-	@node --import tsx test/run.ts
+	@node --import tsx test/run.ts --built
 
 test-mysql: ## the optional suite on MySQL 8.0, which is fetched for it (553 MB)
 	@setup/setup.sh servers drivers mysql
-	@node --import tsx test/run.ts mysql
+	@node --import tsx test/run.ts --built mysql
 
-test-long: setup ## what takes long: 1 GB through it
-	@node --import tsx test/run.ts long
+test-long: setup ## what takes long: 1 GB through it, rows of 64 MB
+	@node --import tsx test/run.ts --built long
 
 check: ## format, lint, types, who may import whom, generated files
 	@setup/setup.sh

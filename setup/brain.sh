@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The brain as JavaScript, for bin/sluice, with the files that it reads beside its code. Tests run the TypeScript.
+# The brain as JavaScript, for bin/sluice, with the files that it reads beside its code. Single tests run the TypeScript.
 set -euo pipefail
 rm -rf build/js
 npx tsc --project setup/brain.json

@@ -19,6 +19,7 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import { nodeIdentity } from '../xds-server/pure/identity/node-identity.js';
 import { parseSpec } from '../xds-server/pure/spec/parse-spec.js';
+import { sluiceProgram } from './harness/program.js';
 import { scratchFolder } from './harness/scratch.js';
 
 const top = path.resolve(import.meta.dirname, '..');
@@ -100,8 +101,7 @@ test('services wait for services that exist and share the namespace of one that 
 
 test('the brain’s command is one that the program has, with options that it knows', () => {
   const [command = '', ...rest] = compose.services.brain!.command!;
-  const main = path.join(top, 'xds-server/main.ts');
-  const help = execFileSync(process.execPath, ['--import', 'tsx', main, command, '--help'], {
+  const help = execFileSync(process.execPath, [...sluiceProgram(), command, '--help'], {
     encoding: 'utf8',
   });
   for (const option of rest) assert.match(help, new RegExp(`^ +${option.split('=')[0]}\\b`, 'm'));
@@ -195,13 +195,12 @@ test('certificates are made as the script says, and made once', () => {
 
 test('the files that Envoy is started with are what `sluice bootstrap` writes', () => {
   const folder = scratchFolder('compose-bootstrap');
-  const main = path.join(top, 'xds-server/main.ts');
   const words = [
     ...['bootstrap', '--node', 'envoy-1', '--xds', `brain:${optionOf('xds').split(':')[1]}`],
     ...['--tls-certificate', '/certificates/node/certificate.pem', '--tls-key', '/certificates/node/key.pem'],
     ...['--tls-ca', '/certificates/ca.pem', '--into', folder, '--as', '/etc/envoy'],
   ];
-  execFileSync(process.execPath, ['--import', 'tsx', main, ...words]);
+  execFileSync(process.execPath, [...sluiceProgram(), ...words]);
   assert.deepEqual(readdirSync(folder).sort(), readdirSync(path.join(top, 'envoy/etc')).sort());
   for (const file of readdirSync(folder))
     assert.equal(read(path.join('envoy/etc', file)), readFileSync(path.join(folder, file), 'utf8'), file);

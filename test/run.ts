@@ -2,7 +2,9 @@
  * Runs every test there is, in the order in which they fail soonest, and says where the time went. The last line is
  * `N passed, N failed`; the exit code is 0 only when nothing failed and nothing was left out.
  *
- *   node --import tsx test/run.ts [SUITE...]     those named, or all but the optional ones
+ *   node --import tsx test/run.ts [--built] [SUITE...]     those named, or all but the optional ones
+ *
+ * With `--built` the brain is what was last built, otherwise its sources.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -10,6 +12,8 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
+import { runBuiltProgram } from './harness/program.js';
 
 const top = path.resolve(import.meta.dirname, '..');
 
@@ -34,9 +38,6 @@ const cores = availableParallelism();
 /** A file that takes longer than this hangs. */
 const fileTimeoutMs = 180_000;
 
-/** Each starts an Envoy, a brain and databases: more than one for two cores measures the wait for a core. */
-const fewAtOnce = Math.max(1, Math.floor(cores / 2));
-
 const folders = {
   golden: 'test/golden/',
   feature: 'test/feature/',
@@ -46,19 +47,38 @@ const folders = {
   long: 'test/long/',
 } as const;
 
+/**
+ * These hold times against a bound, or take every core there is. The other end-to-end files wait for most of their time
+ * (for reports, deadlines, the start of a brain), so one a core leaves none of them short.
+ */
+const alone: readonly string[] = [
+  'test/e2e/hostile-crowd.test.ts',
+  'test/e2e/reload.test.ts',
+  'test/e2e/timeout.test.ts',
+];
+
 const suites: readonly Suite[] = [
   { name: 'filters', run: cargoTests },
   { name: 'units', run: () => nodeTests(testFiles(elsewhere), cores) },
   { name: 'golden', run: () => nodeTests(testFiles(within(folders.golden)), cores) },
   { name: 'feature', run: () => nodeTests(testFiles(within(folders.feature)), cores) },
   { name: 'simulation', run: () => nodeTests(testFiles(within(folders.simulation)), cores) },
-  { name: 'end to end', run: () => nodeTests(testFiles(within(folders['end to end'])), fewAtOnce) },
-  { name: 'mysql', optional: true, run: () => nodeTests(testFiles(within(folders.mysql)), fewAtOnce) },
+  { name: 'end to end', run: () => nodeTests(testFiles(togetherEndToEnd), cores) },
+  { name: 'alone', run: () => nodeTests(testFiles(isAlone), 1) },
+  { name: 'mysql', optional: true, run: () => nodeTests(testFiles(within(folders.mysql)), cores) },
   { name: 'long', optional: true, run: () => nodeTests(testFiles(within(folders.long)), 1, 1_800_000) },
 ];
 
 function within(folder: string): (file: string) => boolean {
   return (file) => file.startsWith(folder);
+}
+
+function isAlone(file: string): boolean {
+  return alone.includes(file);
+}
+
+function togetherEndToEnd(file: string): boolean {
+  return within(folders['end to end'])(file) && !isAlone(file);
 }
 
 /** Everything that no other suite has, so that no test file is left out. */
@@ -172,4 +192,9 @@ async function main(names: readonly string[]): Promise<void> {
   process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
 
-await main(process.argv.slice(2));
+const { values, positionals } = parseArgs({
+  options: { built: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+if (values.built) runBuiltProgram();
+await main(positionals);

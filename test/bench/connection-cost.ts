@@ -10,8 +10,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { runBuiltBrains } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
+import { runBuiltProgram } from '../harness/program.js';
 import { protectedPostgres } from '../harness/protected-database.js';
 import { scratchFolder } from '../harness/scratch.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
@@ -41,7 +41,7 @@ const orders = await protectedPostgres('orders', {
   databases: ['orders'],
 });
 const patient = { database: 'orders', max_queue: 1_000, timeout_ms: 60_000 };
-runBuiltBrains();
+runBuiltProgram();
 const sluice = await Sluice.start({
   databases: { orders },
   services: {

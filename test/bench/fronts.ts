@@ -3,10 +3,10 @@
  * because its budget counts every session of the account), and the proxies in front of them with one certificate.
  * All of them end TLS and go to the server in plain text; the direct way has the server's own TLS.
  */
-import { runBuiltBrains } from '../harness/brain.js';
 import { Certificates } from '../harness/certificates.js';
 import { PgBouncer } from '../harness/pgbouncer.js';
 import { PlainEnvoy } from '../harness/plain-envoy.js';
+import { runBuiltProgram } from '../harness/program.js';
 import { protectedPostgres } from '../harness/protected-database.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { Traefik } from '../harness/traefik.js';
@@ -40,7 +40,7 @@ export async function startFronts(sessions: number): Promise<Fronts> {
   const [server, guarded] = [(await start('shared')).server, await start('guarded')];
   for (const one of [server, guarded.server]) await fill(one);
   const envoy = await PlainEnvoy.start({ certificate, upstream: server, workers });
-  runBuiltBrains();
+  runBuiltProgram();
   const sluice = await Sluice.start({
     databases: { [database]: guarded },
     services: {

@@ -3,8 +3,8 @@
  *
  *   node --import tsx test/faults/main.ts [NAME...]     drills whose name contains one of these; all without any
  */
-import { runBuiltBrains } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
+import { runBuiltProgram } from '../harness/program.js';
 import { Crowd } from './crowd.js';
 import { type Drill, hold, type Outcome } from './drill.js';
 import { databaseNetworks, networks } from './drills/networks.js';
@@ -20,7 +20,7 @@ const fields: readonly { readonly build: () => Promise<Field>; readonly drills: 
   { build: () => Field.build({ databaseLink: true }), drills: databaseNetworks },
 ];
 
-runBuiltBrains();
+runBuiltProgram();
 const started = performance.now();
 const outcomes: Outcome[] = [];
 try {

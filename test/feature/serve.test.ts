@@ -5,19 +5,18 @@ import { Brain } from '../harness/brain.js';
 import { Certificates } from '../harness/certificates.js';
 import { Child } from '../harness/child.js';
 import { stopEverything } from '../harness/ending.js';
+import { sluiceProgram } from '../harness/program.js';
 import { scratchFolder } from '../harness/scratch.js';
 import { SpecFile, type SpecInput } from '../harness/spec-file.js';
 import { waitUntil } from '../harness/wait-until.js';
 
 after(stopEverything);
 
-const main = path.resolve(import.meta.dirname, '../../xds-server/main.ts');
-
 async function sluice(...args: readonly string[]): Promise<Child> {
   return Child.start({
     title: `sluice ${args.join(' ')}`,
     command: process.execPath,
-    args: ['--import', import.meta.resolve('tsx'), main, ...args],
+    args: [...sluiceProgram(), ...args],
     logFile: path.join(scratchFolder('sluice'), 'log'),
   });
 }

@@ -6,21 +6,9 @@ import { ChannelCertificates } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson, getText } from './http.js';
 import { ownAddress, ownPort, sharedPort } from './own-address.js';
+import { sluiceProgram } from './program.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
-
-const top = path.resolve(import.meta.dirname, '../..');
-
-/** The sources as they are. */
-let program: readonly string[] = [
-  ...['--import', import.meta.resolve('tsx')],
-  path.join(top, 'xds-server/main.ts'),
-];
-
-/** For measurements: from now on brains run as they ship. tsx gives each closure its name, which costs more than most of them do. */
-export function runBuiltBrains(): void {
-  program = [path.join(top, 'build/js/xds-server/main.js')];
-}
 
 export class Brain {
   readonly #spec: string;
@@ -182,7 +170,7 @@ function run({ spec, logFile, xds, admin, channel }: Running): Promise<Child> {
     title: 'brain',
     command: process.execPath,
     args: [
-      ...[...program, 'serve', '--spec', spec],
+      ...[...sluiceProgram(), 'serve', '--spec', spec],
       ...['--xds', formatAddress(xds), '--admin', `${admin.host}:${admin.port}`],
       ...protection,
     ],

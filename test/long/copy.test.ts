@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { type Copied, copyIn, copyOut } from '../e2e/work/copy.js';
-import { postgresSides, type Sides } from '../e2e/work/sides.js';
+import { type Copied, copyIn, copyOut } from '../e2e/workloads/copy.js';
+import { postgresSides, type Sides } from '../e2e/workloads/sides.js';
 import { stopEverything } from '../harness/ending.js';
 import type { Postgres } from '../harness/postgres.js';
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { sluiceProgram } from '../../../test/harness/program.js';
 import { scratchFolder } from '../../../test/harness/scratch.js';
 import type { Page, SessionStatus, Status, WaiterStatus } from '../../pure/status/status.js';
 import { AdminServer } from '../admin/admin-server.js';
@@ -15,11 +16,9 @@ interface Ran {
   readonly stderr: string;
 }
 
-const main = new URL('../../main.ts', import.meta.url).pathname;
-
 function sluice(...args: string[]): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, ['--import', 'tsx', main, ...args], (_error, stdout, stderr) =>
+    const child = execFile(process.execPath, [...sluiceProgram(), ...args], (_error, stdout, stderr) =>
       resolve({ code: child.exitCode ?? -1, stdout, stderr }),
     );
   });

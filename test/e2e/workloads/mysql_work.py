@@ -42,7 +42,7 @@ def many_prepared_statements(way):
     connection = connector(way)
     cursors = [connection.cursor(prepared=True) for _ in range(50)]
     seen = []
-    for _ in range(4):
+    for _ in range(2):
         for i, cursor in enumerate(cursors):
             cursor.execute(f"SELECT ? + {i}", (1,))
             seen.append([int(value) for (value,) in cursor.fetchall()])
@@ -107,12 +107,14 @@ def load_local_file(way):
 
 
 def large_rows(way):
-    blob = noise(64 * 1024 * 1024)
+    # More than one packet takes.
+    megabytes = 64 if way["long"] else 17
+    blob = noise(megabytes << 20)
     connection = connect(way)
     with connection, connection.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE blobs (content LONGBLOB)")
         cursor.execute("INSERT INTO blobs VALUES (0x%s)" % blob[: 1 << 20].hex())
-        cursor.execute("UPDATE blobs SET content = REPEAT(content, 64)")
+        cursor.execute("UPDATE blobs SET content = REPEAT(content, %s)", (megabytes,))
         cursor.execute("SELECT SHA2(content, 256), content FROM blobs")
         sha, back = cursor.fetchone()
         # The client's own packets of the largest size: as many bytes as they are long, binary.
@@ -132,11 +134,13 @@ def packets_at_the_border(way):
     connection = connect(way)
     with connection, connection.cursor() as cursor:
         head, tail = "SELECT LENGTH('", "')"
-        for length in (border - 2, border - 1, border, border + 1, 2 * border, 2 * border + 1):
+        short = (border - 1, border, border + 1)
+        for length in (*short, border - 2, 2 * border, 2 * border + 1) if way["long"] else short:
             # COM_QUERY is one byte of the packet.
             cursor.execute(head + "x" * (length - 1 - len(head) - len(tail)) + tail)
             seen.append(cursor.fetchone())
-        for length in range(border - 6, border + 4):
+        # Four bytes of the packet say how long the value is.
+        for length in range(border - 6, border + 4) if way["long"] else range(border - 5, border - 2):
             cursor.execute("SELECT REPEAT('y', %s)", (length,))
             seen.append(digest([cursor.fetchone()[0].encode()]))
     return seen

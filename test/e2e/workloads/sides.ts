@@ -119,11 +119,17 @@ export async function output(
 
 const venvPython = path.resolve(import.meta.dirname, '../../../build/venv/bin/python');
 
-/** What a function of one of the programs here, in Python, returns. */
-export async function work(file: string, name: string, way: Way): Promise<unknown> {
+/**
+ * What a function of one of the programs here, in Python, returns.
+ *
+ * @param long whether it may take its time: larger rows, every length
+ */
+export async function work(file: string, name: string, way: Way, long = false): Promise<unknown> {
   const { environment, ...login } = way;
   const program = path.join(import.meta.dirname, file);
-  return JSON.parse(await output(venvPython, ['-B', program, name], environment, JSON.stringify(login)));
+  return JSON.parse(
+    await output(venvPython, ['-B', program, name], environment, JSON.stringify({ ...login, long })),
+  );
 }
 
 const javaFolder = path.resolve(import.meta.dirname, '../../../build/clients/java');

@@ -22,7 +22,7 @@ const works = {
   savepoints: 'savepoints undo what came after them',
   large_in_lists: 'lists of 60,000 values arrive whole, as text, as parameters and as an array',
   client_encodings: "text is converted to the client's own encoding",
-  large_rows: 'a row of 64 MB goes there and back',
+  large_rows: 'a row of 8 MB goes there and back',
   binary_results: 'values come in binary as they do as text',
   copy_in_and_out: 'COPY goes in and out, and can be broken off by either side',
   notices_and_errors: 'notices, errors and changed parameters reach the client',

@@ -21,7 +21,7 @@ const works = {
   multi_statements: 'several statements in one are answered one by one, also when one of them fails',
   stored_procedures: 'procedures give several results and their parameters back',
   load_local_file: 'LOAD DATA LOCAL reads a file of several packets, and survives one that is not there',
-  large_rows: 'a row of 64 MB goes there and back',
+  large_rows: 'a row of more than one packet goes there and back',
   packets_at_the_border: 'packets that just fit, and just do not, arrive whole',
   packet_too_large: 'a packet that the server does not take ends the session as it does without Sluice',
   large_in_lists: 'lists of 60,000 values arrive whole',
