@@ -34,6 +34,8 @@ export class Books {
   termEndsMs = Number.POSITIVE_INFINITY;
   /** Whether enough of it is left, as of this step. */
   mayGrant = true;
+  /** There may be nodes that have not said yet what they have open. */
+  unheard = false;
   /** Where something has become free since the waiters were last looked at. */
   readonly freedTargets = new Set<Target>();
   readonly freedTenants = new Set<Tenant>();
@@ -118,10 +120,11 @@ export class Books {
 
   /**
    * What rows without an owner take from the budget: in full those of the services' accounts, and of the others what
-   * does not fit into the reserve, where the observer's own sessions are too. While it recovers: all of them.
+   * does not fit into the reserve, where the observer's own sessions are too. While it recovers, or nodes are not heard yet: all
+   * of them.
    */
   unjoinedCounted({ plan, list, unjoined, recovering }: Target): number {
-    if (recovering || !plan) return unjoined.ours + unjoined.people;
+    if (recovering || this.unheard || !plan) return unjoined.ours + unjoined.people;
     return unjoined.ours + Math.max(0, unjoined.people + list.own - plan.reserve);
   }
 

@@ -94,11 +94,6 @@ export type LedgerEvent =
   /** The list could not be had. Whoever asks goes on trying without being told. */
   | { readonly kind: 'unobserved'; readonly target: TargetName; readonly problem: string }
   /**
-   * A node has found a brain that lives, so long ago: from then on what it reports is heard, and within an interval it has
-   * reported all that it has open.
-   */
-  | { readonly kind: 'attached'; readonly node: NodeId; readonly agoMs: number }
-  /**
    * How long this brain may grant, on the clock of the steps; each is the last word. Past it everything is taken in as
    * before and clients wait. Before the first one there is no end.
    */

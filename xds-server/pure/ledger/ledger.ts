@@ -45,9 +45,8 @@ import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
 import type { Client } from './records.js';
-import { Recovery } from './recovery.js';
 import { refusedAtOnce } from './refusing.js';
-import { confirmationMs, type LedgerSettings } from './settings.js';
+import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type ViewOptions, viewOf } from './view.js';
 
@@ -60,7 +59,7 @@ export class Ledger {
   readonly #queue: Queue;
   readonly #slots: Slots;
   readonly #ended: Ended;
-  #recovery: Recovery | undefined;
+  #startedMs: number | undefined;
 
   constructor(settings: LedgerSettings) {
     this.#settings = settings;
@@ -77,9 +76,9 @@ export class Ledger {
   apply(event: LedgerEvent, nowMs: number): LedgerEffect[] {
     this.#outcome.nowMs = Math.max(this.#outcome.nowMs, nowMs);
     this.#outcome.step++;
-    this.#recovery ??= new Recovery(this.#settings, this.#outcome.nowMs);
+    this.#startedMs ??= this.#outcome.nowMs;
     if (event.kind === 'term') this.#books.termEndsMs = event.untilMs;
-    this.#lookAtTheTerm();
+    this.#lookAtTheClock();
     this.#expire();
     this.#take(event);
     this.#serve();
@@ -109,24 +108,26 @@ export class Ledger {
     if (event.kind === 'plan') this.#plan(event);
     else if (event.kind === 'check') this.#check(event);
     else if (event.kind === 'cancel') this.#cancel(event);
-    else if (event.kind === 'attached') this.#attached(event);
     else if (event.kind === 'report') this.#report(event);
     else if (event.kind === 'end') this.#end(event);
     else if (event.kind === 'observed') this.#observed(event);
     else if (event.kind === 'unobserved') this.#unobserved(event);
   }
 
-  /** It is looked at in each step: no grant is given on the strength of an earlier look. */
-  #lookAtTheTerm(): void {
-    const leftMs = this.#books.termEndsMs - this.#outcome.nowMs;
-    const mayGrant = leftMs >= this.#settings.leastTtlMs;
-    if (mayGrant && !this.#books.mayGrant) this.#books.freeAll();
-    this.#books.mayGrant = mayGrant;
+  /** In each step: no grant is given on the strength of an earlier look. */
+  #lookAtTheClock(): void {
+    const books = this.#books;
+    const { nowMs } = this.#outcome;
+    const mayGrant = books.termEndsMs - nowMs >= this.#settings.leastTtlMs;
+    const unheard = nowMs < this.#startedMs! + unheardMs(this.#settings);
+    if ((mayGrant && !books.mayGrant) || (!unheard && books.unheard)) books.freeAll();
+    books.mayGrant = mayGrant;
+    books.unheard = unheard;
   }
 
   #plan({ plan }: Event<'plan'>): void {
     const { nowMs } = this.#outcome;
-    const recoverFromMs = Math.max(this.#recovery!.endsMs, nowMs);
+    const recoverFromMs = Math.max(this.#startedMs! + recoveryMs(this.#settings), nowMs);
     const confirmedFromMs = nowMs + confirmationMs(this.#settings);
     const { orphans, unseen } = adoptPlan(this.#books, plan, recoverFromMs, confirmedFromMs);
     for (const { connection, service, bornMs } of orphans) {
@@ -136,16 +137,6 @@ export class Ledger {
     for (const target of unseen) {
       this.#outcome.observe(target);
       this.#books.schedule(target, target.recoverFromMs > nowMs ? target.recoverFromMs : undefined);
-    }
-  }
-
-  #attached({ node, agoMs }: Event<'attached'>): void {
-    const recovery = this.#recovery!;
-    recovery.attached(node, this.#outcome.nowMs - agoMs);
-    for (const target of this.#books.targets.values()) {
-      if (!target.plan || !target.recovering || target.recoverFromMs >= recovery.endsMs) continue;
-      target.recoverFromMs = recovery.endsMs;
-      this.#books.schedule(target, recovery.endsMs);
     }
   }
 

@@ -41,19 +41,25 @@ export function confirmationMs(settings: LedgerSettings): number {
 }
 
 /**
- * From the start of a ledger until its nodes have told it of every connection there is: whatever the last grant of the
- * ledger before it could open is open or was given up, and is reported at once; each older one is reported within an
- * interval of the time from which its node is heard.
+ * From the start of a ledger until nothing opens any more that it has not granted and does not know of.
  *
- * @param heardForMs how long the nodes are heard at the start, all of them; 0 where that is not known
+ * After a restart: whatever the last grant of the ledger before it could open is open or was given up, and is reported at
+ * once; each older connection is reported within an interval.
+ *
+ * After a term the grants were over before, and the brain that gave them has been silent for most of a term: what they
+ * could open is open or was given up. Nodes may not have found another brain yet (`unheardMs`).
  */
-export function recoveryMs(settings: LedgerSettings, heardForMs = 0): number {
+export function recoveryMs(settings: LedgerSettings): number {
   const { follows, grantTtlMs, connectTimeoutMs, reportIntervalMs, marginMs } = settings;
-  const openingMs = (follows === 'restart' ? grantTtlMs : 0) + connectTimeoutMs;
-  return Math.max(openingMs, reportIntervalMs - heardForMs) + marginMs;
+  if (follows === 'term') return connectTimeoutMs + marginMs;
+  return Math.max(grantTtlMs + connectTimeoutMs, reportIntervalMs) + marginMs;
 }
 
-/** A recovery does not become longer than this for a node that is heard late. */
-export function longestRecoveryMs({ reportIntervalMs, marginMs }: LedgerSettings): number {
-  return 2 * reportIntervalMs + marginMs;
+/**
+ * From the start of a ledger until all nodes are heard. One whose brain stands still leaves it within a report interval
+ *, and has reported each of its connections within another. Until then a session that the
+ * database shows and nobody reports is taken for one of Sluice's.
+ */
+export function unheardMs({ follows, reportIntervalMs, marginMs }: LedgerSettings): number {
+  return follows === 'term' ? 2 * reportIntervalMs + marginMs : 0;
 }

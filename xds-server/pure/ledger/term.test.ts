@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
-import { defaultSettings, longestRecoveryMs, recoveryMs } from './settings.js';
+import { defaultSettings, recoveryMs, unheardMs } from './settings.js';
 
 const { grantTtlMs, leastTtlMs } = defaultSettings;
 const plan = { services: { checkout: { maxConnections: 2, maxQueue: 1, timeoutMs: 10_000 } } };
@@ -81,43 +81,25 @@ test('after a term that is over a ledger recovers sooner: its grants were over t
   assert.deepEqual(driven.observed([]), ['grant a']);
 });
 
-const follows = { ...defaultSettings, follows: 'term' } as const;
-
-/** Nodes that have been attached for so long when the ledger begins. */
-function afterTerm(attachedForMs: readonly number[]): DrivenLedger {
-  const driven = new DrivenLedger({ targets: {}, services: {} }, follows);
-  for (const [i, agoMs] of attachedForMs.entries()) driven.tell({ kind: 'attached', node: `n${i}`, agoMs });
-  driven.plan(plan);
-  driven.check('a');
-  return driven;
-}
-
-const { connectTimeoutMs, reportIntervalMs, marginMs } = defaultSettings;
-
-test('after a term, with nodes that are heard for long, only what may still be opening is waited for', () => {
-  const driven = afterTerm([60_000, 5_000]);
-  driven.pass(connectTimeoutMs + marginMs - 2);
-  assert.deepEqual(driven.observed([]), []);
-  driven.pass(1);
-  assert.deepEqual(driven.observed([]), ['grant a']);
-});
-
-test('after a term a node that has just found this brain is waited for, also one that finds it meanwhile', () => {
-  const driven = afterTerm([60_000]);
-  driven.pass(1_000);
-  driven.tell({ kind: 'attached', node: 'late', agoMs: 100 });
-  driven.tell({ kind: 'attached', node: 'n0', agoMs: 0 });
-  driven.pass(reportIntervalMs + marginMs - 102);
-  assert.deepEqual(driven.observed([]), []);
-  driven.pass(1);
-  assert.deepEqual(driven.observed([]), ['grant a']);
-});
-
-test('nodes that come one after the other do not put off the end of a recovery for ever', () => {
-  const driven = afterTerm([60_000]);
-  for (let i = 0; i < 100; i++) {
-    driven.tell({ kind: 'attached', node: `late-${i}`, agoMs: 0 });
-    driven.pass(longestRecoveryMs(follows) / 100);
-  }
-  assert.deepEqual(driven.observed([]), ['grant a']);
+test('after a term, until every node can have been heard, a session that nobody reports is taken for one of ours', () => {
+  const follows = { ...defaultSettings, follows: 'term' } as const;
+  const driven = new DrivenLedger({ targets: { [primary]: { budget: 3, reserve: 2 } }, ...plan }, follows);
+  const sessions = [1, 2].map((serverId) => ({ serverId, peer: `10.9.9.9:${serverId}` }));
+  driven.pass(recoveryMs(follows));
+  driven.observed(sessions, { own: [9] });
+  for (const name of ['a', 'b']) driven.check(name);
+  assert.deepEqual(driven.target(), {
+    ...driven.target(),
+    recovering: false,
+    unjoinedCounted: 2,
+    used: 1,
+    waiters: 1,
+  });
+  driven.report('old', { serverId: 2 });
+  assert.equal(driven.target().unjoinedCounted, 1);
+  assert.deepEqual(driven.report('a', { serverId: 3 }), []);
+  assert.equal(driven.service().waiters, 1);
+  driven.nowMs += unheardMs(follows) - recoveryMs(follows);
+  assert.deepEqual(driven.tell({ kind: 'tick' }), ['grant b']);
+  assert.equal(driven.target().unjoinedCounted, 0);
 });
