@@ -83,7 +83,8 @@ test('after a term that is over a ledger recovers sooner: its grants were over t
 
 test('after a term, until every node can have been heard, a session that nobody reports is taken for one of ours', () => {
   const follows = { ...defaultSettings, follows: 'term' } as const;
-  const driven = new DrivenLedger({ targets: { [primary]: { budget: 3, reserve: 2 } }, ...plan }, follows);
+  const targets = { [primary]: { budget: 3, reserve: 2 } };
+  const driven = new DrivenLedger({ targets, services: { checkout: {} } }, follows);
   const sessions = [1, 2].map((serverId) => ({ serverId, peer: `10.9.9.9:${serverId}` }));
   driven.pass(recoveryMs(follows));
   driven.observed(sessions, { own: [9] });
