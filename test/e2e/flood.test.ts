@@ -5,47 +5,30 @@ import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
-import {
-  observer,
-  type Protected,
-  protectedMariaDb,
-  protectedPostgres,
-} from '../harness/protected-database.js';
-import { Sluice } from '../harness/sluice.js';
+import { observer, type Protected } from '../harness/protected-database.js';
+import type { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { ann, annOfReports, ordersAndReports } from './orders-and-reports.js';
 import { fateOf, mysqlSession, postgresSession } from './sessions.js';
 
 const clients = 100;
 const budget = 10;
-const password = 'correct horse';
 
 let orders: Protected<Postgres>;
 let reports: Protected<MariaDb>;
 let sluice: Sluice;
 
 before(async () => {
-  [orders, reports] = await Promise.all([
-    protectedPostgres('orders', {
-      budget,
-      accounts: [{ name: 'ann', password }],
-      databases: ['orders'],
-    }),
-    protectedMariaDb('reports', {
-      budget,
-      accounts: [{ name: 'ann', password }],
-      databases: ['reports'],
-    }),
-  ]);
   const patient = { max_connections: budget, max_queue: clients, timeout_ms: 60_000 };
-  sluice = await Sluice.start({
-    databases: { orders, reports },
+  ({ orders, reports, sluice } = await ordersAndReports({
+    budgets: { orders: budget, reports: budget },
     services: {
       checkout: { database: 'orders', ...patient },
       dashboard: { database: 'reports', ...patient },
       // Queues for as many as are in.
       impatient: { database: 'orders', ...patient, max_queue: budget },
     },
-  });
+  }));
 });
 
 after(stopEverything);
@@ -59,11 +42,7 @@ test('100 Postgres clients share 10 sessions, all are served, the database never
     () => orders.server.count(undefined, [observer]),
     () =>
       flood(async () => {
-        const session = await postgresSession(sluice, 'checkout', {
-          user: 'ann',
-          password,
-          database: 'orders',
-        });
+        const session = await postgresSession(sluice, 'checkout', ann);
         await session.query('SELECT pg_sleep(0.05)');
         await session.end();
       }),
@@ -79,11 +58,7 @@ test('100 MariaDB clients share 10 sessions, all are served, the database never 
     () => reports.server.count(undefined, [observer]),
     () =>
       flood(async () => {
-        const session = await mysqlSession(sluice, 'dashboard', {
-          user: 'ann',
-          password,
-          database: 'reports',
-        });
+        const session = await mysqlSession(sluice, 'dashboard', annOfReports);
         await session.query('SELECT sleep(0.05)');
         await session.end();
       }),
@@ -99,10 +74,9 @@ const comesBack = 5;
 test('slots that change hands at once are never in two hands, as Postgres counts', {
   timeout: 60_000,
 }, async () => {
-  const account = { user: 'ann', password, database: 'orders' };
   await flood(async () => {
     for (let round = 0; round < comesBack; round += 1) {
-      await (await postgresSession(sluice, 'checkout', account)).end();
+      await (await postgresSession(sluice, 'checkout', ann)).end();
     }
   });
   assert.equal(orders.server.hasSaidTooMany, false, orders.server.log);
@@ -111,24 +85,22 @@ test('slots that change hands at once are never in two hands, as Postgres counts
 test('slots that change hands at once are never in two hands, as MariaDB counts', {
   timeout: 60_000,
 }, async () => {
-  const account = { user: 'ann', password, database: 'reports' };
   const failedBefore = await reports.server.failedLogins();
   await flood(async () => {
     for (let round = 0; round < comesBack; round += 1) {
-      await (await mysqlSession(sluice, 'dashboard', account)).end();
+      await (await mysqlSession(sluice, 'dashboard', annOfReports)).end();
     }
   });
   assert.equal((await reports.server.failedLogins()) - failedBefore, 0, reports.server.log);
 });
 
 test('clients that find the queue full are told so, the others are served', async () => {
-  const account = { user: 'ann', password, database: 'orders' };
   const held = await Promise.all(
-    Array.from({ length: budget }, () => postgresSession(sluice, 'impatient', account)),
+    Array.from({ length: budget }, () => postgresSession(sluice, 'impatient', ann)),
   );
   const fates = Promise.all(
     Array.from({ length: clients }, () =>
-      fateOf(async () => (await postgresSession(sluice, 'impatient', account)).end()),
+      fateOf(async () => (await postgresSession(sluice, 'impatient', ann)).end()),
     ),
   );
   await sluice.brain.waitForWaiters('impatient', budget);

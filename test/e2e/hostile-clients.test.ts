@@ -9,9 +9,9 @@ import type { Certificate } from '../harness/certificates.js';
 import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
+import type { Protected } from '../harness/protected-database.js';
 import { clientHello, RawClient } from '../harness/raw-client.js';
-import { hostnameOf, Sluice } from '../harness/sluice.js';
+import { hostnameOf, type Sluice } from '../harness/sluice.js';
 import {
   answerOf,
   capability,
@@ -22,12 +22,8 @@ import {
   sslRequest,
   startup,
 } from './hostile.js';
+import { ann, annOfReports, ordersAndReports } from './orders-and-reports.js';
 import { mysqlSession, postgresSession } from './sessions.js';
-
-const password = 'correct horse';
-const accounts = [{ name: 'ann', password }];
-const ann = { user: 'ann', password, database: 'orders' };
-const annOfReports = { user: 'ann', password, database: 'reports' };
 
 let orders: Protected<Postgres>;
 let reports: Protected<MariaDb>;
@@ -35,13 +31,9 @@ let sluice: Sluice;
 let ofShop: Certificate;
 
 before(async () => {
-  [orders, reports] = await Promise.all([
-    protectedPostgres('orders', { budget: 8, accounts, databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 8, accounts, databases: ['reports'] }),
-  ]);
   const everybody = [{ cidr: '127.0.0.0/8' }];
-  sluice = await Sluice.start({
-    databases: { orders, reports },
+  ({ orders, reports, sluice } = await ordersAndReports({
+    budgets: { orders: 8, reports: 8 },
     tenants: { shop: {}, bank: {} },
     clientCertificates: true,
     services: {
@@ -52,7 +44,7 @@ before(async () => {
       },
       dashboard: { database: 'reports', max_connections: 8, tenant: 'shop', allow: everybody },
     },
-  });
+  }));
   ofShop = await sluice.certificates.client('spiffe://shop/checkout');
 });
 

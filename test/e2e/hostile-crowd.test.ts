@@ -10,15 +10,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
+import type { Protected } from '../harness/protected-database.js';
 import { clientHello, RawClient } from '../harness/raw-client.js';
-import { hostnameOf, Sluice } from '../harness/sluice.js';
+import { hostnameOf, type Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { handshakeResponse, mysqlSslRequest, parameters, sslRequest, startup } from './hostile.js';
+import { ann, annOfReports, ordersAndReports } from './orders-and-reports.js';
 import { mysqlSession, postgresSession } from './sessions.js';
-
-const password = 'correct horse';
-const accounts = [{ name: 'ann', password }];
 
 /** Both ends of a connection are on this machine, each process with descriptors of its own. */
 const openFiles = Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }));
@@ -36,17 +34,13 @@ let reports: Protected<MariaDb>;
 let sluice: Sluice;
 
 before(async () => {
-  [orders, reports] = await Promise.all([
-    protectedPostgres('orders', { budget: 5, accounts, databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 8, accounts, databases: ['reports'] }),
-  ]);
-  sluice = await Sluice.start({
-    databases: { orders, reports },
+  ({ orders, reports, sluice } = await ordersAndReports({
+    budgets: { orders: 5, reports: 8 },
     services: {
       checkout: { database: 'orders', max_connections: 5 },
       dashboard: { database: 'reports', max_connections: 5 },
     },
-  });
+  }));
 });
 
 after(stopEverything);
@@ -119,8 +113,8 @@ test(`${crowd} half-open handshakes hold nobody up and leave nothing behind`, {
   timeout: 120_000,
 }, async (t) => {
   const good = async () => {
-    await (await postgresSession(sluice, 'checkout', { user: 'ann', password, database: 'orders' })).end();
-    await (await mysqlSession(sluice, 'dashboard', { user: 'ann', password, database: 'reports' })).end();
+    await (await postgresSession(sluice, 'checkout', ann)).end();
+    await (await mysqlSession(sluice, 'dashboard', annOfReports)).end();
   };
   await good();
   const opened = await everOpened();

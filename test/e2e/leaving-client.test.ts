@@ -8,32 +8,25 @@ import type pg from 'pg';
 import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
-import { Sluice } from '../harness/sluice.js';
+import type { Protected } from '../harness/protected-database.js';
+import type { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { ann, annOfReports, ordersAndReports } from './orders-and-reports.js';
 import { backendOf, mysqlSession, postgresClient, postgresSession } from './sessions.js';
-
-const password = 'correct horse';
-const ann = { user: 'ann', password, database: 'orders' };
-const annOfReports = { user: 'ann', password, database: 'reports' };
 
 let orders: Protected<Postgres>;
 let reports: Protected<MariaDb>;
 let sluice: Sluice;
 
 before(async () => {
-  [orders, reports] = await Promise.all([
-    protectedPostgres('orders', { budget: 1, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 8, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
-  ]);
   const patient = { max_connections: 1, timeout_ms: 60_000 };
-  sluice = await Sluice.start({
-    databases: { orders, reports },
+  ({ orders, reports, sluice } = await ordersAndReports({
+    budgets: { orders: 1, reports: 8 },
     services: {
       checkout: { database: 'orders', ...patient },
       dashboard: { database: 'reports', ...patient },
     },
-  });
+  }));
 });
 
 after(stopEverything);

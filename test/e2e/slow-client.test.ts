@@ -5,30 +5,20 @@ import { Duplex } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
 import { stopEverything } from '../harness/ending.js';
-import type { MariaDb } from '../harness/mariadb.js';
-import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
-import { hostnameOf, Sluice } from '../harness/sluice.js';
+import { hostnameOf, type Sluice } from '../harness/sluice.js';
+import { ann, annOfReports, ordersAndReports } from './orders-and-reports.js';
 import { mysqlSession, postgresSession } from './sessions.js';
 
-const password = 'correct horse';
-
-let orders: Protected<Postgres>;
-let reports: Protected<MariaDb>;
 let sluice: Sluice;
 
 before(async () => {
-  [orders, reports] = await Promise.all([
-    protectedPostgres('orders', { budget: 5, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 8, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
-  ]);
-  sluice = await Sluice.start({
-    databases: { orders, reports },
+  ({ sluice } = await ordersAndReports({
+    budgets: { orders: 5, reports: 8 },
     services: {
       checkout: { database: 'orders', max_connections: 2 },
       dashboard: { database: 'reports', max_connections: 2 },
     },
-  });
+  }));
 });
 
 after(stopEverything);
@@ -91,8 +81,7 @@ class Trickle extends Duplex {
 
 test('a Postgres client that sends one byte at a time logs in and queries', { timeout: 30_000 }, async () => {
   const stream = new Trickle();
-  const account = { user: 'ann', password, database: 'orders' };
-  const session = await postgresSession(sluice, 'checkout', account, { stream });
+  const session = await postgresSession(sluice, 'checkout', ann, { stream });
   assert.equal((await session.query('SELECT 1 AS n')).rows[0].n, 1);
   assert.ok(stream.segments > 500, `${stream.segments} segments`);
   await session.end();
@@ -100,8 +89,7 @@ test('a Postgres client that sends one byte at a time logs in and queries', { ti
 
 test('a MySQL client that sends one byte at a time logs in and queries', { timeout: 30_000 }, async () => {
   const stream = new Trickle(net.connect(sluice.ports.mysql, sluice.host));
-  const account = { user: 'ann', password, database: 'reports' };
-  const session = await mysqlSession(sluice, 'dashboard', account, stream as unknown as net.Socket);
+  const session = await mysqlSession(sluice, 'dashboard', annOfReports, stream as unknown as net.Socket);
   await session.query('SELECT 1');
   assert.ok(stream.segments > 500, `${stream.segments} segments`);
   await session.end();

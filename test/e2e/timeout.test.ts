@@ -2,33 +2,24 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { stopEverything } from '../harness/ending.js';
-import type { MariaDb } from '../harness/mariadb.js';
-import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
-import { Sluice } from '../harness/sluice.js';
+import type { Sluice } from '../harness/sluice.js';
+import { ann, annOfReports, ordersAndReports } from './orders-and-reports.js';
 import { mysqlSession, postgresSession } from './sessions.js';
 
 const timeoutMs = 700;
 /** Of a busy machine, on top. */
 const graceMs = 700;
-const password = 'correct horse';
 
-let orders: Protected<Postgres>;
-let reports: Protected<MariaDb>;
 let sluice: Sluice;
 
 before(async () => {
-  [orders, reports] = await Promise.all([
-    protectedPostgres('orders', { budget: 5, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
-    protectedMariaDb('reports', { budget: 8, accounts: [{ name: 'ann', password }], databases: ['reports'] }),
-  ]);
-  sluice = await Sluice.start({
-    databases: { orders, reports },
+  ({ sluice } = await ordersAndReports({
+    budgets: { orders: 5, reports: 8 },
     services: {
       checkout: { database: 'orders', max_connections: 1, timeout_ms: timeoutMs },
       dashboard: { database: 'reports', max_connections: 1, timeout_ms: timeoutMs },
     },
-  });
+  }));
 });
 
 after(stopEverything);
@@ -54,9 +45,8 @@ function assertInTime({ waitedMs }: Answer): void {
 }
 
 test('a Postgres client reads which limit was full and how long it waited', { timeout: 30_000 }, async () => {
-  const account = { user: 'ann', password, database: 'orders' };
-  const holder = await postgresSession(sluice, 'checkout', account);
-  const answer = await refusalOf(() => postgresSession(sluice, 'checkout', account));
+  const holder = await postgresSession(sluice, 'checkout', ann);
+  const answer = await refusalOf(() => postgresSession(sluice, 'checkout', ann));
   assertInTime(answer);
   assert.equal(answer.error.code, '53300');
   assert.match(answer.error.message, /checkout.*\b1\b/);
@@ -65,9 +55,8 @@ test('a Postgres client reads which limit was full and how long it waited', { ti
 });
 
 test('a MySQL client reads the same as its own error', { timeout: 30_000 }, async () => {
-  const account = { user: 'ann', password, database: 'reports' };
-  const holder = await mysqlSession(sluice, 'dashboard', account);
-  const answer = await refusalOf(() => mysqlSession(sluice, 'dashboard', account));
+  const holder = await mysqlSession(sluice, 'dashboard', annOfReports);
+  const answer = await refusalOf(() => mysqlSession(sluice, 'dashboard', annOfReports));
   assertInTime(answer);
   assert.equal(answer.error.errno, 1040);
   assert.match(answer.error.message, /dashboard.*\b1\b/);
@@ -77,7 +66,6 @@ test('a MySQL client reads the same as its own error', { timeout: 30_000 }, asyn
 test('the slot of a client that timed out is nobody’s: the next one gets in', {
   timeout: 30_000,
 }, async () => {
-  const account = { user: 'ann', password, database: 'orders' };
   await sluice.brain.waitForTaken('checkout', 0);
-  await (await postgresSession(sluice, 'checkout', account)).end();
+  await (await postgresSession(sluice, 'checkout', ann)).end();
 });
