@@ -8,9 +8,9 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Crowd } from '../faults/crowd.js';
-import { runBuiltBrains } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
 import { Envoy } from '../harness/envoy.js';
+import { runBuiltProgram } from '../harness/program.js';
 import { observer, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
 import { divided } from './divided.js';
@@ -62,7 +62,7 @@ function deadTimesMs(sessions: readonly Logged[], fromMs: number, toMs: number):
   return ends.flatMap((end, i) => (begins[i] === undefined ? [] : [begins[i] - end]));
 }
 
-runBuiltBrains();
+runBuiltProgram();
 try {
   const orders = await protectedPostgres('orders', {
     budget,
