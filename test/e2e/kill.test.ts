@@ -36,7 +36,9 @@ before(async () => {
     tenants: { test: {}, stranger: {} },
     services: {
       dashboard: { database: 'reports', max_connections: 4 },
-      nightly: { database: 'reports', max_connections: 4 },
+      // Full with one session.
+      nightly: { database: 'reports', max_connections: 2, kill_reserve: 1, max_queue: 0 },
+      queued: { database: 'reports', max_connections: 3, kill_reserve: 1, max_queue: 1, timeout_ms: 30_000 },
       stranger: { database: 'reports', max_connections: 4, tenant: 'stranger' },
       archive: { database: 'archive', max_connections: 4 },
     },
@@ -76,6 +78,7 @@ const errnoOf = (work: Promise<unknown>) =>
 /** ER_QUERY_INTERRUPTED: the statement was stopped, the session lives. ER_NO_SUCH_THREAD. */
 const interrupted = 1317;
 const noSuchThread = 1094;
+const tooMany = 1040;
 
 const session = (service = 'dashboard') => mysqlSession(sluice, service, ann);
 
@@ -113,7 +116,7 @@ describe('a client stops a statement of its own', () => {
     assert.equal('code' in told && told.code, interrupted, text);
   });
 
-  test('mariadb’s command line, by Ctrl-C', quick, async () => {
+  test('mariadb’s command line, by Ctrl-C, though its service is full', quick, async () => {
     const child = spawn(
       'setpriv',
       [
@@ -177,6 +180,73 @@ describe('a client stops a statement of its own', () => {
     await other.query(`KILL QUERY ${one.threadId}`);
     assert.equal(await end, interrupted);
     await Promise.all([one.end(), other.end()]);
+  });
+});
+
+/** No slot of the service is taken, as its brain knows it: a server that is free may be so a little earlier. */
+const nobodyIs = (name: string) =>
+  waitUntil(`nobody is in ${name}`, async () => {
+    const { services } = await sluice.brain.status();
+    return services.some(({ service, total }) => service === name && total === 0);
+  });
+
+describe('a full service with a kill reserve', () => {
+  test('its client kills a stuck session, and the slot goes to who waits', quick, async () => {
+    const [stuck, busy] = [await session('queued'), await session('queued')];
+    const { end } = await sleep(stuck);
+    const waiting = session('queued');
+    await waitUntil('a client waits', async () => {
+      const { services } = await sluice.brain.status();
+      return services.some(({ service, waiting }) => service === 'queued' && waiting === 1);
+    });
+    const killer = await session('queued');
+    assert.equal(await reports.server.count('ann'), 3, 'the limit, as the database counts');
+    await killer.query('SET NAMES utf8mb4');
+    await killer.query(`KILL ${stuck.threadId}`);
+    assert.notEqual(await end, 0);
+    const served = await waiting;
+    assert.ok(await realIdOf(served));
+    assert.ok((await reports.server.count('ann')) <= 3);
+    await killer.ping();
+    await Promise.all([busy.end(), served.end(), killer.end()]);
+  });
+
+  test('who wants anything else reads why it was refused, and its session is over', quick, async () => {
+    await nobodyIs('nightly');
+    const one = await session('nightly');
+    const { end } = await sleep(one);
+    const other = await session('nightly');
+    assert.equal(await errnoOf(session('nightly')), tooMany, 'one is the reserve');
+    assert.equal(await reports.server.count('ann'), 2, 'the limit, as the database counts');
+    await assert.rejects(other.query('SELECT 1'), {
+      errno: tooMany,
+      sqlState: '53300',
+      message: 'service "nightly" has 1 of its 2 connections in use and keeps the rest for KILL',
+    });
+    await waitUntil('its slot is free', async () => (await reports.server.count('ann')) === 1);
+    const again = await waitUntil('and can be had again', () => session('nightly').catch(() => undefined));
+    const disguised = again.query(`KILL QUERY ${one.threadId} /*! ; DO 1 */`);
+    assert.equal(await errnoOf(disguised), tooMany);
+    assert.equal((await sleeping()).length, 1, 'the statement was hit');
+    const third = await waitUntil('once more', () => session('nightly').catch(() => undefined));
+    await third.query(`KILL QUERY ${one.threadId}`);
+    assert.equal(await end, interrupted);
+    await Promise.all([one.end(), third.end()]);
+  });
+
+  test('a session for KILL alone is over after ten seconds', { timeout: 60_000 }, async () => {
+    await nobodyIs('nightly');
+    const one = await session('nightly');
+    const startedMs = performance.now();
+    const idle = await session('nightly');
+    const lastWords = once(idle, 'error');
+    assert.equal(await reports.server.count('ann'), 2);
+    await waitUntil('it is over', async () => (await reports.server.count('ann')) === 1, 20_000);
+    const lastedMs = performance.now() - startedMs;
+    assert.ok(lastedMs > 9_000 && lastedMs < 15_000, `${Math.round(lastedMs)} ms`);
+    const [error] = (await lastWords) as [{ readonly message: string }];
+    assert.match(error.message, /keeps the rest for KILL/);
+    await one.end();
   });
 });
 

@@ -36,6 +36,28 @@ test('a client for whom there is a slot is granted his cluster until a time on h
   );
 });
 
+test('a client of a full service has leave for KILL alone where there is a reserve, and counts as refused', async () => {
+  const limits = { idleSessionMs: 5_000 };
+  server = await AuthzServer.start({ maxConnections: 2, killReserve: 1, maxQueue: 0, limits });
+  await server.check().verdict;
+  const { connection, verdict } = server.check();
+  const { expires_monotonic_ms: expires, hint, ...kill } = await verdict;
+  assert.equal(typeof expires, 'number');
+  assert.equal(typeof hint, 'string');
+  assert.deepEqual(kill, {
+    verdict: 'kill',
+    connection,
+    cluster: 'service/checkout',
+    life_ms: 10_000,
+    sqlstate: '53300',
+    errno: 1040,
+    message: 'service "checkout" has 1 of its 2 connections in use and keeps the rest for KILL',
+  });
+  assert.equal(server.answers[1]?.reason, 'service_limit');
+  assert.equal(server.granted.length, 2, 'whose KILLs are asked about');
+  assert.equal((await server.check().verdict).verdict, 'refuse');
+});
+
 test('a client for whom there is none is held until there is one', async () => {
   server = await AuthzServer.start();
   const first = server.check();

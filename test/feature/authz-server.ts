@@ -43,6 +43,7 @@ export const servicePlan: ServicePlan = {
   cluster: 'service/checkout',
   maxConnections: 1,
   guaranteed: 0,
+  killReserve: 0,
   maxQueue: 100,
   timeoutMs: 60_000,
   priority: 0,

@@ -11,6 +11,8 @@ export interface DatabaseSession {
   readonly serverId: ServerId;
   readonly peer: string;
   readonly openedMs: number;
+  /** It may KILL and nothing else. */
+  readonly onlyKill: boolean;
   /** Logged in, or a server that lists logins. */
   listed: boolean;
 }

@@ -133,6 +133,7 @@ export class DrivenLedger {
 
 function inShort(effect: LedgerEffect): string {
   if (effect.kind === 'observe') return `observe ${effect.target}`;
-  if (effect.kind === 'grant') return `grant ${effect.connection}`;
+  if (effect.kind === 'grant')
+    return `grant ${effect.connection}${effect.onlyKill ? ` only-kill ${effect.onlyKill.reason}` : ''}`;
   return `refuse ${effect.connection} ${effect.refusal.reason}`;
 }

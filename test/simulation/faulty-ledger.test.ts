@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LedgerEffect, LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
+import type { ServicePlan } from '../../xds-server/pure/plan/plan.js';
 import { Violation } from './violation.js';
 import { World } from './world.js';
 
@@ -58,4 +59,26 @@ test('a waiter that is not answered is found', () => {
   const twist: Twist = (event, apply) =>
     apply(event).filter((effect) => effect.kind !== 'refuse' || effect.refusal.reason !== 'wait_timeout');
   assert.equal(found(twist), 'I3');
+});
+
+test('a session that may do all in the place of one for KILL alone is found', () => {
+  const twist: Twist = (event, apply) =>
+    apply(event).map((effect) => {
+      if (effect.kind !== 'grant') return effect;
+      const { onlyKill: _, ...grant } = effect;
+      return grant;
+    });
+  assert.equal(found(twist), 'I1');
+});
+
+test('a kill reserve that is thought to be larger is found', () => {
+  const twist: Twist = (event, apply) => {
+    if (event.kind !== 'plan') return apply(event);
+    const services = [...event.plan.services].map(([name, service]): [string, ServicePlan] => [
+      name,
+      { ...service, killReserve: service.killReserve && service.killReserve + 1 },
+    ]);
+    return apply({ kind: 'plan', plan: { ...event.plan, services: new Map(services) } });
+  };
+  assert.equal(found(twist), 'I1');
 });

@@ -9,7 +9,7 @@ import type { Agenda } from './agenda.js';
 import type { Brain } from './brain.js';
 import type { Database, DatabaseSession } from './database.js';
 import type { Random } from './random.js';
-import { loginTimeoutMs, settings, type Traits } from './traits.js';
+import { killSessionMs, loginTimeoutMs, settings, type Traits } from './traits.js';
 import type { Truth } from './truth.js';
 import { Violation } from './violation.js';
 
@@ -23,6 +23,7 @@ interface Connection {
   /** The newest check; answers to earlier ones concern nobody. */
   call: number;
   isAnswered: boolean;
+  onlyKill: boolean;
   dialled: string | undefined;
   localAddress: string | undefined;
   session: DatabaseSession | undefined;
@@ -79,6 +80,7 @@ export class Fleet {
       isOver: false,
       call: 0,
       isAnswered: false,
+      onlyKill: false,
       dialled: undefined,
       localAddress: undefined,
       session: undefined,
@@ -108,6 +110,7 @@ export class Fleet {
         return;
       }
       connection.isAnswered = true;
+      connection.onlyKill = effect.kind === 'grant' && effect.onlyKill !== undefined;
       const isGood = effect.kind === 'grant' && this.#agenda.nowMs < saidMs + effect.ttlMs;
       if (isGood && target !== undefined) this.#dial(connection, target);
       else this.#end(connection, 'never-opened');
@@ -205,8 +208,9 @@ export class Fleet {
   #open(connection: Connection, target: string, tenant: string, user: string): void {
     const database = this.#databases.get(target)!;
     const peer = this.#traits.nat ? `10.0.2.1:${1_000 + ++this.#serial}` : connection.localAddress!;
-    const { service } = connection;
-    const session = database.open({ target, service, tenant, user, peer, openedMs: this.#agenda.nowMs });
+    const { service, onlyKill } = connection;
+    const openedMs = this.#agenda.nowMs;
+    const session = database.open({ target, service, tenant, user, peer, openedMs, onlyKill });
     connection.session = session;
     connection.isIdKnown = this.#traits.idInGreeting;
     this.#trace?.(`${this.#agenda.nowMs} opened ${connection.id}: ${JSON.stringify(session)}`);
@@ -219,11 +223,15 @@ export class Fleet {
       if (this.#random.chance(0.1)) this.#serverCloses(connection);
       else if (!connection.isOver) connection.isIdKnown = true;
     });
-    this.#after(0, this.#traits.sessionMs, () => {
-      if (connection.isOver) return;
-      if (this.#random.chance(0.4)) this.#serverCloses(connection);
-      else this.#leave(connection);
-    });
+    this.#after(
+      0,
+      onlyKill ? Math.min(killSessionMs, this.#traits.sessionMs) : this.#traits.sessionMs,
+      () => {
+        if (connection.isOver) return;
+        if (this.#random.chance(0.4)) this.#serverCloses(connection);
+        else this.#leave(connection);
+      },
+    );
   }
 
   #reportEach(connection: Connection): void {

@@ -52,6 +52,7 @@ function drawService(random: Random, traits: Traits, number: number, target: str
     tenant: number % 2 === 0 ? 'a' : 'b',
     maxConnections: random.between(1, 6),
     guaranteed: random.between(0, 2),
+    killReserve: traits.kills ? random.between(0, 2) : 0,
     maxQueue: random.pick([0, 1, 3, 10]),
     timeoutMs: random.pick([100, 400, 2_000]),
     priority: random.between(0, 2),
@@ -59,7 +60,7 @@ function drawService(random: Random, traits: Traits, number: number, target: str
   };
 }
 
-/** Guaranteed shares within the budget, as a spec must have them. */
+/** Guaranteed shares and kill reserves within the budget, as a spec must have them, and something left. */
 function affordable(
   services: Record<string, Partial<ServicePlan>>,
   targets: Record<string, Partial<TargetPlan>>,
@@ -68,9 +69,14 @@ function affordable(
   return Object.fromEntries(
     Object.entries(services).map(([name, service]) => {
       const there = left.get(service.target!)!;
-      const guaranteed = Math.min(service.guaranteed!, service.maxConnections!, there);
-      left.set(service.target!, there - guaranteed);
-      return [name, { ...service, guaranteed }];
+      const killReserve = Math.max(0, Math.min(service.killReserve!, service.maxConnections! - 1, there - 1));
+      const guaranteed = Math.min(
+        service.guaranteed!,
+        service.maxConnections! - killReserve,
+        there - killReserve,
+      );
+      left.set(service.target!, there - guaranteed - killReserve);
+      return [name, { ...service, guaranteed, killReserve }];
     }),
   );
 }

@@ -45,6 +45,7 @@ function servicePlan(name: string, given: Partial<ServicePlan>): ServicePlan {
     cluster: `service/${name}`,
     maxConnections: 10,
     guaranteed: 0,
+    killReserve: 0,
     maxQueue: 100,
     timeoutMs: 5_000,
     priority: 0,

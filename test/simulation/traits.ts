@@ -18,6 +18,9 @@ export const settings: LedgerSettings = {
 
 export const loginTimeoutMs = 500;
 
+/** The longest session for KILL alone. */
+export const killSessionMs = 100;
+
 export interface Traits extends DatabaseTraits {
   readonly targets: number;
   readonly services: number;
@@ -37,6 +40,8 @@ export interface Traits extends DatabaseTraits {
   readonly crashes: boolean;
   readonly outages: boolean;
   readonly resizes: boolean;
+  /** Services have kill reserves. */
+  readonly kills: boolean;
   readonly people: 'none' | 'few' | 'flood';
   /** How long a server may go on with a session whose client has gone. */
   readonly lingerMs: number;
@@ -67,5 +72,6 @@ export function drawTraits(random: Random): Traits {
     resizes: random.chance(0.4),
     people: random.pick(['none', 'none', 'few', 'flood']),
     lingerMs: random.pick([0, 5, 40, 1_500]),
+    kills: random.chance(0.4),
   };
 }

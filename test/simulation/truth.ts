@@ -29,20 +29,28 @@ export class Truth {
     this.#plans.push({ plan, untilMs: Number.POSITIVE_INFINITY });
   }
 
-  compare({ target, service, tenant }: DatabaseSession): void {
+  compare({ target, service, tenant, onlyKill }: DatabaseSession): void {
     const { restarts, showsUsers, sharedUser } = this.#traits;
     const all = [...this.#databases.values()].flatMap(({ sessions }) => [...sessions]);
     const there = all.filter((session) => session.target === target && session.service !== undefined);
     const budget = this.#most((plan) => plan.targets.get(target)?.budget ?? 0);
     // Sessions that nobody reports after a restart are told from people's by their user, or not at all.
-    const reserve =
-      restarts && !showsUsers ? this.#most((plan) => plan.targets.get(target)?.reserve ?? 0) : 0;
-    expect(`sessions at ${target}`, there.length, budget + reserve);
+    const people = restarts && !showsUsers ? this.#most((plan) => plan.targets.get(target)?.reserve ?? 0) : 0;
+    expect(`sessions at ${target}`, there.length, budget + people);
 
     if (restarts && (!showsUsers || sharedUser)) return;
     const ofService = all.filter((session) => session.service === service);
     const limit = this.#most((plan) => plan.services.get(service!)?.maxConnections ?? 0);
     expect(`sessions of ${service}`, ofService.length, limit);
+    const killing = ofService.filter((session) => session.onlyKill).length;
+    const ordinary = this.#most((plan) => {
+      const { maxConnections = 0, killReserve = 0 } = plan.services.get(service!) ?? {};
+      return maxConnections - killReserve;
+    });
+    const reserve = this.#most((plan) => plan.services.get(service!)?.killReserve ?? 0);
+    if (!onlyKill) expect(`sessions of ${service} that may do all`, ofService.length - killing, ordinary);
+    // Of an earlier ledger's sessions nobody knows any more which were let in for KILL alone.
+    else if (!restarts) expect(`sessions of ${service} for KILL alone`, killing, reserve);
 
     // After a restart a tenant does not wait at one database for another of its databases to be counted.
     if (restarts) return;

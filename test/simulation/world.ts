@@ -143,7 +143,7 @@ export class World {
     if (sessions.size > 35) return;
     const database = this.#databases.get(target)!;
     const peer = `10.7.7.7:${++this.#people}`;
-    const nobody = { service: undefined, tenant: undefined, user: 'person' };
+    const nobody = { service: undefined, tenant: undefined, user: 'person', onlyKill: false };
     const session = database.open({ target, ...nobody, peer, openedMs: this.#agenda.nowMs });
     session.listed = true;
     this.#agenda.after(this.#random.between(0, 1_000), () => sessions.delete(session));

@@ -12,7 +12,7 @@ pub const NAMESPACE: &str = "envoy.filters.network.ext_authz";
 /// The fields of that namespace as found. A field of the wrong type counts as absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Claims {
-    /// `grant` or `refuse`.
+    /// `grant`, `kill` or `refuse`.
     pub verdict: Option<String>,
     /// The id that the verdict is about.
     pub connection: Option<String>,
@@ -22,6 +22,8 @@ pub struct Claims {
     pub expires_monotonic_ms: Option<f64>,
     /// Who starts TLS to the server, where not Envoy by itself: `request` is the protocol's own request.
     pub upstream_tls: Option<String>,
+    /// How long a session for KILL alone may last, in milliseconds.
+    pub life_ms: Option<f64>,
     /// A refusal's code for Postgres, and the class for MySQL.
     pub sqlstate: Option<String>,
     /// A refusal's number for MySQL.
@@ -43,22 +45,41 @@ pub enum Verdict {
         cluster: String,
         /// TLS must be asked for before anything else is sent there.
         asks_for_tls: bool,
+        /// There is no room for all that a session may do.
+        only_kill: Option<KillSession>,
     },
     /// Speak this and close.
     Refuse(Refusal),
 }
 
+/// A session for KILL alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillSession {
+    /// The answer to everything else, and its last word.
+    pub instead: Refusal,
+    /// How long it may last.
+    pub life_ms: u64,
+}
+
+/// The longest session for KILL alone, whatever the brain says.
+pub const MAX_KILL_SESSION_MS: u64 = 10_000;
+
 /// Judges `claims` for the connection `own` at `now_ms` (CLOCK_MONOTONIC).
 pub fn judge(claims: Claims, own: &str, now_ms: u64) -> Verdict {
     match claims.verdict.as_deref() {
-        Some("grant") => grant(claims, own, now_ms),
-        Some("refuse") => Verdict::Refuse(refusal(claims)),
+        Some("grant") => grant(claims, own, now_ms, None),
+        Some("kill") => {
+            let life_ms = claims.life_ms.filter(|ms| *ms >= 0.0).map_or(MAX_KILL_SESSION_MS, |ms| ms as u64);
+            let instead = refusal(&claims);
+            grant(claims, own, now_ms, Some(KillSession { instead, life_ms: life_ms.min(MAX_KILL_SESSION_MS) }))
+        }
+        Some("refuse") => Verdict::Refuse(refusal(&claims)),
         Some(other) => unavailable(format!("the admission service answered \"{}\"", bounded(other, 32))),
         None => unavailable("the admission service did not answer"),
     }
 }
 
-fn grant(claims: Claims, own: &str, now_ms: u64) -> Verdict {
+fn grant(claims: Claims, own: &str, now_ms: u64, only_kill: Option<KillSession>) -> Verdict {
     if own.is_empty() || claims.connection.as_deref() != Some(own) {
         return unavailable("the grant is for another connection");
     }
@@ -75,24 +96,24 @@ fn grant(claims: Claims, own: &str, now_ms: u64) -> Verdict {
         Some(other) => return unavailable(format!("the grant wants TLS by \"{}\"", bounded(other, 32))),
     };
     match claims.cluster {
-        Some(cluster) if !cluster.is_empty() => Verdict::Grant { cluster, asks_for_tls },
+        Some(cluster) if !cluster.is_empty() => Verdict::Grant { cluster, asks_for_tls, only_kill },
         _ => unavailable("the grant names no cluster"),
     }
 }
 
-fn refusal(claims: Claims) -> Refusal {
+fn refusal(claims: &Claims) -> Refusal {
     let sqlstate = claims.sqlstate.as_deref().and_then(|code| {
         let code: [u8; 5] = code.as_bytes().try_into().ok()?;
         code.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).then_some(code)
     });
     let errno = claims.errno.filter(|errno| (1.0..=65535.0).contains(errno) && errno.fract() == 0.0);
-    let text = |text: Option<String>| text.map(|text| bounded(&text, MAX_TEXT_BYTES).to_owned());
+    let text = |text: &Option<String>| text.as_deref().map(|text| bounded(text, MAX_TEXT_BYTES).to_owned());
     Refusal {
         sqlstate: sqlstate.unwrap_or(*b"57P03"),
         errno: errno.map_or(1105, |errno| errno as u16),
-        message: text(claims.message).unwrap_or_else(|| "refused by the admission service".into()).into(),
-        detail: text(claims.detail),
-        hint: text(claims.hint),
+        message: text(&claims.message).unwrap_or_else(|| "refused by the admission service".into()).into(),
+        detail: text(&claims.detail),
+        hint: text(&claims.hint),
     }
 }
 
@@ -132,14 +153,14 @@ mod tests {
 
     #[test]
     fn a_whole_unexpired_grant_for_this_connection_passes() {
-        let plain = Verdict::Grant { cluster: "orders".into(), asks_for_tls: false };
+        let plain = Verdict::Grant { cluster: "orders".into(), asks_for_tls: false, only_kill: None };
         assert_eq!(judge(good(), OWN, 999), plain);
     }
 
     #[test]
     fn a_grant_says_whether_tls_is_to_be_asked_for_and_an_unknown_way_is_a_no() {
         let by = |way: &str| Claims { upstream_tls: Some(way.into()), ..good() };
-        let asking = Verdict::Grant { cluster: "orders".into(), asks_for_tls: true };
+        let asking = Verdict::Grant { cluster: "orders".into(), asks_for_tls: true, only_kill: None };
         assert_eq!(judge(by("request"), OWN, 0), asking);
         assert!(refused_with(by("starttls"), 0).contains("\"starttls\""));
         assert!(refused_with(by(""), 0).contains("TLS"));
@@ -164,6 +185,31 @@ mod tests {
         assert!(refused_with(Claims::default(), 0).contains("did not answer"));
         assert!(refused_with(Claims { verdict: Some("Grant".into()), ..good() }, 0).contains("\"Grant\""));
         assert!(refused_with(Claims { cluster: None, ..good() }, 0).contains("no cluster"));
+    }
+
+    #[test]
+    fn leave_for_kill_alone_is_a_grant_with_a_refusal_and_an_end() {
+        let claims = |life_ms| Claims {
+            verdict: Some("kill".into()),
+            errno: Some(1040.0),
+            sqlstate: Some("53300".into()),
+            message: Some("full".into()),
+            life_ms,
+            ..good()
+        };
+        let life = |life_ms| match judge(claims(life_ms), OWN, 999) {
+            Verdict::Grant { only_kill: Some(KillSession { instead, life_ms }), .. } => {
+                assert_eq!((instead.errno, instead.message.as_ref()), (1040, "full"));
+                life_ms
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            [Some(2_000.0), None, Some(f64::NAN), Some(-1.0), Some(1e9)].map(life),
+            [2_000, 10_000, 10_000, 10_000, 10_000]
+        );
+        assert!(refused_with(claims(None), 1_000).contains("expired"));
+        assert!(refused_with(Claims { connection: None, ..claims(None) }, 0).contains("another"));
     }
 
     #[test]

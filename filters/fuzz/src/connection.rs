@@ -28,6 +28,8 @@ struct Played {
     server: Vec<u8>,
     granted: bool,
     asked_for_tls: bool,
+    /// For KILL alone.
+    kills: bool,
     /// Of (client, to_server, server, to_client): how long each was when the login was over.
     at_login: Option<[usize; 4]>,
     /// Something else than the two sides ended or may end it.
@@ -42,6 +44,7 @@ impl Played {
             server: Vec::new(),
             granted: false,
             asked_for_tls: false,
+            kills: false,
             at_login: None,
             disturbed: false,
         }
@@ -64,13 +67,13 @@ impl Played {
         self.settle();
     }
 
-    fn grant(&mut self, cluster: &str, expires_ms: f64, tls: bool) {
+    fn grant(&mut self, verdict: &str, cluster: &str, expires_ms: f64, tls: bool) {
         if !self.world.is_checked() || self.granted {
             return;
         }
         let Some(own) = self.world.fact("connection") else { panic!("checked without an id") };
         let mut facts = vec![
-            ("verdict", Fact::Text("grant".to_owned())),
+            ("verdict", Fact::Text(verdict.to_owned())),
             ("connection", own),
             ("cluster", Fact::Text(cluster.to_owned())),
             ("expires_monotonic_ms", Fact::Number(sluice_abi::monotonic_ms() as f64 + expires_ms)),
@@ -78,6 +81,12 @@ impl Played {
         if tls {
             facts.push(("upstream_tls", Fact::Text("request".to_owned())));
         }
+        if verdict == "kill" {
+            facts.push(("errno", Fact::Number(1040.0)));
+            facts.push(("message", Fact::Text("full".to_owned())));
+            facts.push(("life_ms", Fact::Number(600_000.0)));
+        }
+        self.kills = verdict == "kill";
         self.granted = cluster == "service/known" && expires_ms > 0.0;
         self.asked_for_tls = tls;
         self.world.verdict_comes(&facts);
@@ -87,16 +96,17 @@ impl Played {
     fn other(&mut self, step: &[u8]) {
         let world = &self.world;
         match step.first().copied().unwrap_or_default() % 16 {
-            0..=2 => return self.grant("service/known", 600_000.0, false),
-            3 | 4 => return self.grant("service/known", 600_000.0, true),
+            2 => return self.grant("kill", "service/known", 600_000.0, step.get(1) == Some(&1)),
+            0 | 1 => return self.grant("grant", "service/known", 600_000.0, false),
+            3 | 4 => return self.grant("grant", "service/known", 600_000.0, true),
             5 if !self.granted => world.verdict_comes(&[
                 ("verdict", Fact::Text("refuse".to_owned())),
                 ("sqlstate", Fact::Text("53300".to_owned())),
                 ("errno", Fact::Number(1040.0)),
                 ("message", Fact::Text("full".to_owned())),
             ]),
-            6 => return self.grant("service/known", -1.0, false),
-            7 => return self.grant("service/unknown", 600_000.0, false),
+            6 => return self.grant("grant", "service/known", -1.0, false),
+            7 => return self.grant("grant", "service/unknown", 600_000.0, false),
             8 if !self.granted => {
                 let cancel = ("verdict", Fact::Text("cancel".to_owned()));
                 world.verdict_comes(if step.get(1) == Some(&0) { &[] } else { std::slice::from_ref(&cancel) });
@@ -113,6 +123,10 @@ impl Played {
             13 => {
                 world.rings(Place::Session, 3);
                 world.rings(Place::Session, 4);
+                if step.get(1) == Some(&5) {
+                    world.rings(Place::Session, 6);
+                    self.disturbed |= self.kills;
+                }
                 world.rings(Place::Startup, u64::MAX);
                 world.rings(Place::Session, u64::MAX);
             }
@@ -194,7 +208,7 @@ impl Played {
 fn begun<'a>(
     protocol: &'static str,
     input: &'a [u8],
-    prologue: impl FnOnce(&mut Played),
+    prologue: impl FnOnce(&mut Played, bool),
 ) -> Option<(Played, Vec<Step<'a>>)> {
     let mut choices = Choices(input);
     let flags = choices.byte();
@@ -205,7 +219,7 @@ fn begun<'a>(
         let state = BTreeMap::from([(birth::KEY.to_owned(), born.to_text().into_bytes())]);
         let mut played = Played::new(protocol, flags & 2 == 2, chunk, state);
         if flags & 4 == 4 {
-            prologue(&mut played);
+            prologue(&mut played, flags & 8 == 8);
         }
         return Some((played, steps));
     }
@@ -236,9 +250,9 @@ fn beyond<'a>(to_client: &'a [u8], said: &[u8]) -> &'a [u8] {
 /// Of a Postgres session not a byte is invented, lost or changed; TLS comes before the client's first byte where it was asked
 /// for; a client reads the server's words and at most one refusal.
 pub fn postgres(input: &[u8]) {
-    let served = |played: &mut Played| {
+    let served = |played: &mut Played, _: bool| {
         played.client_sends(b"\0\0\0\x21\0\x03\0\0user\0checkout\0database\0d\0\0");
-        played.grant("service/known", 600_000.0, false);
+        played.grant("grant", "service/known", 600_000.0, false);
     };
     let Some((mut played, steps)) = begun("postgres", input, served) else { return };
     let is_served = played.granted;
@@ -279,15 +293,44 @@ fn server_greeting() -> Vec<u8> {
     framed(0, &payload)
 }
 
+/// Is this what a session for KILL alone may ask of a server, or what is asked in its place?
+fn of_a_kill_session(payload: &[u8]) -> bool {
+    let text = match payload {
+        [1 | 2 | 9 | 12 | 14, ..] => return true,
+        [3, 0, 1, text @ ..] | [3, text @ ..] => text.to_ascii_uppercase(),
+        _ => return false,
+    };
+    if text.starts_with(b"SIGNAL SQLSTATE 'HY000' SET MESSAGE_TEXT") {
+        return true;
+    }
+    let text = text.trim_ascii();
+    let text = text.strip_suffix(b";").unwrap_or(text);
+    let has = |word: &[u8]| text.windows(word.len()).any(|at| at == word);
+    let begins = |word: &[u8]| {
+        text.starts_with(word) || text.starts_with(b"/*") || text.starts_with(b"--") || text.starts_with(b"#")
+    };
+    let begins_set_statement = text.starts_with(b"SET STATEMENT ");
+    !has(b"/*!")
+        && !has(b"/*M!")
+        && !begins_set_statement
+        && (!has(b"SELECT") || (has(b"@@") && !has(b"(")))
+        && [&b"KILL"[..], b"SET", b"SELECT", b"SHOW"].into_iter().any(begins)
+}
+
+/// Was the server told that the session is over?
+fn leaves(passed: &[u8]) -> bool {
+    passed.ends_with(b"\x01\0\0\0\x01")
+}
+
 /// A MySQL client is one user from first to last, and proves it to the server alone; after login packets pass untouched.
 pub fn mysql(input: &[u8]) {
-    let served = |played: &mut Played| {
+    let served = |played: &mut Played, kills: bool| {
         let mut response = 0x0008_a200_u32.to_le_bytes().to_vec();
         response.extend([0, 0, 0, 1, 45]);
         response.extend([0; 23]);
         response.extend(b"m\0\0mysql_native_password\0");
         played.client_sends(&framed(2, &response));
-        played.grant("service/known", 600_000.0, false);
+        played.grant(if kills { "kill" } else { "grant" }, "service/known", 600_000.0, false);
         played.server_sends(&server_greeting());
         played.server_sends(&framed(2, b"\xfemysql_native_password\0saltsaltsaltsaltsalt\0"));
         played.client_sends(&framed(4, b"proofproofproofproof"));
@@ -327,7 +370,13 @@ pub fn mysql(input: &[u8]) {
     };
     let (commands, passed) = (&client[client_at..], &to_server[to_server_at..]);
     let (said, read) = (&server[server_at..], &to_client[to_client_at..]);
-    if !commands.contains(&0x11) && !world.has_asked() {
+    if played.kills {
+        for (number, payload) in packets(passed) {
+            assert!(number == 0 && of_a_kill_session(payload), "more than KILL: {payload:?}");
+        }
+        let refusal = beyond(read, said);
+        assert!(refusal.is_empty() || !world.is_open() || leaves(passed), "a refusal, and on it goes");
+    } else if !commands.contains(&0x11) && !world.has_asked() {
         assert!(commands.starts_with(passed), "the server reads what the client never sent");
         assert!(
             !world.is_open() || commands.len() - passed.len() <= MAX_UNDECIDED_BYTES,

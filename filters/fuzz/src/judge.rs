@@ -7,7 +7,7 @@ use sluice_core::cursor::{Cursor, bounded};
 use sluice_core::mysql::capability;
 use sluice_core::negotiation::Opening;
 use sluice_core::refusal::{MAX_TEXT_BYTES, Refusal};
-use sluice_core::verdict::{Claims, Verdict, judge};
+use sluice_core::verdict::{Claims, MAX_KILL_SESSION_MS, Verdict, judge};
 
 use crate::pieces::Choices;
 
@@ -40,9 +40,10 @@ pub fn verdict(input: &[u8]) {
     let own = choices.text().unwrap_or_default();
     let number = |choices: &mut Choices<'_>| (choices.byte() < 255).then(|| f64::from_bits(choices.u64()));
     let claims = Claims {
-        verdict: match choices.byte() % 4 {
-            0 => Some("grant".to_owned()),
-            1 => Some("refuse".to_owned()),
+        verdict: match choices.byte() % 8 {
+            0 | 4 => Some("grant".to_owned()),
+            1 | 5 => Some("refuse".to_owned()),
+            7 => Some("kill".to_owned()),
             _ => choices.text(),
         },
         connection: if choices.byte() % 2 == 0 { Some(own.clone()) } else { choices.text() },
@@ -58,16 +59,23 @@ pub fn verdict(input: &[u8]) {
             1 => Some("request".to_owned()),
             _ => choices.text(),
         },
+        life_ms: number(&mut choices),
     };
-    let granted = claims.verdict.as_deref() == Some("grant")
+    let kills = claims.verdict.as_deref() == Some("kill");
+    let granted = matches!(claims.verdict.as_deref(), Some("grant" | "kill"))
         && !own.is_empty()
         && claims.connection.as_deref() == Some(&own)
         && claims.cluster.as_deref().is_some_and(|cluster| !cluster.is_empty())
         && claims.expires_monotonic_ms.is_some_and(|expires| expires > now_ms as f64);
     let granted = granted && matches!(claims.upstream_tls.as_deref(), None | Some("request"));
     match judge(claims.clone(), &own, now_ms) {
-        Verdict::Grant { cluster, asks_for_tls } => {
+        Verdict::Grant { cluster, asks_for_tls, only_kill } => {
             assert!(granted && Some(cluster) == claims.cluster);
+            assert_eq!(only_kill.is_some(), kills);
+            assert!(only_kill.as_ref().is_none_or(|kill| kill.life_ms <= MAX_KILL_SESSION_MS));
+            if let Some(kill) = only_kill {
+                assert_err_packet(&kill.instead.as_mysql(7), 7);
+            }
             assert_eq!(asks_for_tls, claims.upstream_tls.is_some());
         }
         Verdict::Refuse(refusal) => {

@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("postgres-error-code", follow::error_code),
     ("mysql-follow", follow::mysql),
     ("mysql-kill", mysql::kill),
+    ("mysql-only-kill", mysql::only_kill),
     ("mysql-find-session", mysql::find_session),
     ("mysql-change-user", mysql::change_user),
     ("verdict", judge::verdict),

@@ -6,6 +6,7 @@ use sluice_core::mysql::commands::{Commands, Passage};
 use sluice_core::mysql::kill::Peeked;
 use sluice_core::mysql::login::{Event, Login, MAX_PACKET_BYTES};
 use sluice_core::mysql::negotiation::Negotiation;
+use sluice_core::mysql::only_kill::OnlyKill;
 use sluice_core::mysql::packet::{self, HEADER_BYTES, framed};
 use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
@@ -460,6 +461,40 @@ pub fn kill(input: &[u8]) {
         let [(0, payload)] = packets(&sent)[..] else { panic!("{sent:?}") };
         assert_eq!(kill::peek(payload[0], &payload[1..], payload.len() - 1, attributes), Peeked::Other);
     }
+}
+
+/// However a client is cut, the same whole commands pass, up to the first that may not.
+pub fn only_kill(input: &[u8]) {
+    let mut choices = Choices(input);
+    let attributes = choices.byte() & 1 == 1;
+    let ways = cuts(&mut choices);
+    let bytes = choices.0;
+    let mut all = ways.map(|sizes| {
+        let mut gate = OnlyKill::new(attributes);
+        let passed = pieces(bytes, &sizes).into_iter().flat_map(|piece| gate.client_sent(piece)).collect::<Vec<_>>();
+        (passed, gate.is_refused())
+    });
+    let (whole, refused) = std::mem::take(&mut all[0]);
+    assert_eq!((&whole, refused), (&all[1].0, all[1].1));
+    assert_eq!((&whole, refused), (&all[2].0, all[2].1));
+    assert!(bytes.starts_with(&whole));
+    let passed = packets(&whole);
+    assert_eq!(passed.iter().map(|(_, payload)| HEADER_BYTES + payload.len()).sum::<usize>(), whole.len());
+    for (number, payload) in passed {
+        assert_eq!(number, 0);
+        let plain = match payload {
+            [3, 0, 1, text @ ..] if attributes => text,
+            [3, text @ ..] => text,
+            _ => &[],
+        };
+        let inner = plain.trim_ascii_end();
+        let inner = inner.strip_suffix(b";").unwrap_or(inner);
+        let behind_comments = inner.rsplit(|byte| *byte == b'/' || *byte == b'\n').next().unwrap_or_default();
+        assert!(!behind_comments.contains(&b';'), "two statements: {payload:?}");
+    }
+    let behind = &bytes[whole.len()..];
+    let waits = packet::header(behind).is_none_or(|(length, _)| behind.len() < HEADER_BYTES + length);
+    assert!(refused || waits, "a whole command is kept");
 }
 
 /// Any answer is an id, that there is none, or no answer; a question says what was asked.

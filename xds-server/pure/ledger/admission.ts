@@ -10,7 +10,11 @@
  * known yet, and one database that does not answer must not stop another. Until then its limit may be exceeded.
  *
  * Guaranteed shares: a service within its own may have any slot; beyond it only those that nobody's unused share needs.
+ *
+ * Kill reserves are shares within the service's limit that only sessions for KILL can use: ordinary ones stop short of
+ * them at the service, at its tenant and at the target. Who is refused for fullness may have one of these.
  */
+import type { ServicePlan } from '../plan/plan.js';
 import { type Books, unusedGuarantee } from './books.js';
 import type { Service, Slot } from './records.js';
 
@@ -22,20 +26,41 @@ export function obstacle(service: Service, books: Books): Obstacle | undefined {
   const { plan, target, tenant } = service;
   if (!books.mayGrant) return 'leaderless';
   if (!plan || target.recovering) return 'recovering';
-  if (service.used + service.unjoined >= plan.maxConnections) return 'service';
-  if (tenant.used + tenant.unjoined >= tenant.max) return 'tenant';
+  if (service.used + service.unjoined >= plan.maxConnections || ordinaryLeft(service, plan) <= 0)
+    return 'service';
+  if (tenant.used + tenant.unjoined + tenant.unusedReserves >= tenant.max) return 'tenant';
   const free = books.free(target);
   if (free <= 0) return 'database';
   return unusedGuarantee(service) > 0 || free > target.unusedGuarantees ? undefined : 'guarantees';
 }
 
-/** Whether a slot that is held but not used may be used now: it counts where it should, and no limit was cut below it. */
-export function isStillRight({ service, target, tenant }: Slot, books: Books): boolean {
-  if (!books.mayGrant) return false;
+/** Whether the service's kill reserve has a slot. */
+export function mayKill(service: Service, books: Books): boolean {
+  const { plan, target, tenant, used, unjoined, killing } = service;
+  if (!books.mayGrant || !plan || target.recovering || killing >= plan.killReserve) return false;
+  return (
+    used + unjoined < plan.maxConnections &&
+    tenant.used + tenant.unjoined < tenant.max &&
+    books.free(target) > 0
+  );
+}
+
+/**
+ * Whether a slot that is held but not used may be used now: it counts where it should, and no limit was cut below it. A
+ * client that was let in for KILL alone is judged anew: there may be more for it now.
+ */
+export function isStillRight({ service, target, tenant, onlyKill }: Slot, books: Books): boolean {
+  if (onlyKill || !books.mayGrant) return false;
   if (service.target !== target || service.tenant !== tenant || target.recovering) return false;
   const { plan } = service;
-  if (!plan || service.used + service.unjoined > plan.maxConnections) return false;
+  if (!plan || ordinaryLeft(service, plan) < 0) return false;
+  if (service.used + service.unjoined > plan.maxConnections) return false;
   return tenant.used + tenant.unjoined <= tenant.max && books.free(target) >= 0;
+}
+
+/** Of its limit, what is left for sessions that may do all; negative where it was cut. */
+function ordinaryLeft({ used, killing, unjoined }: Service, plan: ServicePlan): number {
+  return plan.maxConnections - plan.killReserve - (used - killing) - unjoined;
 }
 
 /**

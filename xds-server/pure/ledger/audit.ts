@@ -1,6 +1,6 @@
 /** Conservation: every counter again from the records themselves, and every pair of references from both sides. */
 import { obstacle } from './admission.js';
-import { type Books, nowhere, unusedGuarantee } from './books.js';
+import { type Books, nowhere, unusedGuarantee, unusedReserve } from './books.js';
 import type { Counts, Service, Slot, Target } from './records.js';
 
 /** @returns every contradiction found, in words. */
@@ -20,6 +20,8 @@ export function audit(books: Books): string[] {
     const services = [...books.services.values()].filter((service) => service.tenant === tenant);
     const unjoined = services.reduce((sum, service) => sum + service.unjoined, 0);
     expect(`${name} unjoined`, tenant.unjoined, unjoined);
+    const reserves = services.reduce((sum, service) => sum + unusedReserve(service), 0);
+    expect(`${name} unused reserves`, tenant.unusedReserves, reserves);
   }
   const queued = [...books.services.values()].reduce((sum, { queue }) => sum + queue.size, 0);
   expect('waiters', books.waiters.size, queued);
@@ -50,7 +52,8 @@ function auditService(service: Service, slots: readonly Slot[], books: Books, ex
   const own = slots.filter((slot) => slot.service === service);
   auditCounts(name, service.counts, own, expect);
   expect(`${name} used`, service.used, own.length);
-  const here = own.filter((slot) => slot.target === service.target).length;
+  expect(`${name} killing`, service.killing, own.filter((slot) => slot.onlyKill).length);
+  const here = own.filter((slot) => slot.target === service.target && !slot.onlyKill).length;
   expect(`${name} used here`, service.usedHere, here);
   const rows = [...service.target.list.rows].filter((row) => !row.owner && row.account === service);
   expect(`${name} unjoined`, service.unjoined, rows.length);
@@ -76,7 +79,10 @@ function auditTarget(target: Target, slots: readonly Slot[], books: Books, expec
   expect(`${name} used`, target.used, own.length);
   expect(`${name} slots`, target.slots.size, own.length);
   const services = [...books.services.values()].filter((service) => service.target === target);
-  const guarantees = services.reduce((sum, service) => sum + unusedGuarantee(service), 0);
+  const guarantees = services.reduce(
+    (sum, service) => sum + unusedGuarantee(service) + unusedReserve(service),
+    0,
+  );
   expect(`${name} unused guarantees`, target.unusedGuarantees, guarantees);
   const rows = [...target.list.rows].filter((row) => !row.owner);
   expect(`${name} unjoined`, target.unjoined.ours + target.unjoined.people, rows.length);

@@ -77,6 +77,7 @@ export class Books {
         max: Number.POSITIVE_INFINITY,
         used: 0,
         unjoined: 0,
+        unusedReserves: 0,
         waiting: new Set(),
         grantedMs: Number.NEGATIVE_INFINITY,
       };
@@ -96,6 +97,7 @@ export class Books {
         target: this.target(nowhere),
         counts: { granted: 0, session: 0, closing: 0 },
         used: 0,
+        killing: 0,
         usedHere: 0,
         unjoined: 0,
         queue: new Heap(),
@@ -184,15 +186,16 @@ export class Books {
 
   /** Counts everything again, after a plan has changed what belongs to what. */
   recount(): void {
-    for (const tenant of this.tenants.values()) tenant.used = tenant.unjoined = 0;
+    for (const tenant of this.tenants.values()) tenant.used = tenant.unjoined = tenant.unusedReserves = 0;
     for (const target of this.targets.values()) {
       Object.assign(target.counts, { granted: 0, session: 0, closing: 0 });
       target.used = target.unusedGuarantees = target.unjoined.ours = target.unjoined.people = 0;
     }
     for (const service of this.services.values()) {
       Object.assign(service.counts, { granted: 0, session: 0, closing: 0 });
-      service.used = service.usedHere = service.unjoined = 0;
-      service.target.unusedGuarantees += unusedGuarantee(service);
+      service.used = service.killing = service.usedHere = service.unjoined = 0;
+      service.target.unusedGuarantees += unusedGuarantee(service) + unusedReserve(service);
+      service.tenant.unusedReserves += unusedReserve(service);
     }
     for (const slot of this.slots.values()) this.#count(slot, 1);
     for (const target of this.targets.values())
@@ -206,7 +209,8 @@ export class Books {
     target.used += by;
     service.used += by;
     tenant.used += by;
-    if (service.target === target) this.#share(service, () => (service.usedHere += by));
+    if (slot.onlyKill) this.#share(service, () => (service.killing += by));
+    else if (service.target === target) this.#share(service, () => (service.usedHere += by));
   }
 
   schedule(of: Timed, atMs: number | undefined): void {
@@ -214,11 +218,13 @@ export class Books {
     of.timer = atMs === undefined ? undefined : this.timers.add(of, atMs);
   }
 
-  /** Whatever changes how much of its guaranteed share a service uses. */
+  /** Whatever changes how much a service uses of its guaranteed share and its kill reserve. */
   #share(service: Service, change: () => void): void {
-    const before = unusedGuarantee(service);
+    const [guarantee, reserve] = [unusedGuarantee(service), unusedReserve(service)];
     change();
-    service.target.unusedGuarantees += unusedGuarantee(service) - before;
+    const reserveNow = unusedReserve(service);
+    service.tenant.unusedReserves += reserveNow - reserve;
+    service.target.unusedGuarantees += unusedGuarantee(service) + reserveNow - guarantee - reserve;
   }
 
   #countRow(target: Target, row: Row, by: 1 | -1): void {
@@ -247,6 +253,10 @@ export class Books {
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {
   return plan ? Math.max(0, plan.guaranteed - usedHere - unjoined) : 0;
+}
+
+export function unusedReserve({ plan, killing }: Service): number {
+  return plan ? Math.max(0, plan.killReserve - killing) : 0;
 }
 
 function accountOf({ user }: Row, { users }: Target): Row['account'] {

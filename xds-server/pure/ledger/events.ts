@@ -109,6 +109,8 @@ export type LedgerEffect =
       readonly service: string;
       /** How long the node may still act on it. */
       readonly ttlMs: number;
+      /** For KILL alone, and what the client is told of everything else. */
+      readonly onlyKill?: Refusal;
       readonly waitedMs: number;
     }
   | {

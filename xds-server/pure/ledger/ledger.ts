@@ -5,7 +5,7 @@
  *
  * The life of one connection. From granted to free it holds a slot.
  *
- *   check ──▶ refused
+ *   check ──▶ refused, or for fullness: granted for KILL alone
  *     │ └───▶ waiting ──▶ refused: its time is up, its service is gone
  *     │          │  └───▶ forgotten: cancelled, ended
  *     ▼          ▼
@@ -35,8 +35,8 @@
  *
  * It is not decided here who a client is (verdict/), nor how a slot's end is observed (shells).
  */
-import { refusals } from '../verdict/refusals.js';
-import { isStillRight, obstacle } from './admission.js';
+import { type Refusal, refusals } from '../verdict/refusals.js';
+import { isStillRight, mayKill, obstacle } from './admission.js';
 import { audit } from './audit.js';
 import { Books } from './books.js';
 import { Ended } from './ended.js';
@@ -45,7 +45,7 @@ import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
 import type { Client } from './records.js';
-import { refusedAtOnce } from './refusing.js';
+import { isForFullness, refusedAtOnce } from './refusing.js';
 import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type ViewOptions, viewOf } from './view.js';
@@ -170,7 +170,7 @@ export class Ledger {
   }
 
   #judge(client: Client): void {
-    const { connection, service, bornMs } = client;
+    const { service, bornMs } = client;
     const { maxQueue, timeoutMs } = service.plan!;
     const held = obstacle(service, this.#books);
     const places =
@@ -178,9 +178,16 @@ export class Ledger {
         ? Math.max(maxQueue, this.#settings.recoveryQueue)
         : maxQueue;
     if (held === undefined) this.#slots.grant(client);
-    else if (this.#outcome.nowMs - bornMs >= timeoutMs) this.#queue.refuseLate(client);
+    else if (this.#outcome.nowMs - bornMs >= timeoutMs) this.#turnAway(client, this.#queue.late(client));
     else if (service.queue.size < places) this.#queue.enter(client);
-    else this.#outcome.refuse(connection, service.name, refusedAtOnce(service, held, this.#books), bornMs);
+    else this.#turnAway(client, refusedAtOnce(service, held, this.#books));
+  }
+
+  /** Who finds no room may still KILL, where the service has a reserve for that. */
+  #turnAway(client: Client, refusal: Refusal): void {
+    const { connection, service, bornMs } = client;
+    if (isForFullness(refusal) && mayKill(service, this.#books)) this.#slots.grantKill(client, refusal);
+    else this.#outcome.refuse(connection, service.name, refusal, bornMs);
   }
 
   #cancel({ connection }: Event<'cancel'>): void {
@@ -242,7 +249,7 @@ export class Ledger {
       else if (item.kind === 'slot') this.#slots.due(item);
       else {
         this.#queue.leave(item);
-        this.#queue.refuseLate(item);
+        this.#turnAway(item, this.#queue.late(item));
       }
     }
   }

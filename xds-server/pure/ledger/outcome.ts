@@ -10,8 +10,22 @@ export class Outcome {
   #effects: LedgerEffect[] = [];
   readonly #observed = new Set<Target>();
 
-  grant(connection: ConnectionId, service: string, ttlMs: number, bornMs: number): void {
-    this.#effects.push({ kind: 'grant', connection, service, ttlMs, waitedMs: this.nowMs - bornMs });
+  grant(
+    connection: ConnectionId,
+    service: string,
+    ttlMs: number,
+    bornMs: number,
+    onlyKill: Refusal | undefined,
+  ): void {
+    const waitedMs = this.nowMs - bornMs;
+    this.#effects.push({
+      kind: 'grant',
+      connection,
+      service,
+      ttlMs,
+      waitedMs,
+      ...(onlyKill && { onlyKill }),
+    });
   }
 
   refuse(connection: ConnectionId, service: string, refusal: Refusal, bornMs: number): void {

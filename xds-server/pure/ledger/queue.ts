@@ -1,4 +1,5 @@
 /** Clients that wait: who is in which queue and until when. Whose turn it is, is decided in admission.ts. */
+import type { Refusal } from '../verdict/refusals.js';
 import { next, obstacle } from './admission.js';
 import type { Books } from './books.js';
 import type { Outcome } from './outcome.js';
@@ -47,8 +48,8 @@ export class Queue {
     this.#books.schedule(waiter, undefined);
   }
 
-  /** A client whose time is up, whether it has waited here or only came so late. */
-  refuseLate({ connection, service, bornMs }: Client): void {
+  /** What a client is told whose time is up, whether it has waited here or only came so late. */
+  late({ service, bornMs }: Client): Refusal {
     const { nowMs } = this.#outcome;
     const waited = {
       waitedMs: nowMs - bornMs,
@@ -56,7 +57,7 @@ export class Queue {
       others: service.queue.size,
     };
     const held = obstacle(service, this.#books) ?? 'database';
-    this.#outcome.refuse(connection, service.name, refusedLate(service, held, waited, this.#books), bornMs);
+    return refusedLate(service, held, waited, this.#books);
   }
 
   /** Gives what has become free since the last time to those who wait for it. */

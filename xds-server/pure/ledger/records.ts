@@ -34,6 +34,8 @@ export interface Slot {
   readonly service: Service;
   /** The service's when the slot was taken. */
   readonly tenant: Tenant;
+  /** For KILL alone: of the service's kill reserve. */
+  readonly onlyKill: boolean;
   /** Accounts that its service admitted then; undefined: any. */
   readonly users: ReadonlySet<string> | undefined;
   target: Target;
@@ -93,6 +95,8 @@ export interface Tenant {
   used: number;
   /** Rows that nobody owns and that are known to be its services'. */
   unjoined: number;
+  /** Sum over its services of what is left of their kill reserves. */
+  unusedReserves: number;
   readonly waiting: Set<Service>;
   grantedMs: number;
 }
@@ -108,7 +112,9 @@ export interface Service {
   readonly counts: Counts;
   /** Over all targets: old sessions stay where they are when a service moves. */
   used: number;
-  /** At the target that it has now. */
+  /** Of these, for KILL alone. */
+  killing: number;
+  /** At the target that it has now, without those. */
   usedHere: number;
   unjoined: number;
   readonly queue: Heap<Waiter>;
@@ -122,7 +128,7 @@ export interface Target {
   plan: TargetPlan | undefined;
   readonly counts: Counts;
   used: number;
-  /** Sum over its services of what is left of their guaranteed shares. */
+  /** Sum over its services of what is left of their guaranteed shares and kill reserves. */
   unusedGuarantees: number;
   readonly slots: Set<Slot>;
   readonly closing: Set<Slot>;

@@ -21,6 +21,9 @@ export function refusedAtOnce(service: Service, held: Obstacle, books: Books): R
   return maxQueue === 0 ? limitRefusal(full) : refusals.queue_full(full, { service: service.name, maxQueue });
 }
 
+/** Whether there would be a slot were there fewer sessions. */
+export const isForFullness = ({ reason }: Refusal): boolean => reason !== 'not_ready';
+
 /** A client whose time is up. */
 export function refusedLate(service: Service, held: Obstacle, waited: Waited, books: Books): Refusal {
   if (held === 'leaderless') return refusals.not_ready({ ...noLeader, waited });
@@ -43,9 +46,16 @@ function fullness(
       name: service.name,
       used: service.used + service.unjoined,
       max: plan!.maxConnections,
+      kept: plan!.killReserve > 0,
     };
   if (held === 'tenant')
-    return { limit: 'tenant', name: tenant.name, used: tenant.used + tenant.unjoined, max: tenant.max };
+    return {
+      limit: 'tenant',
+      name: tenant.name,
+      used: tenant.used + tenant.unjoined,
+      max: tenant.max,
+      kept: tenant.unusedReserves > 0,
+    };
   return {
     limit: held,
     name: databaseName(target),

@@ -1,4 +1,5 @@
 /** What happens to a slot from its being taken to its being free. The drawing of it is in ledger.ts. */
+import type { Refusal } from '../verdict/refusals.js';
 import { type Books, nowhere } from './books.js';
 import type { LedgerEvent, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
@@ -24,11 +25,20 @@ export class Slots {
 
   grant(client: Client): void {
     const { service } = client;
-    const { nowMs, step } = this.#outcome;
-    const slot = newSlot(client, service.target, step);
-    this.#books.addSlot(slot);
+    const { nowMs } = this.#outcome;
+    this.#take(client);
     service.hungryMs = service.target.grantedMs = service.tenant.grantedMs = nowMs;
-    this.#announce(slot);
+  }
+
+  /** Of the kill reserve: nobody who waits has been served by it, and nobody been passed over. */
+  grantKill(client: Client, instead: Refusal): void {
+    this.#take(client, instead);
+  }
+
+  #take(client: Client, onlyKill?: Refusal): void {
+    const slot = newSlot(client, client.service.target, this.#outcome.step, onlyKill !== undefined);
+    this.#books.addSlot(slot);
+    this.#announce(slot, onlyKill);
   }
 
   /** Its node has not had the answer: whatever it may have been taken for until now, it was not that. */
@@ -46,7 +56,8 @@ export class Slots {
     const service = this.#books.service(name);
     const target = this.#books.targetOf(service, upstream.remoteAddress);
     const client = { connection, node, service, bornMs: this.#outcome.nowMs };
-    const slot = newSlot(client, target, Number.NEGATIVE_INFINITY);
+    // One that was let in for KILL alone counts as any other: it is over in seconds.
+    const slot = newSlot(client, target, Number.NEGATIVE_INFINITY, false);
     this.#books.addSlot(slot);
     return slot;
   }
@@ -97,10 +108,10 @@ export class Slots {
     this.#books.removeSlot(slot);
   }
 
-  #announce(slot: Slot): void {
+  #announce(slot: Slot, onlyKill?: Refusal): void {
     this.#books.schedule(slot, this.#outcome.nowMs + confirmationMs(this.#settings));
     const ttlMs = Math.min(this.#settings.grantTtlMs, this.#books.termEndsMs - this.#outcome.nowMs);
-    this.#outcome.grant(slot.connection, slot.service.name, ttlMs, slot.bornMs);
+    this.#outcome.grant(slot.connection, slot.service.name, ttlMs, slot.bornMs, onlyKill);
   }
 
   #learn(slot: Slot, { localAddress, remoteAddress, serverId }: UpstreamFacts): void {
@@ -147,13 +158,19 @@ export function wasUsed(slot: Slot): boolean {
   return slot.openedByMs !== undefined || slot.cause === 'ended';
 }
 
-function newSlot({ connection, node, service, bornMs }: Client, target: Target, earliestStep: number): Slot {
+function newSlot(
+  { connection, node, service, bornMs }: Client,
+  target: Target,
+  earliestStep: number,
+  onlyKill: boolean,
+): Slot {
   return {
     kind: 'slot',
     connection,
     node,
     service,
     tenant: service.tenant,
+    onlyKill,
     users: service.users,
     target,
     state: 'granted',

@@ -47,3 +47,10 @@ test('says by how much a target is oversubscribed', () => {
 test('says that nobody uses a target', () => {
   assert.equal(explained(changed('services.search.db_role', 'primary'))[5], '  no service uses it');
 });
+
+test('says how much of a limit is kept for KILL', () => {
+  assert.match(
+    explained(changed('services.reports.kill_reserve', 2)).join('\n'),
+    /service reports .*: at most 20 \(2 of them to KILL\), guaranteed 0/,
+  );
+});

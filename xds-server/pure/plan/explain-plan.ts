@@ -49,9 +49,11 @@ function sumLines({ budget }: TargetPlan, services: readonly ServicePlan[]): str
 }
 
 function serviceLine(service: ServicePlan): string {
-  const { name, hostname, tenant, maxConnections, guaranteed, maxQueue, timeoutMs, priority } = service;
+  const { name, hostname, tenant, maxConnections, guaranteed, killReserve, maxQueue, timeoutMs, priority } =
+    service;
+  const forKill = killReserve > 0 ? ` (${killReserve} of them to KILL)` : '';
   return (
-    `  service ${name} (${hostname}, tenant ${tenant}): at most ${maxConnections}, guaranteed ${guaranteed}, ` +
+    `  service ${name} (${hostname}, tenant ${tenant}): at most ${maxConnections}${forKill}, guaranteed ${guaranteed}, ` +
     `queue ${maxQueue} for ${timeoutMs} ms, priority ${priority}`
   );
 }

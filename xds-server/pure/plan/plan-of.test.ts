@@ -35,6 +35,7 @@ test('a service has its limits, its target and the protocol of its engine', () =
     cluster: 'service/search',
     maxConnections: 80,
     guaranteed: 0,
+    killReserve: 0,
     maxQueue: 100,
     timeoutMs: 5000,
     priority: 0,

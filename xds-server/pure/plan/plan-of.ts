@@ -84,6 +84,7 @@ function serviceOf(name: string, spec: ServiceSpec, { databases }: Spec): Servic
     cluster: isAsked ? `service/${name}/tls` : `service/${name}`,
     maxConnections: spec.max_connections,
     guaranteed: spec.guaranteed,
+    killReserve: spec.kill_reserve,
     maxQueue: spec.max_queue,
     timeoutMs: spec.timeout_ms,
     priority: spec.priority,

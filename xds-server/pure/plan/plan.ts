@@ -98,6 +98,8 @@ export interface ServicePlan {
   readonly maxConnections: number;
   /** Of which this many are there whenever it asks, whatever others want. */
   readonly guaranteed: number;
+  /** Of `maxConnections`, only for clients that are refused for fullness, and only to KILL; 0 but for MySQL. */
+  readonly killReserve: number;
   /** Clients that may wait at once. */
   readonly maxQueue: number;
   /** From the connection's birth to an answer. */

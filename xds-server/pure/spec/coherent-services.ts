@@ -38,14 +38,30 @@ function referenceFindings(draft: Draft, name: string, service: Loose<ServiceSpe
 }
 
 function limitFindings(draft: Draft, name: string, service: Loose<ServiceSpec>): Finding[] {
-  const { max_connections: limit, guaranteed } = service;
+  const { max_connections: limit, guaranteed, kill_reserve: reserve = 0 } = service;
   const findings: Finding[] = [];
   const path = (field: string) => ['services', name, field];
+  const engine = draft.databases.get(service.database ?? '')?.engine;
+  if (reserve > 0 && engine && protocolOf(engine) !== 'mysql')
+    findings.push({
+      path: path('kill_reserve'),
+      expected: `0, since ${engine} clients cancel without a connection of their own`,
+      found: `${reserve}`,
+    });
   if (limit === undefined) return findings;
-  if (guaranteed !== undefined && guaranteed > limit)
+  if (reserve >= limit && reserve > 0)
+    findings.push({
+      path: path('kill_reserve'),
+      expected: `less than its max_connections of ${limit}`,
+      found: `${reserve}`,
+    });
+  else if (guaranteed !== undefined && guaranteed > limit - reserve)
     findings.push({
       path: path('guaranteed'),
-      expected: `at most its max_connections of ${limit}`,
+      expected:
+        reserve === 0
+          ? `at most its max_connections of ${limit}`
+          : `at most ${limit - reserve}, its max_connections − kill_reserve`,
       found: `${guaranteed}`,
     });
   const budget = budgetOf(draft, service.database);
@@ -117,14 +133,14 @@ function guaranteedSums(draft: Draft): Finding[] {
     const each = shares.slice(0, 10).map(([name, share]) => `${name} ${share}`);
     findings.push({
       path: [section, of],
-      expected: `guaranteed shares of at most ${limit} in all`,
+      expected: `guaranteed shares and kill reserves of at most ${limit} in all`,
       found: `${sum} (${each.join(', ')}${shares.length > 10 ? ', …' : ''})`,
     });
   };
   const sharesOf = (isOf: (service: Loose<ServiceSpec>) => boolean) =>
     [...draft.services]
-      .filter(([, service]) => isOf(service) && (service.guaranteed ?? 0) > 0)
-      .map(([name, { guaranteed }]): [string, number] => [name, guaranteed!]);
+      .map(([name, each]): [string, number] => [name, isOf(each) ? keptFor(each) : 0])
+      .filter(([, share]) => share > 0);
   for (const name of draft.databases.keys()) {
     const budget = budgetOf(draft, name);
     if (budget === undefined) continue;
@@ -142,15 +158,25 @@ function guaranteedSums(draft: Draft): Finding[] {
           });
     }
   }
-  for (const [name, { max_connections: limit }] of draft.tenants)
-    if (limit !== undefined)
-      check(
-        'tenants',
-        name,
-        limit,
-        sharesOf(({ tenant }) => tenant === name),
-      );
+  for (const [name, { max_connections: limit }] of draft.tenants) {
+    if (limit === undefined) continue;
+    const isOf = ({ tenant }: Loose<ServiceSpec>): boolean => tenant === name;
+    check('tenants', name, limit, sharesOf(isOf));
+    const own = [...draft.services.values()].filter(isOf);
+    const reserves = own.reduce((sum, { kill_reserve: reserve = 0 }) => sum + reserve, 0);
+    if (reserves === limit)
+      findings.push({
+        path: ['tenants', name, 'max_connections'],
+        expected: `more than ${reserves}, the kill reserves of its services, or nobody would ever be served`,
+        found: `${limit}`,
+      });
+  }
   return findings;
+}
+
+/** What nobody else may use. */
+function keptFor({ guaranteed = 0, kill_reserve: reserve = 0 }: Loose<ServiceSpec>): number {
+  return guaranteed + reserve;
 }
 
 /** Of one server in either role; undefined while the database itself is not sound. */

@@ -11,7 +11,7 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     'a misspelt field',
     `${service}.databse`,
     'orders',
-    `${service}.databse: expected one of hostname, tenant, database, db_role, max_connections, guaranteed, max_queue, ` +
+    `${service}.databse: expected one of hostname, tenant, database, db_role, max_connections, guaranteed, kill_reserve, max_queue, ` +
       'timeout_ms, priority, idle, allow, certificate, found "databse"; did you mean "database"?',
   ],
   ['a missing field', `${service}.tenant`, leftOut, `${service}.tenant: expected a name, found nothing`],

@@ -22,6 +22,7 @@ test('what is left out has its default', () => {
     db_role: 'primary',
     max_connections: 40,
     guaranteed: 0,
+    kill_reserve: 0,
     max_queue: 100,
     timeout_ms: 5000,
     priority: 0,

@@ -137,6 +137,9 @@ export const serviceSchema = z.strictObject({
   guaranteed: whole(0, maxConnections)
     .default(0)
     .describe('Of these, there whenever it asks, whatever others want'),
+  kill_reserve: whole(0, maxConnections)
+    .default(0)
+    .describe('Of max_connections, kept for KILL when the service is full (MySQL)'),
   max_queue: whole(0, 100_000).default(100).describe('Clients that may wait at once'),
   timeout_ms: whole(1, 600_000).default(5000).describe('From the client’s arrival to an answer'),
   priority: whole(-1000, 1000).default(0).describe('Higher first'),

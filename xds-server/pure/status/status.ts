@@ -26,6 +26,7 @@ export interface ServiceStatus extends Usage {
   readonly target: string;
   readonly max_connections: number;
   readonly guaranteed: number;
+  readonly kill_reserve: number;
   readonly max_queue: number;
   readonly timeout_ms: number;
   readonly priority: number;

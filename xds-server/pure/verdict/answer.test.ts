@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grantMetadata, refusalMetadata } from './answer.js';
+import { grantMetadata, killMetadata, refusalMetadata } from './answer.js';
 import { refusals } from './refusals.js';
 
 const connection = '0123456789abcdef0123456789abcdef';
@@ -29,5 +29,22 @@ test('a refusal carries its codes and texts, and no field that it does not have'
     sqlstate: '57P03',
     errno: 1053,
     message: 'service "checkout" has been removed',
+  });
+});
+
+test('leave for KILL alone is a verdict of its own, with what is said to everything else and an end', () => {
+  const instead = refusals.service_limit({ limit: 'service', name: 'checkout', used: 3, max: 3 });
+  const grant = { connection, cluster: 'service/checkout', expiresMonotonicMs: 12_345, instead };
+  assert.deepEqual(killMetadata({ ...grant, upstreamTls: 'request' }), {
+    verdict: 'kill',
+    connection,
+    cluster: 'service/checkout',
+    expires_monotonic_ms: 12_345,
+    upstream_tls: 'request',
+    life_ms: 10_000,
+    sqlstate: '53300',
+    errno: 1040,
+    message: instead.message,
+    hint: instead.hint,
   });
 });

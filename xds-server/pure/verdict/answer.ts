@@ -18,6 +18,15 @@ export interface Grant {
   readonly limits?: SessionLimits;
 }
 
+/** Leave for KILL alone. */
+export interface KillGrant extends Omit<Grant, 'limits'> {
+  /** What the client is told when it asks for anything else. */
+  readonly instead: Refusal;
+}
+
+/** How long a session for KILL alone may last. */
+const killSessionMs = 10_000;
+
 /** Strings and numbers by field name: the fields of a google.protobuf.Struct. */
 export type VerdictMetadata = Readonly<Record<string, string | number>>;
 
@@ -36,9 +45,18 @@ export function grantMetadata(grant: Grant): VerdictMetadata {
   };
 }
 
+/** A verdict of its own: a node that does not know it refuses it. */
+export function killMetadata({ instead, ...grant }: KillGrant): VerdictMetadata {
+  const life = { life_ms: killSessionMs };
+  return { ...grantMetadata(grant), ...refusalFields(instead), ...life, verdict: 'kill' };
+}
+
 export function refusalMetadata(connection: string, refusal: Refusal): VerdictMetadata {
-  const { sqlstate, errno, message, hint } = refusal;
-  return { verdict: 'refuse', connection, sqlstate, errno, message, ...(hint !== undefined && { hint }) };
+  return { verdict: 'refuse', connection, ...refusalFields(refusal) };
+}
+
+function refusalFields({ sqlstate, errno, message, hint }: Refusal): VerdictMetadata {
+  return { sqlstate, errno, message, ...(hint !== undefined && { hint }) };
 }
 
 /** A cancel was carried out or not: the connection closes without a word either way. */

@@ -33,6 +33,8 @@ export interface Fullness {
   readonly name: string;
   readonly used: number;
   readonly max: number;
+  /** What is left is a reserve for KILL. */
+  readonly kept?: boolean;
 }
 
 export interface Waited {
@@ -176,9 +178,11 @@ function refusal(reason: Reason, message: string): Refusal {
   return { reason, ...codes[reason], message };
 }
 
-function fullness({ limit, name, used, max }: Fullness): string {
+function fullness({ limit, name, used, max, kept = false }: Fullness): string {
   if (limit === 'guarantees')
     return `database "${name}" has ${used} of its ${max} connections in use and keeps the rest for guaranteed shares`;
+  if (kept && used < max)
+    return `${limit} "${name}" has ${used} of its ${max} connections in use and keeps the rest for KILL`;
   const amount = used === max ? `all ${max} of its` : `${used} of its ${max}`;
   return `${limit} "${name}" has ${amount} connections in use`;
 }

@@ -14,7 +14,7 @@ import { NodeClock } from '../../pure/clock/node-clock.js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Plan, ServicePlan, TargetName } from '../../pure/plan/plan.js';
 import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
-import { cancelMetadata, grantMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
+import { cancelMetadata, grantMetadata, killMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
 import { identify } from '../../pure/verdict/identify.js';
 import { type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
 import { CertificateNames } from './certificate-names.js';
@@ -47,6 +47,8 @@ export interface Granted {
   readonly frontId: number | undefined;
 }
 
+type GrantEffect = Extract<LedgerEffect, { kind: 'grant' }>;
+
 /** A check that is no client's of a service. */
 export type Asked = Pick<Check, 'address' | 'serverName'> & NonNullable<Check['cancel']>;
 
@@ -61,7 +63,7 @@ export interface Readiness {
 export interface Answer {
   /** Undefined where the client named no service of ours. */
   readonly service: string | undefined;
-  /** Undefined: granted. */
+  /** Undefined: granted, and not for KILL alone. */
   readonly reason: Reason | undefined;
   readonly waitedMs: number;
 }
@@ -111,7 +113,7 @@ export class AuthzService {
     // He left before the ledger decided; his cancel is on its way to the ledger.
     if (!held) return;
     if (effect.kind === 'refuse') this.#refuse(held, effect.service, effect.refusal, effect.waitedMs);
-    else this.#grant(held, effect.service, effect.ttlMs, effect.waitedMs);
+    else this.#grant(held, effect);
   }
 
   /** Gives back every held check, so that its node asks the next brain. */
@@ -213,7 +215,7 @@ export class AuthzService {
     return isVerified && check.certificate ? this.#names.of(check.certificate) : [];
   }
 
-  #grant(held: Held, service: string, ttlMs: number, waitedMs: number): void {
+  #grant(held: Held, { service, ttlMs, waitedMs, onlyKill }: GrantEffect): void {
     const { connection } = held.check;
     const { services, targets } = this.#options.plan();
     const planned = services.get(service);
@@ -228,8 +230,12 @@ export class AuthzService {
     this.#options.granted({ connection, node: held.node, service, frontId: held.check.frontId });
     const isAsked = targets.get(target)?.tls?.negotiation === 'request';
     const way = isAsked ? ({ upstreamTls: 'request' } as const) : {};
-    held.call.reply(writeOk(grantMetadata({ connection, cluster, expiresMonotonicMs, limits, ...way })));
-    this.#options.counted({ service, reason: undefined, waitedMs });
+    const grant = { connection, cluster, expiresMonotonicMs, ...way };
+    const verdict = onlyKill
+      ? killMetadata({ ...grant, instead: onlyKill })
+      : grantMetadata({ ...grant, limits });
+    held.call.reply(writeOk(verdict));
+    this.#options.counted({ service, reason: onlyKill?.reason, waitedMs });
   }
 
   /** Refused without asking the ledger, which may still have the client in a queue from an earlier call. */

@@ -71,6 +71,7 @@ const status: Status = {
       target: 'orders/primary',
       max_connections: 10,
       guaranteed: 0,
+      kill_reserve: 0,
       max_queue: 100,
       timeout_ms: 5000,
       priority: 7,

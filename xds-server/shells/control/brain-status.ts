@@ -213,6 +213,7 @@ function serviceFacts(
     target: plan.target,
     max_connections: plan.maxConnections,
     guaranteed: plan.guaranteed,
+    kill_reserve: plan.killReserve,
     max_queue: plan.maxQueue,
     timeout_ms: plan.timeoutMs,
     priority: plan.priority,

@@ -26,6 +26,17 @@ test('the ledger goes by the smaller limit, the nodes have the larger one, and w
   assert.deepEqual(limitsOf(wide(after, before)), { grows: 7, shrinks: 9, stays: 5, comes: 6 });
 });
 
+test('while a limit changes the kill reserve is the smaller one of old and new, which fits into either limit', () => {
+  const one = (maxConnections: number, killReserve: number): Plan => {
+    const plan = planWith({ one: maxConnections });
+    return { ...plan, services: new Map([['one', { ...plan.services.get('one')!, killReserve }]]) };
+  };
+  const reserve = ({ services }: Plan) => services.get('one')!.killReserve;
+  assert.equal(reserve(narrow(one(10, 3), one(2, 1))), 1);
+  assert.equal(reserve(narrow(one(2, 1), one(10, 3))), 1);
+  assert.equal(reserve(narrow(one(10, 3), one(10, 1))), 3);
+});
+
 test('where nothing is to be waited for the new plan itself is in force', () => {
   const grown = planWith({ stays: 5, grows: 7, comes: 6 });
   assert.equal(wide(grown, before), grown);

@@ -39,10 +39,13 @@ function limited(after: Plan, before: Plan, choose: (one: number, other: number)
   const services = new Map<string, ServicePlan>();
   let differs = false;
   for (const [name, service] of after.services) {
-    const limit = before.services.get(name)?.maxConnections ?? service.maxConnections;
-    const maxConnections = choose(service.maxConnections, limit);
-    differs ||= maxConnections !== service.maxConnections;
-    services.set(name, { ...service, maxConnections });
+    const former = before.services.get(name) ?? service;
+    const maxConnections = choose(service.maxConnections, former.maxConnections);
+    const isOther = maxConnections !== service.maxConnections;
+    differs ||= isOther;
+    // The smaller of the two reserves fits into either limit.
+    const killReserve = Math.min(service.killReserve, former.killReserve);
+    services.set(name, isOther ? { ...service, maxConnections, killReserve } : service);
   }
   return differs ? { ...after, services } : after;
 }

@@ -18,6 +18,7 @@ const checkout: ServiceStatus = {
   target: 'orders/primary',
   max_connections: 10,
   guaranteed: 0,
+  kill_reserve: 0,
   max_queue: 100,
   timeout_ms: 5000,
   priority: 0,

@@ -23,6 +23,7 @@ pub mod kill;
 pub mod login;
 pub mod name;
 pub mod negotiation;
+pub mod only_kill;
 mod outstanding;
 pub mod packet;
 mod packets;

@@ -262,7 +262,8 @@ impl Following {
         }
     }
 
-    fn is_between_messages(&self) -> bool {
+    /// True where a message of one's own to the client would come between two of the server's.
+    pub fn is_between_messages(&self) -> bool {
         match &self.follow {
             Follow::Postgres(follow, _) => follow.is_between_messages(),
             Follow::Mysql(follow) => follow.is_between_packets(),

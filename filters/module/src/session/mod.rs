@@ -3,7 +3,8 @@
 //! ```text
 //!  Waiting ── grant ──▶ Following ── server closed, or the protocol is broken ──▶ Ending ──▶ closed
 //!     │   └─▶ Asking ──▶ ▲ │ └── no TLS where there should be ─────────────────────▲
-//!     │                    └── limit reached ──▶ Leaving ── server closed ─────────▲
+//!     │                    └── limit reached, ──▶ Leaving ── server closed ────────▲
+//!     │                        more than KILL
 //!     └── refusal, expired, no answer ─────────────────────────────────────────────┘
 //! ```
 
@@ -25,7 +26,7 @@ use sluice_core::postgres::cancel;
 use sluice_core::postgres::tls_request::{SSL_REQUEST, TlsRequest};
 use sluice_core::refusal::Refusal;
 use sluice_core::tls_request::{self as words, Refused as NoTls};
-use sluice_core::verdict::{Verdict, judge};
+use sluice_core::verdict::{KillSession, Verdict, judge};
 
 use self::claims::claims;
 use self::following::{Counters, Following, LIMITS, REPORT};
@@ -41,6 +42,9 @@ use crate::farewell::{Farewell, LINGER_OVER, spoken};
 const CLUSTER_KEY: &str = "envoy.tcp_proxy.cluster";
 const CLOSE: u64 = 1;
 const LOOK_UPSTREAM: u64 = 2;
+/// The time of a session for KILL alone is up. 3 to 5 are [`REPORT`], [`LIMITS`] and [`OVERDUE`].
+const KILL_OVER: u64 = 6;
+const KILL_DETAILS: &str = "sluice_kill_session_over";
 /// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
 /// therefore be configured to try again for longer than this.
 const LOOK_UPSTREAM_MS: u64 = 200;
@@ -76,6 +80,7 @@ impl NetworkFactory for Factory {
             until_server_speaks: None,
             server_has_spoken: false,
             tls: None,
+            only_kill: None,
         })
     }
 }
@@ -110,6 +115,14 @@ struct Session {
     server_has_spoken: bool,
     /// TLS was asked for and does not stand for certain yet.
     tls: Option<UpstreamTls>,
+    only_kill: Option<OnlyKill>,
+}
+
+/// A session for KILL alone.
+struct OnlyKill {
+    instead: Refusal,
+    #[expect(dead_code, reason = "rings while it is there")]
+    life: Option<Alarm>,
 }
 
 /// A refusal and the number it bears in MySQL.
@@ -143,10 +156,20 @@ impl NetworkFilter for Session {
             (Stage::Mysql(mysql), Some(following)) => mysql.client_sent(connection, buffer, end_stream, following),
             _ => Ok(Status::Stop),
         };
-        outcome.unwrap_or_else(|(refusal, sequence)| {
+        let status = outcome.unwrap_or_else(|(refusal, sequence)| {
             self.refuse(connection, &refusal, sequence, "sluice_session_refused");
             Status::Stop
-        })
+        });
+        if matches!(&self.stage, Stage::Mysql(mysql) if mysql.is_refused()) {
+            // What it asked for before goes before.
+            if status == Status::Continue {
+                connection.send_upstream(&buffer.copy(usize::MAX), false);
+            }
+            buffer.replace(b"");
+            self.end_kill(connection);
+            return Status::Stop;
+        }
+        status
     }
 
     fn on_write(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>, end_stream: bool) -> Status {
@@ -206,6 +229,8 @@ impl NetworkFilter for Session {
         let (Stage::Mysql(mysql), Some(following)) = (&mut self.stage, &mut self.following) else { return };
         if let Err((refusal, sequence)) = mysql.answered(connection, following, callout, body) {
             self.refuse(connection, &refusal, sequence, "sluice_session_refused");
+        } else if mysql.is_refused() {
+            self.end_kill(connection);
         }
     }
 
@@ -227,6 +252,13 @@ impl NetworkFilter for Session {
             (LIMITS, Stage::Mysql(mysql)) => {
                 let client_rests = mysql.is_between_packets();
                 self.look_at_limits(connection, client_rests);
+            }
+            (KILL_OVER, Stage::Mysql(mysql)) if mysql.is_logged_in() => self.end_kill(connection),
+            (KILL_OVER, Stage::Mysql(mysql)) => {
+                let sequence = mysql.answer_sequence();
+                if let Some(OnlyKill { instead, .. }) = self.only_kill.take() {
+                    self.refuse(connection, &instead, sequence, KILL_DETAILS);
+                }
             }
             (LINGER_OVER, Stage::Leaving { details, .. }) => {
                 self.stage = Stage::Closed(Farewell::flush(connection, details));
@@ -250,7 +282,19 @@ impl Session {
     fn decide(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<Status, Refused> {
         let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
         let (cluster, asks_for_tls) = match judge(claims(connection), &own, monotonic_ms()) {
-            Verdict::Grant { cluster, asks_for_tls } => (cluster, asks_for_tls),
+            // Postgres clients cancel without a session of their own.
+            Verdict::Grant { only_kill: Some(KillSession { instead, .. }), .. }
+                if self.protocol == Protocol::Postgres =>
+            {
+                return Err((instead, 0));
+            }
+            Verdict::Grant { cluster, asks_for_tls, only_kill } => {
+                self.only_kill = only_kill.map(|KillSession { instead, life_ms }| OnlyKill {
+                    instead,
+                    life: Alarm::set(connection, life_ms, KILL_OVER),
+                });
+                (cluster, asks_for_tls)
+            }
             Verdict::Refuse(refusal) => return Err((refusal, self.answer_sequence(buffer))),
         };
         // Both would be closed by tcp_proxy without a word.
@@ -275,7 +319,7 @@ impl Session {
                 };
             }
             Protocol::Mysql => {
-                let (mysql, wire) = Mysql::admitted(connection, buffer, asks_for_tls)?;
+                let (mysql, wire) = Mysql::admitted(connection, buffer, asks_for_tls, self.only_kill.is_some())?;
                 self.stage = Stage::Mysql(Box::new(mysql));
                 self.following = Some(Following::mysql(connection, self.counters, wire));
             }
@@ -362,16 +406,28 @@ impl Session {
         if let Some(following) = &self.following {
             following.ends_by(connection, reached);
         }
+        self.leave_with(connection, Some(&reached.refusal(self.protocol)), reached.details());
+    }
+
+    /// A session for KILL alone has been asked for more, or its time is up. Amid a message of the server nothing can be said.
+    fn end_kill(&mut self, connection: &Connection<'_>) {
+        let Some(OnlyKill { instead, .. }) = self.only_kill.take() else { return };
+        let may_speak = self.following.as_ref().is_some_and(Following::is_between_messages);
+        self.leave_with(connection, may_speak.then_some(&instead), KILL_DETAILS);
+    }
+
+    fn leave_with(&mut self, connection: &Connection<'_>, words: Option<&Refusal>, details: &'static str) {
         self.write_account(connection);
-        let words = reached.refusal(self.protocol);
-        connection.speak(&spoken(self.protocol, &words, UNASKED_SEQUENCE));
+        if let Some(words) = words {
+            connection.speak(&spoken(self.protocol, words, UNASKED_SEQUENCE));
+        }
         let goodbye = match self.protocol {
             Protocol::Postgres => TERMINATE,
             Protocol::Mysql => QUIT,
         };
         connection.send_upstream(goodbye, false);
         let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
-        self.stage = Stage::Leaving { details: reached.details(), linger };
+        self.stage = Stage::Leaving { details, linger };
     }
 
     /// Closes that were held back come now.

@@ -5,10 +5,11 @@ use sluice_core::birth::{self, Birth};
 use sluice_core::mysql::change_user::{self, rewrite};
 use sluice_core::mysql::commands::{Commands, Passage};
 use sluice_core::mysql::login::{Event, Login};
-use sluice_core::mysql::packet;
+use sluice_core::mysql::only_kill::OnlyKill;
 use sluice_core::mysql::plugin::Secrecy;
 use sluice_core::mysql::response::{self, Reading, Response};
 use sluice_core::mysql::wire::Wire;
+use sluice_core::mysql::{capability, packet};
 use sluice_core::refusal::Refusal;
 
 use super::asking::Asking;
@@ -27,6 +28,8 @@ pub struct Mysql {
     held: Vec<u8>,
     /// A KILL that is held, and what is behind it.
     asking: Option<Asking>,
+    /// The session may do nothing else.
+    only_kill: Option<OnlyKill>,
 }
 
 impl Mysql {
@@ -36,6 +39,7 @@ impl Mysql {
         connection: &Connection<'_>,
         buffer: &mut Buffer<'_>,
         asks_for_tls: bool,
+        only_kill: bool,
     ) -> Result<(Self, Option<Wire>), Refused> {
         let bytes = buffer.copy(usize::MAX);
         let response = match response::read(&bytes) {
@@ -74,6 +78,7 @@ impl Mysql {
             commands: Commands::of(capabilities),
             held: Vec::new(),
             asking: None,
+            only_kill: only_kill.then(|| OnlyKill::new(capabilities & capability::QUERY_ATTRIBUTES != 0)),
         };
         Ok((admitted, wire))
     }
@@ -81,6 +86,16 @@ impl Mysql {
     /// True where no packet of the client has passed in part, and none waits.
     pub fn is_between_packets(&self) -> bool {
         self.login.is_none() && self.asking.is_none() && self.commands.is_between_packets()
+    }
+
+    /// True where the server has let the client in.
+    pub fn is_logged_in(&self) -> bool {
+        self.login.is_none()
+    }
+
+    /// The client has asked for what is not its to ask, and all that it asked for before has gone on.
+    pub fn is_refused(&self) -> bool {
+        self.asking.is_none() && self.only_kill.as_ref().is_some_and(OnlyKill::is_refused)
     }
 
     /// The number that an answer of ours must bear while the server is not there.
@@ -102,6 +117,9 @@ impl Mysql {
             passed.map_err(|refusal| (refusal, login.answer_sequence()))?;
             buffer.replace(&upstream);
             return Ok(Status::Continue);
+        }
+        if let Some(only_kill) = &mut self.only_kill {
+            buffer.replace(&only_kill.client_sent(&buffer.copy(usize::MAX)));
         }
         if let Some(asking) = &mut self.asking {
             asking.keep(&buffer.copy(usize::MAX), end_stream).map_err(answering)?;
