@@ -252,7 +252,7 @@ export class Subscription {
       this.#answerOwed = true;
       for (const name of this.#supply.set.resources.keys()) this.#compare(name, 'asked');
     }
-    for (const name of change.asked) this.#compare(name, 'asked');
+    for (const name of change.asked) this.#compareAsked(name);
     for (const name of change.dropped) this.#compare(name);
   }
 
@@ -270,6 +270,13 @@ export class Subscription {
     for (const name of this.#interest.names)
       this.#compare(name, this.#delivery.expected(name) === undefined ? 'asked' : 'news');
     for (const name of this.#delivery.held) this.#compare(name);
+  }
+
+  /** One more fallback may cost another one its room, where the client can be told. */
+  #compareAsked(name: string): void {
+    const loser = this.variant === 'delta' ? this.#supply.makeRoomFor(name) : undefined;
+    this.#compare(name, 'asked');
+    if (loser !== undefined) this.#compare(loser);
   }
 
   /** Puts the name where it belongs: owed as an upsert, as a removal, or not at all. */

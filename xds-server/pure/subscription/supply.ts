@@ -44,6 +44,20 @@ export class Supply {
     return own ?? fallback;
   }
 
+  /**
+   * Strangers choose names: the oldest of them gives its room to one that is asked for and has none.
+   *
+   * @returns the name that has lost its room
+   */
+  makeRoomFor(name: string): string | undefined {
+    const set = this.#set;
+    if (this.#hasRoom || this.#fallbacks.has(name) || set?.resources.has(name) || !set?.fallback?.(name))
+      return undefined;
+    const [oldest] = this.#fallbacks;
+    if (oldest !== undefined) this.#fallbacks.delete(oldest);
+    return oldest;
+  }
+
   /** The client has given the name up: its room is free for the next who asks. */
   release(name: string): void {
     this.#fallbacks.delete(name);
