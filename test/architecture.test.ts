@@ -25,6 +25,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/ledger': ['pure/plan', 'pure/verdict'],
   'pure/leadership': [],
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
+  // What brains tell each other.
+  'pure/peers': ['pure/activity', 'pure/cancel', 'pure/ledger', 'pure/plan', 'pure/verdict'],
   'pure/status': ['pure/plan', 'pure/activity'],
 
   // The shells: each speaks to one thing outside. They get each other as arguments, never by import; what they
@@ -38,6 +40,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shells/xds': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/authz': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/sessions': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
+  'shells/peers': ['node', 'pure', 'shells/envoy-api', 'protobufjs', 'pino'],
   'shells/cancels': ['node', 'pure', 'shells/envoy-api', 'protobufjs', 'pino'],
   'shells/databases': ['node', 'pure', 'pg', 'mysql2', 'pino'],
   'shells/control': ['node', 'pure', 'pino'],
@@ -45,8 +48,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shells/cli': ['node', 'pure', 'shells/envoy-api', 'commander', 'yaml', 'protobufjs'],
   'shells/telemetry': ['node', 'pure', 'pino', 'prom-client'],
 
-  // The only place that joins shells, and the program that begins there.
-  'wiring.ts': ['node', 'pure', 'shells', 'pino'],
+  // The only places that join shells, and the program that begins there.
+  'leading.ts': ['pure', 'shells', 'pino'],
+  'wiring.ts': ['node', 'pure', 'shells', 'leading.ts', 'pino'],
   'main.ts': ['node', 'pure', 'shells', 'wiring.ts', 'commander', 'pino'],
 };
 

@@ -1,21 +1,22 @@
 /**
- * The only place that joins the shells. What each of them does is in its folder; here is who is told what.
+ * Joins the shells, with leading.ts. What each of them does is in its folder; here is who is told what.
  *
  *   store ──▶ plan ──▶ snapshot ──▶ xds ══▶ nodes
  *               │                            ║
- *               ├──▶ databases ──▶ ledger ◀══╬══ sessions
- *               └────────────────▶   ▲       ║
- *                                    └─────▶ authz
+ *               ▼                  ┌─ sessions ◀
+ *            leading ◀── desk ◀────┴─ authz ◀═╝
+ *                          ╰──▶ another brain, where that one leads
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ActivityBook } from './pure/activity/activity-book.js';
-import { SessionDirectory } from './pure/cancel/session-directory.js';
-import { alone } from './pure/leadership/leadership.js';
-import type { LedgerEffect } from './pure/ledger/events.js';
+import { Leading } from './leading.js';
+import { alone, type Leadership } from './pure/leadership/leadership.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
+import type { LedgerView, ViewOptions } from './pure/ledger/view.js';
+import { Desk } from './pure/peers/desk.js';
+import type { News } from './pure/peers/messages.js';
 import { bindingWarnings } from './pure/plan/channel-binding.js';
 import type { Plan, ServicePlan, TargetName } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
@@ -31,16 +32,14 @@ import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
 import type { ChannelStatus, LeadershipStatus, ProblemStatus, SpecStatus } from './pure/status/status.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
-import { AuthzService, type Readiness } from './shells/authz/authz-service.js';
-import { Cancels } from './shells/cancels/cancels.js';
-import { SessionFinder } from './shells/cancels/session-finder.js';
+import { AuthzService } from './shells/authz/authz-service.js';
+import { sessionsMethod } from './shells/cancels/sessions-service.js';
 import { Channel, type Credentials } from './shells/channel/channel.js';
+import type { Asker } from './shells/control/admission.js';
 import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
 import { leadershipStatus } from './shells/control/leadership-status.js';
-import { LedgerLoop } from './shells/control/ledger-loop.js';
-import { Observers } from './shells/databases/observers.js';
-import { sendCancel } from './shells/databases/send-cancel.js';
+import { NodeReadiness } from './shells/control/node-readiness.js';
 import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
 import { AccessLogService } from './shells/sessions/access-log-service.js';
 import { fingerprint } from './shells/store/certificates.js';
@@ -64,15 +63,12 @@ export interface BrainOptions {
   readonly version: string;
 }
 
-/** A node that is connected has a new cluster within milliseconds, or has rejected it. */
-const nodePatienceMs = 2_000;
-/** One that is not connected may be on its way back. */
-const absencePatienceMs = 30_000;
 /** For nodes to take their answers when the brain stops. */
 const farewellMs = 500;
 
-/** A session that no node reports any more. */
-const forgetMs = 30 * reportIntervalMs;
+const ledgerSettings = { ...defaultSettings, connectTimeoutMs, reportIntervalMs };
+/** Of a brain that does not lead. */
+const nothingKnown = new Ledger(ledgerSettings);
 
 const now = (): number => performance.now();
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
@@ -80,22 +76,23 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 export class Brain {
   readonly #log: Logger;
   readonly #encoder: Encoder;
-  readonly #ledger = new Ledger({ ...defaultSettings, connectTimeoutMs, reportIntervalMs });
-  readonly #loop = new LedgerLoop(this.#ledger, now, (error) => {
-    // Out of every handler that could swallow it: the process ends, and whoever runs it starts another.
-    setImmediate(() => {
-      throw error;
-    });
-  });
-  readonly #activity = new ActivityBook(now());
-  readonly #directory = new SessionDirectory(forgetMs);
+  /** While this brain leads. */
+  #leading: Leading | undefined;
+  readonly #desk: Desk;
+  /** This brain, as the leader knows those who ask. */
+  readonly #self: Asker = {
+    answer: (answer) => {
+      const fresh = this.#desk.answered(answer, now());
+      if (fresh) this.#authz.answer(fresh);
+    },
+    clockAt: (ms) => ms,
+  };
+  readonly #readiness: NodeReadiness;
   readonly #metrics: Metrics;
   readonly #strangers: OccasionalLog;
   readonly #xds: XdsServer;
   readonly #authz: AuthzService;
-  readonly #observers: Observers;
   readonly #sessions: AccessLogService;
-  readonly #finder: SessionFinder;
   #channel: Channel | undefined;
   #channelFiles: ChannelFiles | undefined;
   #channelStatus: ChannelStatus = { tls: false, certificate_expires_at: null, problems: [], warnings: [] };
@@ -105,6 +102,7 @@ export class Brain {
   /** By service: fingerprint of the certificate that its clients see. */
   #shown: ReadonlyMap<string, string> = new Map();
   #specFile: SpecFile | undefined;
+  #loaded: LoadedSpec | undefined;
   #admin: AdminServer | undefined;
   /** With the ports that were really taken; after `start`. */
   xds: Address;
@@ -128,9 +126,9 @@ export class Brain {
         warnings: [...this.#spec.warnings, ...this.#bindingWarnings().map(problemStatus)],
       }),
       plan: () => this.#enactment.plan,
-      ledger: (view) => this.#ledger.view(view),
-      activity: (connection) => this.#activity.view(connection, now()),
-      observer: (target) => this.#observers.view(target),
+      ledger: (view) => this.#ledgerView(view),
+      activity: (connection) => this.#leading?.activity(connection),
+      observer: (target) => this.#leading?.observer(target),
       nodes: () => this.#xds.nodes(),
       channel: () => this.#channelStatus,
       leadership: () => this.#leadershipStatus(),
@@ -152,67 +150,37 @@ export class Brain {
       log,
       now,
       publish: (snapshot) => this.#xds.publish(snapshot),
-      limit: (plan) => this.#loop.apply({ kind: 'plan', plan }),
-      ledger: () => this.#ledger.view(),
+      limit: (plan) => this.#leading?.limit(plan),
+      ledger: () => this.#ledgerView(),
+      tell: () => undefined,
       nodesHave: (version) => this.#nodesHave(version),
     });
-    this.#observers = new Observers({
+    this.#readiness = new NodeReadiness({
       now,
-      log,
-      tell: (event) => this.#loop.apply(event),
-      connected: (target) => {
-        for (const warning of this.#bindingWarnings(target))
-          log.warn({ path: warning.path }, renderProblem(warning));
-      },
+      own: this.#xds,
+      service: (name) => this.#enactment.plan.services.get(name),
+      needed: (service) => this.#needed(service),
     });
-    const cancels = new Cancels({
-      now,
-      plan: () => this.#enactment.plan,
-      directory: this.#directory,
-      send: async (server, pid, secret) => {
-        const approach = this.#observers.approach(server.target.name);
-        return approach !== undefined && (await sendCancel(server, pid, secret, approach));
-      },
-      counted: (outcome) => this.#metrics.cancelled(outcome),
-      reportIntervalMs,
-    });
+    this.#desk = new Desk({ pass: (news) => this.#decide(news), keepsSessions: false });
     this.#authz = new AuthzService({
       now,
       plan: () => this.#enactment.plan,
-      apply: (event) => this.#loop.apply(event),
-      isDown: (target) => this.#observers.isDown(target),
-      readiness: this.#readiness(),
+      ask: (question) => this.#desk.ask(question),
+      withdraw: (connection) => this.#desk.withdraw(connection),
       forged: (node) => this.#forged(node, 'check'),
       checkTimeoutMs,
       counted: ({ service, reason, waitedMs }) => {
         if (reason !== undefined) this.#metrics.refused(service, reason, waitedMs);
         else if (service !== undefined) this.#metrics.granted(service, waitedMs);
       },
-      granted: (session) => this.#directory.granted(session, now()),
-      cancel: (asked) => cancels.request(asked),
+      cancel: async (asked) => this.#leading?.cancel(asked),
     });
     this.#sessions = new AccessLogService({
       // All that a node keeps may come at once, with what came meanwhile.
       maxMessageBytes: 2 * unsentReportBytes,
-      apply: (event) => this.#loop.apply(event),
-      worked: (service, report) => {
-        const counts = this.#activity.take(report, now());
-        if (counts) this.#metrics.worked(service, counts);
-      },
-      ended: ({ service, ...end }) => this.#metrics.sessionEnded(service, end),
-      nodeOf: (connection) => this.#ledger.nodeOf(connection),
-      forged: (node, what) => this.#forged(node, what),
-      reported: (session) => this.#directory.reported(session, now()),
-      gone: (connection, node) => this.#directory.ended(connection, node),
+      tell: (session) => this.#desk.tell(session),
     });
-    this.#finder = new SessionFinder({
-      now,
-      plan: () => this.#enactment.plan,
-      directory: this.#directory,
-      counted: (outcome) => this.#metrics.killed(outcome),
-      reportIntervalMs,
-    });
-    this.#loop.subscribe((effect) => this.#carryOut(effect));
+    this.#follow(alone);
   }
 
   /**
@@ -247,7 +215,12 @@ export class Brain {
       ...(credentials && { credentials }),
       log: this.#log,
       // All that a node may ask.
-      methods: [...this.#xds.methods, this.#authz.method, this.#sessions.method, this.#finder.method],
+      methods: [
+        ...this.#xds.methods,
+        this.#authz.method,
+        this.#sessions.method,
+        sessionsMethod(async (question, node) => this.#leading?.find(question, node)),
+      ],
       exhausted: (path) => this.#metrics.exhausted(path),
       refused: (reason, peer, found) => {
         this.#metrics.channelRefused(reason);
@@ -303,16 +276,48 @@ export class Brain {
     const served = this.#channel?.drain();
     this.#authz.stop();
     this.#xds.close();
-    this.#loop.stop();
-    this.#observers.stop();
+    this.#leading?.stop();
     await Promise.race([served, pause(farewellMs)]);
     this.#channel?.destroy();
     await this.#admin?.close();
   }
 
-  #carryOut(effect: LedgerEffect): void {
-    if (effect.kind === 'observe') this.#observers.soon(effect.target);
-    else this.#authz.carryOut(effect);
+  #ledgerView(options?: ViewOptions): LedgerView {
+    return this.#leading?.view(options) ?? nothingKnown.view(options);
+  }
+
+  /** Who leads from now on. */
+  #follow(leadership: Leadership): void {
+    if (leadership.kind !== 'leader') return;
+    if (!this.#leading) this.#lead();
+    this.#leading?.term(leadership.untilMs);
+  }
+
+  #lead(): void {
+    this.#leading = new Leading({
+      now,
+      log: this.#log,
+      settings: ledgerSettings,
+      plan: () => this.#enactment.plan,
+      readiness: this.#readiness,
+      metrics: this.#metrics,
+      forged: (node, what) => this.#forged(node, what),
+      connected: (target) => {
+        for (const warning of this.#bindingWarnings(target))
+          this.#log.warn({ path: warning.path }, renderProblem(warning));
+      },
+    });
+    this.#enactment.lead();
+    if (this.#loaded) this.#leading.observe(this.#enactment.plan, this.#loaded);
+    this.#desk.open();
+    for (const news of this.#desk.retold()) this.#decide(news);
+  }
+
+  /** What this brain's own nodes ask and tell while it leads. */
+  #decide(news: News): void {
+    if (news.kind === 'check') this.#leading!.ask(news.question, this.#self);
+    else if (news.kind === 'cancel') this.#leading!.withdraw(news.connection, this.#self);
+    else if (news.kind === 'session') this.#leading!.report(news.session);
   }
 
   /** A node that speaks of another's connection is broken, or in the wrong hands. */
@@ -321,10 +326,12 @@ export class Brain {
     this.#strangers.warn(`forged ${what}`, { node, what }, 'a node spoke of a connection of another node');
   }
 
-  #take({ spec, files, passwords, warnings }: LoadedSpec): void {
+  #take(loaded: LoadedSpec): void {
+    const { spec, files, warnings } = loaded;
     const plan = planOf(spec);
+    const version = versionOf(spec, files);
     try {
-      this.#enactment.enact(plan, (of) => buildSnapshot(of, files, this.#encoder, sha256));
+      this.#enactment.enact(plan, version, (of) => buildSnapshot(of, files, this.#encoder, sha256));
     } catch (error) {
       // A spec that was accepted and cannot be carried out is a bug, and no reason to leave what is in force.
       this.#log.error({ error }, 'an accepted spec cannot be carried out');
@@ -334,10 +341,11 @@ export class Brain {
     this.#metrics.planned(plan);
     this.#metrics.specRead('accepted');
     this.#shown = shownCertificates(plan, files);
-    this.#observers.follow(plan, passwords, files);
+    this.#loaded = loaded;
+    this.#leading?.observe(plan, loaded);
     this.#spec = {
       file: this.#spec.file,
-      version: versionOf(spec, files),
+      version,
       loaded_at: new Date().toISOString(),
       problems: [],
       warnings: warnings.map(problemStatus),
@@ -352,7 +360,7 @@ export class Brain {
       this.#enactment.plan,
       ({ name }) => this.#shown.get(name),
       (name) =>
-        target === undefined || name === target ? (this.#observers.view(name)?.certificates ?? []) : [],
+        target === undefined || name === target ? (this.#leading?.observer(name)?.certificates ?? []) : [],
     );
   }
 
@@ -379,33 +387,18 @@ export class Brain {
    * A node can carry out a grant when it has the service's cluster and, where they are not in it, its endpoints and what
    * it verifies the servers with.
    */
-  #readiness(): Readiness {
-    const needed = ({ cluster, target }: ServicePlan): [TypeUrl, string][] => {
-      const { snapshot, plan } = this.#enactment;
-      const isApart = snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster);
-      const planned = plan.targets.get(target);
-      return [
-        [TypeUrl.cluster, cluster],
-        ...(isApart ? [[TypeUrl.endpoints, cluster] as [TypeUrl, string]] : []),
-        ...(planned ? verifiedServers(planned) : []).map(({ secret }): [TypeUrl, string] => [
-          TypeUrl.secret,
-          secret,
-        ]),
-      ];
-    };
-    return {
-      isReady: (node, service) =>
-        needed(service).every(([type, name]) => this.#xds.isAcked(node, type, name)),
-      whenReady: async (node, service, patienceMs) => {
-        const nodeMs = this.#xds.isConnected(node) ? nodePatienceMs : absencePatienceMs;
-        const untilMs = now() + Math.min(patienceMs, nodeMs);
-        for (const [type, name] of needed(service)) {
-          const leftMs = Math.max(0, untilMs - now());
-          if (!(await this.#xds.whenAcked(node, type, name, leftMs))) return false;
-        }
-        return true;
-      },
-    };
+  #needed({ cluster, target }: ServicePlan): readonly [TypeUrl, string][] {
+    const { snapshot, plan } = this.#enactment;
+    const isApart = snapshot?.sets.get(TypeUrl.endpoints)?.resources.has(cluster);
+    const planned = plan.targets.get(target);
+    return [
+      [TypeUrl.cluster, cluster],
+      ...(isApart ? [[TypeUrl.endpoints, cluster] as [TypeUrl, string]] : []),
+      ...(planned ? verifiedServers(planned) : []).map(({ secret }): [TypeUrl, string] => [
+        TypeUrl.secret,
+        secret,
+      ]),
+    ];
   }
 }
 

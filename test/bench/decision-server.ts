@@ -7,12 +7,14 @@ import { pino } from 'pino';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { defaultSettings, recoveryMs } from '../../xds-server/pure/ledger/settings.js';
+import { Desk } from '../../xds-server/pure/peers/desk.js';
 import type { ListenerPlan } from '../../xds-server/pure/plan/plan.js';
 import { type Method, unary } from '../../xds-server/pure/rpc/rpc.js';
 import { grantMetadata } from '../../xds-server/pure/verdict/answer.js';
 import { AuthzService } from '../../xds-server/shells/authz/authz-service.js';
 import { writeOk } from '../../xds-server/shells/authz/check-response.js';
 import { Channel } from '../../xds-server/shells/channel/channel.js';
+import { Admission, type Asker } from '../../xds-server/shells/control/admission.js';
 import { LedgerLoop } from '../../xds-server/shells/control/ledger-loop.js';
 import { sketch } from '../simulation/sketch.js';
 
@@ -46,19 +48,42 @@ function decided(): { readonly method: Method<never>; readonly end: (connection:
   const now = (): number => performance.now() + skippedMs;
   const loop = new LedgerLoop(ledger, now);
   const apply = (event: LedgerEvent): void => loop.apply(event);
+  const desk = new Desk({
+    pass: (news) => {
+      if (news.kind === 'check') admission.ask(news.question, self);
+      else if (news.kind === 'cancel') admission.withdraw(news.connection, self);
+    },
+    keepsSessions: false,
+  });
   const authz = new AuthzService({
     now,
     plan: () => plan,
-    apply,
-    isDown: () => false,
-    readiness: { isReady: () => true, whenReady: async () => true },
+    ask: (question) => desk.ask(question),
+    withdraw: (connection) => desk.withdraw(connection),
     checkTimeoutMs: 660_000,
     counted: () => undefined,
-    granted: () => undefined,
     cancel: async () => undefined,
     forged: () => undefined,
   });
-  loop.subscribe((effect) => authz.carryOut(effect));
+  const self: Asker = {
+    answer: (answer) => {
+      const fresh = desk.answered(answer, now());
+      if (fresh) authz.answer(fresh);
+    },
+    clockAt: (ms) => ms,
+  };
+  const admission = new Admission({
+    ...{ now, apply },
+    plan: () => plan,
+    nodeOf: (connection) => ledger.nodeOf(connection),
+    isDown: () => false,
+    readiness: { isReady: () => true, whenReady: async () => true },
+    forged: () => undefined,
+    granted: () => undefined,
+    untilMs: () => Number.POSITIVE_INFINITY,
+  });
+  loop.subscribe((effect) => admission.carryOut(effect));
+  desk.open();
   apply({ kind: 'plan', plan });
   // Recovered, as a brain is that has run for a while.
   skippedMs = recoveryMs(defaultSettings);

@@ -6,21 +6,21 @@ import { randomBytes } from 'node:crypto';
 import { type ClientUnaryCall, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import type { ActivityReport } from '../../xds-server/pure/activity/activity-book.js';
+import type { CancelRequest } from '../../xds-server/pure/cancel/cancel-request.js';
 import type { SessionReport } from '../../xds-server/pure/cancel/session-directory.js';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { defaultSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { LedgerView } from '../../xds-server/pure/ledger/view.js';
+import { Desk } from '../../xds-server/pure/peers/desk.js';
+import type { EndedSession, Question } from '../../xds-server/pure/peers/messages.js';
 import type { ListenerPlan, Plan, ServicePlan } from '../../xds-server/pure/plan/plan.js';
-import {
-  type Answer,
-  type Asked,
-  AuthzService,
-  type Granted,
-} from '../../xds-server/shells/authz/authz-service.js';
+import { AuthzService, type Told } from '../../xds-server/shells/authz/authz-service.js';
 import { Channel } from '../../xds-server/shells/channel/channel.js';
+import { Admission, type Asker } from '../../xds-server/shells/control/admission.js';
 import { LedgerLoop } from '../../xds-server/shells/control/ledger-loop.js';
-import { AccessLogService, type EndedSession } from '../../xds-server/shells/sessions/access-log-service.js';
+import { SessionReports } from '../../xds-server/shells/control/session-reports.js';
+import { AccessLogService } from '../../xds-server/shells/sessions/access-log-service.js';
 import { clientOf } from '../harness/grpc-client.js';
 
 export const target = 'orders/primary';
@@ -104,15 +104,17 @@ export interface PendingCheck {
 
 export class AuthzServer {
   readonly ledger = new Ledger(defaultSettings);
-  readonly answers: Answer[] = [];
+  readonly answers: Told[] = [];
   readonly ended: EndedSession[] = [];
   readonly worked: { readonly service: string; readonly report: ActivityReport }[] = [];
   readonly events: LedgerEvent[] = [];
-  readonly granted: Granted[] = [];
-  readonly cancels: Asked[] = [];
+  readonly granted: Question[] = [];
+  readonly cancels: CancelRequest[] = [];
   readonly reported: SessionReport[] = [];
   readonly gone: string[] = [];
   readonly authz: AuthzService;
+  readonly desk: Desk;
+  leadsUntilMs = Number.POSITIVE_INFINITY;
   /** Settles what a node that is not ready is waited for. */
   nodeBecomesReady: (ready: boolean) => void = () => undefined;
   isReady = true;
@@ -131,12 +133,19 @@ export class AuthzServer {
   private constructor(service: ServicePlan, listener: ListenerPlan) {
     this.#plan = planOf(service, listener);
     this.#loop = new LedgerLoop(this.ledger, this.now);
-    this.authz = new AuthzService({
-      now: this.now,
+    const nodeOf = (connection: string): string | undefined => this.ledger.nodeOf(connection);
+    const self: Asker = {
+      answer: (answer) => {
+        const fresh = this.desk.answered(answer, this.now());
+        if (fresh) this.authz.answer(fresh);
+      },
+      clockAt: (ms) => ms,
+    };
+    const admission = new Admission({
+      ...{ now: this.now, nodeOf },
       plan: () => this.#plan,
       apply: (event) => this.apply(event),
       isDown: () => this.isDown,
-      checkTimeoutMs,
       readiness: {
         isReady: () => this.isReady,
         whenReady: () =>
@@ -147,24 +156,45 @@ export class AuthzServer {
             };
           }),
       },
-      counted: (answer) => this.answers.push(answer),
-      granted: (session) => this.granted.push(session),
-      cancel: async (asked) => {
-        this.cancels.push(asked);
-      },
+      granted: (question) => this.granted.push(question),
       forged: (node) => this.forgeries.push(node),
+      untilMs: () => this.leadsUntilMs,
     });
-    this.#loop.subscribe((effect) => this.authz.carryOut(effect));
-    this.#sessions = new AccessLogService({
-      maxMessageBytes: 1 << 20,
+    const reports = new SessionReports({
+      nodeOf,
       apply: (event) => this.apply(event),
       worked: (service, report) => this.worked.push({ service, report }),
-      nodeOf: (connection) => this.ledger.nodeOf(connection),
       forged: (node) => this.forgeries.push(node),
       ended: (session) => this.ended.push(session),
       reported: (session) => this.reported.push(session),
       gone: (connection) => this.gone.push(connection),
     });
+    this.desk = new Desk({
+      pass: (news) => {
+        if (news.kind === 'check') admission.ask(news.question, self);
+        else if (news.kind === 'cancel') admission.withdraw(news.connection, self);
+        else if (news.kind === 'session') reports.take(news.session);
+      },
+      keepsSessions: false,
+    });
+    this.authz = new AuthzService({
+      now: this.now,
+      plan: () => this.#plan,
+      ask: (question) => this.desk.ask(question),
+      withdraw: (connection) => this.desk.withdraw(connection),
+      checkTimeoutMs,
+      counted: (answer) => this.answers.push(answer),
+      cancel: async (asked) => {
+        this.cancels.push(asked);
+      },
+      forged: (node) => this.forgeries.push(node),
+    });
+    this.#loop.subscribe((effect) => admission.carryOut(effect));
+    this.#sessions = new AccessLogService({
+      maxMessageBytes: 1 << 20,
+      tell: (session) => this.desk.tell(session),
+    });
+    this.desk.open();
   }
 
   static async start(

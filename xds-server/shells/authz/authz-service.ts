@@ -1,66 +1,48 @@
 /**
  * envoy.service.auth.v3.Authorization: each check is one client that asks for leave. Who he is and what he is told
- * is decided in pure/verdict, whether there is a slot in the ledger; here is which call is whose, and how long it lives.
+ * is decided in pure/verdict, whether he gets leave by the leader (control/admission.ts), which may be another brain; here
+ * is which call is whose, and how long it lives.
  *
- *   check ──▶ identified ──▶ node holds the cluster? ──▶ ledger ──▶ answered
- *                │                │ not yet: waits         │
- *                └── refused ◀────┴────────────────────────┴─── cancelled, superseded: forgotten
+ *   check ──▶ identified ──▶ leader ──▶ answered, on the node's clock
+ *                │             │ ╰── nobody leads: held until his time is up
+ *                ╰── refused ◀─┴──── cancelled, superseded: forgotten
  *
  * A connection has one call at most: the node sends a check again only when its first try is lost, so the later call
  * takes the earlier one's place.
  */
 
+import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
 import { NodeClock } from '../../pure/clock/node-clock.js';
-import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
-import type { Plan, ServicePlan, TargetName } from '../../pure/plan/plan.js';
+import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
+import type { Answer, Question } from '../../pure/peers/messages.js';
+import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
 import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { cancelMetadata, grantMetadata, killMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
-import { identify } from '../../pure/verdict/identify.js';
-import { type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
+import { type Identified, identify } from '../../pure/verdict/identify.js';
+import { noLeader, type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
 import { CertificateNames } from './certificate-names.js';
 import { type Check, readCheck } from './check-request.js';
 import { writeOk } from './check-response.js';
 
 export interface AuthzOptions {
-  /** Monotonic, in milliseconds; the ledger's own. */
+  /** Monotonic, in milliseconds. */
   readonly now: () => number;
   readonly plan: () => Plan;
-  readonly apply: (event: LedgerEvent) => void;
-  /** Whether it is certain that nobody listens on a target's servers. */
-  readonly isDown: (target: TargetName) => boolean;
-  readonly readiness: Readiness;
+  /** Asks the leader, now or when there is one; the answer comes by `answer`. */
+  readonly ask: (question: Question) => void;
+  /** Nobody waits for the answer any more. */
+  readonly withdraw: (connection: ConnectionId) => void;
   /** Time-out that nodes give a check when they first send it. */
   readonly checkTimeoutMs: number;
-  readonly counted: (answer: Answer) => void;
-  /** Leave was given. */
-  readonly granted: (session: Granted) => void;
+  readonly counted: (answer: Told) => void;
   /** A client asks for a session to be cancelled; resolves when it was, or will not be. */
-  readonly cancel: (asked: Asked) => Promise<void>;
+  readonly cancel: (asked: CancelRequest) => Promise<void>;
   /** A node has asked for a connection that is another node's. */
   readonly forged: (node: NodeId) => void;
 }
 
-export interface Granted {
-  readonly connection: ConnectionId;
-  readonly node: NodeId;
-  readonly service: string;
-  readonly frontId: number | undefined;
-}
-
-type GrantEffect = Extract<LedgerEffect, { kind: 'grant' }>;
-
-/** A check that is no client's of a service. */
-export type Asked = Pick<Check, 'address' | 'serverName'> & NonNullable<Check['cancel']>;
-
-/** Whether a node could carry out a grant for a service. */
-export interface Readiness {
-  isReady(node: NodeId, service: ServicePlan): boolean;
-  /** Resolves true as soon as it is, false when it is certain or likely enough that it will not be. */
-  whenReady(node: NodeId, service: ServicePlan, patienceMs: number): Promise<boolean>;
-}
-
 /** What a client was told, for those who count. */
-export interface Answer {
+export interface Told {
   /** Undefined where the client named no service of ours. */
   readonly service: string | undefined;
   /** Undefined: granted, and not for KILL alone. */
@@ -81,8 +63,10 @@ interface Held {
   readonly clock: NodeClock;
   readonly bornMs: number;
   readonly call: Call;
-  /** The ledger knows of it. */
-  asked: boolean;
+  /** Undefined until he is identified. */
+  service: ServicePlan | undefined;
+  /** By which he was. */
+  plan: Plan | undefined;
 }
 
 export class AuthzService {
@@ -106,14 +90,29 @@ export class AuthzService {
     return unary(check, (message, call) => this.#take(message, call));
   }
 
-  /** Answers whom the ledger has decided on. */
-  carryOut(effect: LedgerEffect): void {
-    if (effect.kind === 'observe') return;
-    const held = this.#held.get(effect.connection);
-    // He left before the ledger decided; his cancel is on its way to the ledger.
+  /** The leader has decided. Nothing for a client who has left. */
+  answer(answer: Answer): void {
+    const held = this.#held.get(answer.connection);
     if (!held) return;
-    if (effect.kind === 'refuse') this.#refuse(held, effect.service, effect.refusal, effect.waitedMs);
-    else this.#grant(held, effect);
+    if (answer.kind === 'refuse') this.#refuse(held, answer.service, answer.refusal, answer.waitedMs);
+    else this.#grant(held, answer);
+  }
+
+  /**
+   * Refuses whose time is up: to be called now and then where the leader may be too far to do it.
+   *
+   * @param graceMs for the leader's own refusal to arrive
+   */
+  expire(graceMs: number): void {
+    const nowMs = this.#options.now();
+    for (const held of this.#held.values()) {
+      const { bornMs, service } = held;
+      const waitedMs = nowMs - bornMs;
+      if (!service || waitedMs < service.timeoutMs + graceMs) continue;
+      const why = `${noLeader.why}; waited ${Math.round(waitedMs)} ms (timeout_ms ${service.timeoutMs})`;
+      this.#refuse(held, service.name, refusals.not_ready({ what: noLeader.what, why }), waitedMs);
+      this.#options.withdraw(held.check.connection);
+    }
   }
 
   /** Gives back every held check, so that its node asks the next brain. */
@@ -170,43 +169,35 @@ export class AuthzService {
       clock,
       bornMs: arrivedMs - waitedMs,
       call,
-      asked: earlier?.asked ?? false,
+      service: earlier?.service,
+      plan: undefined,
     };
     this.#held.set(check.connection, held);
     earlier?.call.end(Status.aborted, 'asked again by another call');
-    this.#decide(held, true);
+    this.#decide(held);
     return () => this.#forget(held);
   }
 
-  #decide(held: Held, mayWait: boolean): void {
-    const { plan, isDown, readiness, apply, now } = this.#options;
-    const { check, node } = held;
-    const planNow = plan();
-    const identified = identify({ ...check, principals: this.#principals(check, planNow) }, planNow);
+  #decide(held: Held): void {
+    const { ask, withdraw, now } = this.#options;
+    const { node, bornMs } = held;
+    const { connection, frontId } = held.check;
+    const identified = this.#identify(held);
     if ('refusal' in identified) {
-      this.#turnAway(held, undefined, identified.refusal);
+      const wasAsked = held.service !== undefined;
+      this.#refuse(held, undefined, identified.refusal, now() - bornMs);
+      // The leader may still have the client in a queue from an earlier call.
+      if (wasAsked) withdraw(connection);
       return;
     }
-    const { service } = identified;
-    if (isDown(service.target)) {
-      const database = planNow.targets.get(service.target)!.database;
-      this.#turnAway(held, service, refusals.database_down({ database }));
-    } else if (readiness.isReady(node, service)) {
-      held.asked = true;
-      const waitedMs = now() - held.bornMs;
-      apply({ kind: 'check', connection: check.connection, node, service: service.name, waitedMs });
-    } else if (mayWait) void this.#awaitNode(held, service);
-    else {
-      const why = 'it does not have the service yet';
-      this.#turnAway(held, service, refusals.not_ready({ what: 'the node', why }));
-    }
+    held.service = identified.service;
+    ask({ connection, node, service: identified.service.name, bornMs, frontId });
   }
 
-  /** Decided anew afterwards: the plan may have changed in the meantime. */
-  async #awaitNode(held: Held, service: ServicePlan): Promise<void> {
-    const patienceMs = service.timeoutMs - (this.#options.now() - held.bornMs);
-    await this.#options.readiness.whenReady(held.node, service, Math.max(0, patienceMs));
-    if (this.#isHeld(held)) this.#decide(held, false);
+  #identify(held: Held): Identified {
+    const plan = this.#options.plan();
+    held.plan = plan;
+    return identify({ ...held.check, principals: this.#principals(held.check, plan) }, plan);
   }
 
   /** Only what the listener has verified is a name. */
@@ -215,7 +206,7 @@ export class AuthzService {
     return isVerified && check.certificate ? this.#names.of(check.certificate) : [];
   }
 
-  #grant(held: Held, { service, ttlMs, waitedMs, onlyKill }: GrantEffect): void {
+  #grant(held: Held, { service, expiresMs, waitedMs, onlyKill }: Extract<Answer, { kind: 'grant' }>): void {
     const { connection } = held.check;
     const { services, targets } = this.#options.plan();
     const planned = services.get(service);
@@ -224,10 +215,15 @@ export class AuthzService {
       this.#refuse(held, service, refusals.service_removed({ service }), waitedMs);
       return;
     }
-    const expiresMonotonicMs = Math.floor(held.clock.nodeMs(this.#options.now()) + ttlMs);
+    // He may have waited for minutes, and rules may have changed. Here too the grant runs out.
+    const identified = held.plan === this.#options.plan() ? undefined : this.#identify(held);
+    if (identified && 'refusal' in identified) {
+      this.#refuse(held, service, identified.refusal, waitedMs);
+      return;
+    }
+    const expiresMonotonicMs = Math.floor(held.clock.nodeMs(expiresMs));
     const { cluster, target, limits } = planned;
     this.#held.delete(connection);
-    this.#options.granted({ connection, node: held.node, service, frontId: held.check.frontId });
     const isAsked = targets.get(target)?.tls?.negotiation === 'request';
     const way = isAsked ? ({ upstreamTls: 'request' } as const) : {};
     const grant = { connection, cluster, expiresMonotonicMs, ...way };
@@ -236,12 +232,6 @@ export class AuthzService {
       : grantMetadata({ ...grant, limits });
     held.call.reply(writeOk(verdict));
     this.#options.counted({ service, reason: onlyKill?.reason, waitedMs });
-  }
-
-  /** Refused without asking the ledger, which may still have the client in a queue from an earlier call. */
-  #turnAway(held: Held, service: ServicePlan | undefined, refusal: Refusal): void {
-    this.#refuse(held, service?.name, refusal, this.#options.now() - held.bornMs);
-    if (held.asked) this.#options.apply({ kind: 'cancel', connection: held.check.connection });
   }
 
   #refuse(held: Held, service: string | undefined, refusal: Refusal, waitedMs: number): void {
@@ -257,7 +247,7 @@ export class AuthzService {
   #forget(held: Held): void {
     if (!this.#isHeld(held)) return;
     this.#held.delete(held.check.connection);
-    if (held.asked) this.#options.apply({ kind: 'cancel', connection: held.check.connection });
+    if (held.service) this.#options.withdraw(held.check.connection);
   }
 
   #clockOf(caller: Caller): NodeClock {

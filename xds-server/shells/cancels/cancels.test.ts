@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
 import type { Server } from '../../pure/cancel/server-of.js';
 import { SessionDirectory } from '../../pure/cancel/session-directory.js';
 import type { Plan } from '../../pure/plan/plan.js';
-import { type CancelOutcome, type CancelRequest, Cancels } from './cancels.js';
+import { type CancelOutcome, Cancels } from './cancels.js';
 
 const secret = Buffer.from('01020304', 'hex');
 const connection = '0123456789abcdef0123456789abcdef';

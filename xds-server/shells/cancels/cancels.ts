@@ -8,6 +8,7 @@
  * It takes no slot: the server counts no such connection against max_connections.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
 import { type Server, serverOf } from '../../pure/cancel/server-of.js';
 import type { KnownSession, SessionDirectory } from '../../pure/cancel/session-directory.js';
 import { TokenBuckets } from '../../pure/cancel/token-buckets.js';
@@ -15,15 +16,6 @@ import { serviceOf } from '../../pure/plan/hostnames.js';
 import type { Plan } from '../../pure/plan/plan.js';
 import { formatIp, maskOf, parseIp } from '../../pure/spec/ip.js';
 import { nextReport } from './next-report.js';
-
-export interface CancelRequest {
-  readonly pid: number;
-  readonly secret: Uint8Array;
-  /** Of whoever asks. */
-  readonly address: string;
-  /** Server name of his TLS; absent or empty: none was sent. */
-  readonly serverName?: string;
-}
 
 /** What became of a request; the label of `sluice_cancels_total`. */
 export const cancelOutcomes = [

@@ -1,14 +1,11 @@
 /**
- * sluice.v1.Sessions: which session of its server does a MySQL client mean by the front's id? It must be a session of
+ * Which session of its server does a MySQL client mean by the front's id? It must be a session of
  * the same tenant at the very server that the asking connection is on. Whether its account may kill it is the
  * server's business.
  */
-import protobuf from 'protobufjs';
 import type { KnownSession, SessionDirectory } from '../../pure/cancel/session-directory.js';
 import type { NodeId } from '../../pure/ledger/events.js';
 import type { Plan } from '../../pure/plan/plan.js';
-import { type Call, type Method, Status, unary } from '../../pure/rpc/rpc.js';
-import { eachField, readerOf } from '../envoy-api/fields.js';
 import { nextReport } from './next-report.js';
 
 /** What became of a question; the label of `sluice_kills_total`. */
@@ -37,8 +34,6 @@ export interface Question {
 
 const maxAtOnce = 1000;
 
-const maxQuestionBytes = 1024;
-
 export class SessionFinder {
   readonly #options: SessionFinderOptions;
   readonly #startedMs: number;
@@ -49,29 +44,12 @@ export class SessionFinder {
     this.#startedMs = options.now();
   }
 
-  get method(): Method<Question> {
-    const question = {
-      path: '/sluice.v1.Sessions/FindSession',
-      maxMessageBytes: maxQuestionBytes,
-      decode: readQuestion,
-    };
-    return unary(question, (message, call) => {
-      void this.#answer(message, call);
-      return () => undefined;
-    });
-  }
-
-  async #answer(question: Question, call: Call): Promise<void> {
-    if (this.#underWay >= maxAtOnce) {
-      this.#options.counted('busy');
-      call.end(Status.resourceExhausted, `${maxAtOnce} questions are held`);
-      return;
-    }
-    call.reply(writeAnswer((await this.find(question, call.caller.node)) ?? 0));
-  }
-
   /** @returns the server's id; undefined where there is no session that may be meant. */
   async find(question: Question, node: NodeId): Promise<number | undefined> {
+    if (this.#underWay >= maxAtOnce) {
+      this.#options.counted('busy');
+      return undefined;
+    }
     this.#underWay += 1;
     try {
       const found = await this.#find(question, node);
@@ -112,23 +90,4 @@ export class SessionFinder {
     const tenant = services.get(one.service)?.tenant;
     return tenant !== undefined && tenant === services.get(other.service)?.tenant;
   }
-}
-
-function readQuestion(bytes: Uint8Array): Question {
-  const reader = readerOf(bytes);
-  let connection = '';
-  let frontId = 0;
-  eachField(reader, reader.len, (field) => {
-    if (field === 1) connection = reader.string();
-    else if (field === 2) frontId = reader.uint32();
-    else return false;
-    return true;
-  });
-  return { connection, frontId };
-}
-
-function writeAnswer(serverId: number): Uint8Array {
-  const writer = protobuf.Writer.create();
-  if (serverId !== 0) writer.uint32(1 << 3).uint32(serverId);
-  return writer.finish();
 }

@@ -35,6 +35,34 @@ export function hasSettled(after: Plan, ledger: LedgerView): boolean {
   return true;
 }
 
+/** The services whose limit on the nodes is another than that of `plan`, with the nodes' own. */
+export function limitsUnlike(plan: Plan, nodes: Plan): ReadonlyMap<string, number> {
+  const unlike = new Map<string, number>();
+  for (const [name, { maxConnections }] of nodes.services)
+    if (plan.services.get(name)?.maxConnections !== maxConnections) unlike.set(name, maxConnections);
+  return unlike;
+}
+
+/** The plan with these limits in place of its own. @returns `plan` itself where there are none. */
+export function withLimits(plan: Plan, limits: ReadonlyMap<string, number>): Plan {
+  if (limits.size === 0) return plan;
+  const services = new Map(plan.services);
+  for (const [name, maxConnections] of limits) {
+    const service = services.get(name);
+    if (service) services.set(name, { ...service, maxConnections });
+  }
+  return { ...plan, services };
+}
+
+/** Whether the target of a service whose limit is on its way down is still counted: old grants may be under way there. */
+export function isCounting(plan: Plan, nodes: Plan, ledger: LedgerView): boolean {
+  for (const name of limitsUnlike(plan, nodes).keys()) {
+    const target = plan.services.get(name)?.target;
+    if (target !== undefined && ledger.targets.get(target)?.recovering) return true;
+  }
+  return false;
+}
+
 function limited(after: Plan, before: Plan, choose: (one: number, other: number) => number): Plan {
   const services = new Map<string, ServicePlan>();
   let differs = false;

@@ -1,11 +1,28 @@
-/** From a log entry to what the ledger is told. Pure. Which connections exist is not known here. */
+/** From a log entry to what the leader is told. Pure. Which connections exist is not known here. */
 import type { ActivityReport } from '../../pure/activity/activity-book.js';
-import type { SessionReport } from '../../pure/cancel/session-directory.js';
 import type { EndEvidence, LedgerEvent, NodeId, UpstreamFacts } from '../../pure/ledger/events.js';
+import type { SessionNews } from '../../pure/peers/messages.js';
 import type { LogEntry } from './log-entry.js';
 
 const clusterPrefix = 'service/';
 const connectionPattern = /^[0-9a-f]{32}$/;
+
+/** All of what an entry says. @returns undefined when it is of no concern to the ledger. */
+export function newsOf(entry: LogEntry, node: NodeId): SessionNews | undefined {
+  const event = ledgerEventOf(entry, node);
+  if (!event) return undefined;
+  const service = serviceOf(entry);
+  const wasOpened = service !== undefined && entry.upstreamLocal !== undefined;
+  return {
+    event,
+    known: event.kind === 'report' ? knownOf(entry) : undefined,
+    work: wasOpened ? { ...workOf(entry), service } : undefined,
+    ended:
+      wasOpened && event.kind === 'end'
+        ? { durationMs: entry.durationMs, loginError: loginErrorOf(entry), endedBy: endedByOf(entry) }
+        : undefined,
+  };
+}
 
 /** @returns undefined when the entry is of no concern to the ledger: never checked, refused, or another kind of entry. */
 export function ledgerEventOf(
@@ -26,12 +43,11 @@ export function ledgerEventOf(
 }
 
 /** What the entry says of the session's work, for the same entries that concern the ledger. */
-export function activityOf(entry: LogEntry, connection: string): ActivityReport {
+function workOf(entry: LogEntry): Omit<ActivityReport, 'connection'> {
   const monotonicMs = entry.facts.get('monotonic_ms');
   const ageMs = entry.facts.get('age_ms');
   const isTimed = typeof monotonicMs === 'number' && typeof ageMs === 'number';
   return {
-    connection,
     line: entry.facts.get('activity'),
     ageMs: entry.durationMs,
     bornMonotonicMs: isTimed ? monotonicMs - ageMs : undefined,
@@ -40,38 +56,30 @@ export function activityOf(entry: LogEntry, connection: string): ActivityReport 
 }
 
 /** Why a server turned a client away: its SQLSTATE or errno; undefined: it did not, `''`: it did not say. */
-export function loginErrorOf(entry: LogEntry): string | undefined {
+function loginErrorOf(entry: LogEntry): string | undefined {
   if (entry.facts.get('login') !== 'failed') return undefined;
   const error = entry.facts.get('login_error');
   return typeof error === 'string' ? error : '';
 }
 
 /** The limit by which the session was ended. */
-export function endedByOf(entry: LogEntry): string | undefined {
+function endedByOf(entry: LogEntry): string | undefined {
   const limit = entry.facts.get('ended_by');
   return typeof limit === 'string' ? limit : undefined;
 }
 
-/** What a session is known by, from an entry of which the ledger is told `of`. */
-export function sessionOf(
-  { facts }: LogEntry,
-  { connection, node, service, upstream }: Extract<LedgerEvent, { kind: 'report' }>,
-): SessionReport {
+/** By what those who ask for a session to be stopped know it. */
+function knownOf({ facts }: LogEntry): SessionNews['known'] {
   const digest = facts.get('cancel_digest');
   const frontId = facts.get('front_id');
   return {
-    connection,
-    node,
-    service,
     frontId: typeof frontId === 'number' ? frontId : undefined,
-    serverId: upstream.serverId,
     cancelDigest: typeof digest === 'string' ? digest : undefined,
-    server: upstream.remoteAddress,
   };
 }
 
 /** The service whose cluster the connection was given. */
-export function serviceOf(entry: LogEntry): string | undefined {
+function serviceOf(entry: LogEntry): string | undefined {
   const granted = entry.verdict.get('cluster');
   const cluster = typeof granted === 'string' ? granted : entry.cluster;
   return cluster?.startsWith(clusterPrefix) ? cluster.split('/')[1] : undefined;

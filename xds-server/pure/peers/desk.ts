@@ -1,0 +1,125 @@
+/**
+ * What the nodes of one brain have asked and told, and to whom it is passed on: to whoever decides, this brain itself or
+ * another, and to nobody while there is none. It keeps what a new leader has to be told anew: who waits, and which
+ * sessions are open. Told twice does no harm: the ledger goes by the connection's id.
+ *
+ *   nobody ◀──close── open                    questions   from the check to its answer
+ *      └─────open──────▲                      sessions    from the first report to the end
+ *        all that is kept is passed           ends        while there is nobody
+ *
+ * An answer counts only for a question that waits, and only from the leader that it was passed to last.
+ */
+import type { ConnectionId, NodeId } from '../ledger/events.js';
+import type { Answer, News, Question, SessionNews } from './messages.js';
+
+/** Sessions of this brain's nodes; what is beyond is told to a new leader by the next report. */
+const maxSessions = 200_000;
+/** Ends that nobody could be told of; of the oldest the database tells. */
+const maxEnds = 20_000;
+
+export interface DeskOptions {
+  /** To the leader; called only while it is open. */
+  readonly pass: (news: News) => void;
+  /** False where there is one brain: nobody will ever have to be told anew. */
+  readonly keepsSessions: boolean;
+}
+
+export class Desk {
+  readonly #options: DeskOptions;
+  readonly #questions = new Map<ConnectionId, Question>();
+  readonly #sessions = new Map<ConnectionId, SessionNews>();
+  readonly #ends = new Map<ConnectionId, SessionNews>();
+  /** Nodes that take their configuration here, each with the version of its breakers' limits. */
+  readonly #nodes = new Map<NodeId, string | undefined>();
+  #isOpen = false;
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+  }
+
+  /** There is a leader from now on, and `retold` is for it first. */
+  open(): void {
+    this.#isOpen = true;
+  }
+
+  /** Nobody leads, or nobody can be reached. */
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  /**
+   * All that a new leader has to be told, in an order that it can start with. What changes while it is read is in it as it
+   * is then, or is passed on besides.
+   */
+  *retold(): Generator<News> {
+    for (const [node, runtime] of this.#nodes) yield { kind: 'node', node, isHere: true, runtime };
+    for (const session of this.#ends.values()) yield { kind: 'session', session };
+    this.#ends.clear();
+    for (const session of this.#sessions.values()) yield { kind: 'session', session };
+    for (const question of this.#questions.values()) yield { kind: 'check', question };
+  }
+
+  ask(question: Question): void {
+    this.#questions.set(question.connection, question);
+    this.#pass({ kind: 'check', question });
+  }
+
+  /** Nobody waits for the answer any more. */
+  withdraw(connection: ConnectionId): void {
+    if (this.#questions.delete(connection)) this.#pass({ kind: 'cancel', connection });
+  }
+
+  tell(session: SessionNews): void {
+    const { event } = session;
+    if (this.#options.keepsSessions) this.#keep(session);
+    if (this.#isOpen) this.#options.pass({ kind: 'session', session });
+    else if (event.kind === 'end') this.#keepEnd(session);
+  }
+
+  /** @param runtime the version of its breakers' limits */
+  nodeIsHere(node: NodeId, runtime: string | undefined): void {
+    if (this.#nodes.has(node) && this.#nodes.get(node) === runtime) return;
+    this.#nodes.set(node, runtime);
+    this.#pass({ kind: 'node', node, isHere: true, runtime });
+  }
+
+  nodeHasLeft(node: NodeId): void {
+    if (this.#nodes.delete(node)) this.#pass({ kind: 'node', node, isHere: false, runtime: undefined });
+  }
+
+  /**
+   * The leader has answered.
+   *
+   * @returns the answer, if somebody waits for it. A grant that came too late is asked for again: its slot is kept.
+   */
+  answered(answer: Answer, nowMs: number): Answer | undefined {
+    const question = this.#questions.get(answer.connection);
+    if (!this.#isOpen || question?.service !== answer.service) return undefined;
+    if (answer.kind === 'grant' && answer.expiresMs <= nowMs) {
+      this.#pass({ kind: 'check', question });
+      return undefined;
+    }
+    this.#questions.delete(answer.connection);
+    return answer;
+  }
+
+  get size(): { readonly questions: number; readonly sessions: number } {
+    return { questions: this.#questions.size, sessions: this.#sessions.size };
+  }
+
+  #pass(news: News): void {
+    if (this.#isOpen) this.#options.pass(news);
+  }
+
+  #keep(session: SessionNews): void {
+    const { connection, kind } = session.event;
+    if (kind === 'end') this.#sessions.delete(connection);
+    else if (this.#sessions.size < maxSessions || this.#sessions.has(connection))
+      this.#sessions.set(connection, session);
+  }
+
+  #keepEnd(session: SessionNews): void {
+    this.#ends.set(session.event.connection, session);
+    if (this.#ends.size > maxEnds) this.#ends.delete(this.#ends.keys().next().value!);
+  }
+}

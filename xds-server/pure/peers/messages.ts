@@ -1,0 +1,96 @@
+/**
+ * What brains say to each other. A brain tells the leader of its own nodes, and the leader answers; a leader tells itself
+ * the same. Times are of the monotonic clock of the brain that tells.
+ */
+import type { ActivityReport } from '../activity/activity-book.js';
+import type { CancelRequest } from '../cancel/cancel-request.js';
+import type { SessionReport } from '../cancel/session-directory.js';
+import type { ConnectionId, LedgerEvent, NodeId, ServerId } from '../ledger/events.js';
+import type { Refusal } from '../verdict/refusals.js';
+
+/** A client that has been identified and asks for leave. */
+export interface Question {
+  readonly connection: ConnectionId;
+  readonly node: NodeId;
+  readonly service: string;
+  /** When it was born. */
+  readonly bornMs: number;
+  /** MySQL: the id of the front's greeting. */
+  readonly frontId: number | undefined;
+}
+
+/** One entry of a node's log. */
+export interface SessionNews {
+  readonly event: Extract<LedgerEvent, { kind: 'report' | 'end' }>;
+  /** What it is known by; of one that is open. */
+  readonly known: Pick<SessionReport, 'frontId' | 'cancelDigest'> | undefined;
+  /** Undefined where no server was reached. */
+  readonly work: (Omit<ActivityReport, 'connection'> & { readonly service: string }) | undefined;
+  /** Of one that was open and has ended. */
+  readonly ended: Omit<EndedSession, 'service'> | undefined;
+}
+
+/** A connection that is over, for those who count. */
+export interface EndedSession {
+  readonly service: string;
+  readonly durationMs: number;
+  /** SQLSTATE or errno by which the server turned the client away; `''` without one; undefined: it did not. */
+  readonly loginError: string | undefined;
+  /** The limit of its own that ended it. */
+  readonly endedBy: string | undefined;
+}
+
+/** Whom of several questions an answer is to. */
+export type RequestId = number;
+
+export type News =
+  | { readonly kind: 'check'; readonly question: Question }
+  /** The client, its node or its channel has gone, or the check was answered without the leader. */
+  | { readonly kind: 'cancel'; readonly connection: ConnectionId }
+  | { readonly kind: 'session'; readonly session: SessionNews }
+  /** A node takes its configuration here, or no longer. `runtime`: the version of its breakers' limits, when it has one. */
+  | {
+      readonly kind: 'node';
+      readonly node: NodeId;
+      readonly isHere: boolean;
+      readonly runtime: string | undefined;
+    }
+  /** The node can carry out a grant for the service: what an `await` has asked for. */
+  | { readonly kind: 'ready'; readonly node: NodeId; readonly service: string }
+  /** Which session does this number of the front's mean? */
+  | {
+      readonly kind: 'find';
+      readonly request: RequestId;
+      readonly node: NodeId;
+      readonly connection: ConnectionId;
+      readonly frontId: number;
+    }
+  | { readonly kind: 'interrupt'; readonly request: RequestId; readonly asked: CancelRequest };
+
+export type Order =
+  /** `expiresMs` on the clock of the brain that is told. */
+  | {
+      readonly kind: 'grant';
+      readonly connection: ConnectionId;
+      readonly service: string;
+      readonly expiresMs: number;
+      /** For KILL alone, and what the client is told of everything else. */
+      readonly onlyKill?: Refusal;
+      readonly waitedMs: number;
+    }
+  | {
+      readonly kind: 'refuse';
+      readonly connection: ConnectionId;
+      readonly service: string;
+      readonly refusal: Refusal;
+      readonly waitedMs: number;
+    }
+  /** Say when this node, which is there, is ready for the service. */
+  | { readonly kind: 'await'; readonly node: NodeId; readonly service: string }
+  /** Of this spec the nodes have these limits in place of the spec's own: a change of limits is under way. */
+  | { readonly kind: 'limits'; readonly spec: string; readonly limits: ReadonlyMap<string, number> }
+  | { readonly kind: 'found'; readonly request: RequestId; readonly serverId: ServerId | undefined }
+  | { readonly kind: 'interrupted'; readonly request: RequestId };
+
+/** An answer to a check. */
+export type Answer = Extract<Order, { kind: 'grant' | 'refuse' }>;

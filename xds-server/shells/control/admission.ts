@@ -1,0 +1,145 @@
+/**
+ * The leader's half of admission: who has asked for whom, whether his node could carry out a grant, and how long one
+ * lasts. Whether there is a slot is the ledger's business; who the client is was decided where he asked.
+ *
+ *   question ──▶ database down? ──▶ node ready? ──▶ ledger ──▶ the asker, on his own clock
+ *                  │ yes               │ not yet: waits
+ *                  ╰── refused ◀───────╯
+ *
+ * A connection has one asker, the latest: a node asks another brain when its own is lost.
+ */
+import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
+import type { Answer, Question } from '../../pure/peers/messages.js';
+import type { Plan, TargetName } from '../../pure/plan/plan.js';
+import { type Refusal, refusals } from '../../pure/verdict/refusals.js';
+
+/** Who asks for clients: this brain or another. */
+export interface Asker {
+  answer(answer: Answer): void;
+  /** His clock at a time of ours; never later than it is. */
+  clockAt(ms: number): number;
+}
+
+/** Whether a node could carry out a grant for a service. */
+export interface Readiness {
+  isReady(node: NodeId, service: string): boolean;
+  /** Resolves true as soon as it is, false when it is certain or likely enough that it will not be. */
+  whenReady(node: NodeId, service: string, patienceMs: number): Promise<boolean>;
+}
+
+export interface AdmissionOptions {
+  /** Monotonic, in milliseconds; the ledger's own. */
+  readonly now: () => number;
+  readonly plan: () => Plan;
+  readonly apply: (event: LedgerEvent) => void;
+  /** Whose connection it is, as far as is known. */
+  readonly nodeOf: (connection: ConnectionId) => NodeId | undefined;
+  /** Whether it is certain that nobody listens on a target's servers. */
+  readonly isDown: (target: TargetName) => boolean;
+  readonly readiness: Readiness;
+  /** A node has asked for a connection that is another node's. */
+  readonly forged: (node: NodeId) => void;
+  /** Leave was given. */
+  readonly granted: (question: Question) => void;
+  /** Until when this brain may give leave. */
+  readonly untilMs: () => number;
+}
+
+interface Asked {
+  readonly question: Question;
+  readonly asker: Asker;
+}
+
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #asked = new Map<ConnectionId, Asked>();
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  ask(question: Question, asker: Asker): void {
+    const { connection, node, service } = question;
+    const { nodeOf, forged } = this.#options;
+    const owner = this.#asked.get(connection)?.question.node ?? nodeOf(connection) ?? node;
+    const asked = { question, asker };
+    if (owner !== node) {
+      forged(node);
+      this.#refuse(asked, refusals.connection_reused());
+      return;
+    }
+    this.#asked.set(connection, asked);
+    const { plan, isDown, readiness } = this.#options;
+    const target = plan().services.get(service)?.target;
+    if (target !== undefined && isDown(target)) {
+      this.#turnAway(asked, refusals.database_down({ database: plan().targets.get(target)!.database }));
+    } else if (readiness.isReady(node, service)) this.#apply(question);
+    else void this.#awaitNode(asked);
+  }
+
+  /** Nothing for an asker whose place another one has taken. */
+  withdraw(connection: ConnectionId, asker: Asker): void {
+    if (this.#asked.get(connection)?.asker !== asker) return;
+    this.#asked.delete(connection);
+    this.#options.apply({ kind: 'cancel', connection });
+  }
+
+  /** He has gone: his clients' nodes ask somebody else, or he asks anew. */
+  leave(asker: Asker): void {
+    for (const [connection, asked] of [...this.#asked])
+      if (asked.asker === asker) this.withdraw(connection, asker);
+  }
+
+  /** Answers whom the ledger has decided on. */
+  carryOut(effect: LedgerEffect): void {
+    if (effect.kind === 'observe') return;
+    const asked = this.#asked.get(effect.connection);
+    // He left before the ledger decided; his cancel is on its way to the ledger.
+    if (!asked) return;
+    const { connection, service, waitedMs } = effect;
+    this.#asked.delete(connection);
+    if (effect.kind === 'refuse') {
+      asked.asker.answer(effect);
+      return;
+    }
+    const { now, untilMs, granted } = this.#options;
+    granted(asked.question);
+    // This process may have been stopped since the ledger looked at the clock. Who gets a grant that is over asks again.
+    const expiresMs = asked.asker.clockAt(Math.min(now() + effect.ttlMs, untilMs()));
+    const { onlyKill } = effect;
+    const only = onlyKill && { onlyKill };
+    asked.asker.answer({ kind: 'grant', connection, service, expiresMs, waitedMs, ...only });
+  }
+
+  #apply({ connection, node, service, bornMs }: Question): void {
+    const waitedMs = this.#options.now() - bornMs;
+    this.#options.apply({ kind: 'check', connection, node, service, waitedMs });
+  }
+
+  async #awaitNode(asked: Asked): Promise<void> {
+    const { question } = asked;
+    const { plan, readiness, now } = this.#options;
+    const timeoutMs = plan().services.get(question.service)?.timeoutMs ?? Number.POSITIVE_INFINITY;
+    const patienceMs = Math.max(0, timeoutMs - (now() - question.bornMs));
+    const isReady = await readiness.whenReady(question.node, question.service, patienceMs);
+    if (this.#asked.get(question.connection) !== asked) return;
+    if (isReady) this.#apply(question);
+    else {
+      const why = 'it does not have the service yet';
+      this.#turnAway(asked, refusals.not_ready({ what: 'the node', why }));
+    }
+  }
+
+  /** Refused without asking the ledger, which may still have the client in a queue from an earlier question. */
+  #turnAway(asked: Asked, refusal: Refusal): void {
+    const { connection } = asked.question;
+    this.#asked.delete(connection);
+    this.#refuse(asked, refusal);
+    this.#options.apply({ kind: 'cancel', connection });
+  }
+
+  #refuse({ question, asker }: Asked, refusal: Refusal): void {
+    const { connection, service, bornMs } = question;
+    asker.answer({ kind: 'refuse', connection, service, refusal, waitedMs: this.#options.now() - bornMs });
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Can a node carry out a grant for a service? It can when it has acknowledged what the service needs, to this brain or to
+ * another that says so. Asked by the leader for each check; by the others when the leader wants to know.
+ */
+import type { NodeId } from '../../pure/ledger/events.js';
+import type { Claims } from '../../pure/peers/claims.js';
+import type { ServicePlan } from '../../pure/plan/plan.js';
+import type { TypeUrl } from '../../pure/snapshot/snapshot.js';
+import type { Readiness } from './admission.js';
+
+/** What nodes of this brain's own have acknowledged. */
+export interface OwnNodes {
+  isConnected(node: NodeId): boolean;
+  isAcked(node: NodeId, type: TypeUrl, name: string): boolean;
+  /** Resolves false when the time is over. */
+  whenAcked(node: NodeId, type: TypeUrl, name: string, withinMs: number): Promise<boolean>;
+}
+
+export interface NodeReadinessOptions {
+  /** Monotonic, in milliseconds. */
+  readonly now: () => number;
+  readonly own: OwnNodes;
+  readonly service: (name: string) => ServicePlan | undefined;
+  /** Resources without which the service is not served. */
+  readonly needed: (service: ServicePlan) => readonly (readonly [TypeUrl, string])[];
+  /** Nodes of other brains; absent where there is none. */
+  readonly others?: Pick<Claims<unknown>, 'has' | 'isReady' | 'whenReady'>;
+}
+
+/** A node that is connected has a new cluster within milliseconds, or has rejected it. */
+const nodePatienceMs = 2_000;
+/** One that is not connected may be on its way back. */
+const absencePatienceMs = 30_000;
+/** Another brain may have read a spec a moment earlier. */
+const specPatienceMs = 2_000;
+const specLookMs = 20;
+
+export class NodeReadiness implements Readiness {
+  readonly #options: NodeReadinessOptions;
+
+  constructor(options: NodeReadinessOptions) {
+    this.#options = options;
+  }
+
+  isReady(node: NodeId, name: string): boolean {
+    const { own, others, service, needed } = this.#options;
+    const planned = service(name);
+    if (!planned) return false;
+    if (own.isConnected(node)) return needed(planned).every(([type, what]) => own.isAcked(node, type, what));
+    return others?.isReady(node, name) ?? false;
+  }
+
+  async whenReady(node: NodeId, name: string, patienceMs: number): Promise<boolean> {
+    const { now, own, others } = this.#options;
+    const planned = await this.#whenPlanned(name, Math.min(patienceMs, specPatienceMs));
+    if (!planned) return false;
+    const isSomewhere = own.isConnected(node) || others?.has(node) === true;
+    const untilMs = now() + Math.min(patienceMs, isSomewhere ? nodePatienceMs : absencePatienceMs);
+    if (!others) return this.#whenOwn(node, planned, untilMs);
+    return new Promise((resolve) => {
+      const settle = (isReady: boolean): void => {
+        clearTimeout(timer);
+        stop();
+        resolve(isReady);
+      };
+      const timer = setTimeout(() => settle(false), Math.max(0, untilMs - now()));
+      const stop = others.whenReady(node, name, () => settle(true));
+      void this.#whenOwn(node, planned, untilMs).then((isReady) => isReady && settle(true));
+    });
+  }
+
+  async #whenOwn(node: NodeId, planned: ServicePlan, untilMs: number): Promise<boolean> {
+    const { now, own, needed } = this.#options;
+    for (const [type, name] of needed(planned))
+      if (!(await own.whenAcked(node, type, name, Math.max(0, untilMs - now())))) return false;
+    return true;
+  }
+
+  async #whenPlanned(name: string, withinMs: number): Promise<ServicePlan | undefined> {
+    const { now, service } = this.#options;
+    const untilMs = now() + withinMs;
+    for (;;) {
+      const planned = service(name);
+      if (planned || now() >= untilMs) return planned;
+      await new Promise((resolve) => setTimeout(resolve, specLookMs));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** What nodes say of their sessions, told to all who want to know it. A session is its node's: nobody else is believed. */
+import type { ActivityReport } from '../../pure/activity/activity-book.js';
+import type { SessionReport } from '../../pure/cancel/session-directory.js';
+import type { ConnectionId, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
+import type { EndedSession, SessionNews } from '../../pure/peers/messages.js';
+
+export interface SessionReportsOptions {
+  readonly apply: (event: LedgerEvent) => void;
+  /** What a session says of its own work. */
+  readonly worked: (service: string, report: ActivityReport) => void;
+  /** Whose connection it is, as far as is known. */
+  readonly nodeOf: (connection: ConnectionId) => NodeId | undefined;
+  /** A node has spoken of a connection that is another's: nobody else is told. */
+  readonly forged: (node: NodeId, what: 'report' | 'end') => void;
+  readonly ended: (session: EndedSession) => void;
+  /** A session that is open. */
+  readonly reported: (session: SessionReport) => void;
+  /** One that is over, or never was. */
+  readonly gone: (connection: ConnectionId, node: NodeId) => void;
+}
+
+export class SessionReports {
+  readonly #options: SessionReportsOptions;
+
+  constructor(options: SessionReportsOptions) {
+    this.#options = options;
+  }
+
+  take({ event, known, work, ended }: SessionNews): void {
+    const { connection, node, upstream } = event;
+    if ((this.#options.nodeOf(connection) ?? node) !== node) {
+      this.#options.forged(node, event.kind);
+      return;
+    }
+    this.#options.apply(event);
+    if (event.kind === 'end') this.#options.gone(connection, node);
+    else
+      this.#options.reported({
+        ...{ connection, node, service: event.service },
+        frontId: known?.frontId,
+        cancelDigest: known?.cancelDigest,
+        serverId: upstream.serverId,
+        server: upstream.remoteAddress,
+      });
+    if (!work) return;
+    const { service, line, ageMs, bornMonotonicMs, isEnd } = work;
+    this.#options.worked(service, { connection, line, ageMs, bornMonotonicMs, isEnd });
+    if (ended) this.#options.ended({ service, ...ended });
+  }
+}
