@@ -5,9 +5,14 @@
 import net from 'node:net';
 
 /** 127.64.0.0 and up, one address for each process id (Linux: at most 22 bits). */
-export const ownAddress = [127, 64 + (process.pid >> 16), (process.pid >> 8) & 0xff, process.pid & 0xff].join(
-  '.',
-);
+export const ownAddress = ownFrom(64);
+/** Another one, for what must not have the name of the first. */
+export const secondOwnAddress = ownFrom(128);
+
+function ownFrom(first: number): string {
+  const { pid } = process;
+  return [127, first + (pid >> 16), (pid >> 8) & 0xff, pid & 0xff].join('.');
+}
 
 /** Below the kernel's range for outgoing connections. */
 let lastPort = 20_000;

@@ -62,7 +62,7 @@ function primaryFindings(name: string, { endpoints }: Loose<DatabaseSpec>): Find
 }
 
 /** A field that has no effect in a mode is one that its author counts on in vain. */
-function tlsFindings(name: string, { engine, tls }: Loose<DatabaseSpec>): Finding[] {
+function tlsFindings(name: string, { engine, tls, proxy_protocol: header }: Loose<DatabaseSpec>): Finding[] {
   if (!tls) return [];
   const path = (field: string): string[] => ['databases', name, 'tls', field];
   const { mode, ca, negotiation, server_name: serverName } = tls;
@@ -80,6 +80,14 @@ function tlsFindings(name: string, { engine, tls }: Loose<DatabaseSpec>): Findin
     unused('negotiation', negotiation, hint);
     unused('server_name', serverName, hint);
   }
+  // Envoy's transport for the header does not let the one within it change over to TLS (PassthroughSocket, 1.40).
+  if (header !== undefined && mode !== undefined && mode !== 'disable' && negotiation !== 'direct')
+    findings.push({
+      path: ['databases', name, 'proxy_protocol'],
+      expected: 'none with TLS that is asked for in the protocol',
+      found: shown(header),
+      hint: 'Envoy cannot do both; Postgres 17 and newer: negotiation direct',
+    });
   if (negotiation === 'direct' && engine !== undefined && engine !== 'postgres')
     findings.push({
       path: path('negotiation'),

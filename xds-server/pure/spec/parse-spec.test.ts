@@ -70,3 +70,16 @@ test('a line that names the field is pointed at, or its surroundings where it is
     [['services.a.tenant', 4, 3]],
   );
 });
+
+test('a PROXY header goes with direct TLS, and not with TLS that is asked for behind it', () => {
+  const lines = (tls: object) =>
+    linesOf(
+      yaml([
+        ['databases.orders.tls', tls],
+        ['databases.orders.proxy_protocol', 'v2'],
+      ]),
+    ).join();
+  assert.match(lines({ mode: 'require' }), /databases\.orders\.proxy_protocol.*asked for in the protocol/);
+  assert.equal(lines({ mode: 'require', negotiation: 'direct' }), '');
+  assert.equal(lines({ mode: 'disable' }), '');
+});
