@@ -51,8 +51,9 @@ export class DrivenLedger {
     return this.tell({ kind: 'plan', plan: sketch(plan) });
   }
 
-  check(connection: string, service = 'checkout', waitedMs = 0): string[] {
-    return this.tell({ kind: 'check', connection, node: 'n1', service, waitedMs });
+  check(connection: string, service = 'checkout', waitedMs = 0, source?: string): string[] {
+    const from = source === undefined ? {} : { source };
+    return this.tell({ kind: 'check', connection, node: 'n1', service, waitedMs, ...from });
   }
 
   cancel(connection: string): string[] {

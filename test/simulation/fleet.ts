@@ -18,6 +18,10 @@ interface Connection {
   readonly node: number;
   readonly service: string;
   readonly bornMs: number;
+  /** Its client's address, where the node knows it. */
+  readonly source: string | undefined;
+  /** As its node has followed it. */
+  login: UpstreamFacts['login'];
   /** Over for its node. */
   isOver: boolean;
   /** The newest check; answers to earlier ones concern nobody. */
@@ -77,6 +81,9 @@ export class Fleet {
       node: this.#random.between(1, this.#traits.nodes),
       service: this.#random.pick(services),
       bornMs: this.#agenda.nowMs,
+      source:
+        this.#traits.sources > 0 ? `10.8.0.${this.#random.between(1, this.#traits.sources)}` : undefined,
+      login: undefined,
       isOver: false,
       call: 0,
       isAnswered: false,
@@ -152,9 +159,10 @@ export class Fleet {
         return;
       }
       this.#held.set(connection.id, call);
-      const { id, node, service, bornMs } = connection;
+      const { id, node, service, bornMs, source } = connection;
       const waitedMs = this.#agenda.nowMs - bornMs;
-      this.#brain.tell({ kind: 'check', connection: id, node: `n${node}`, service, waitedMs });
+      const from = source === undefined ? {} : { source };
+      this.#brain.tell({ kind: 'check', connection: id, node: `n${node}`, service, waitedMs, ...from });
       this.#expectAnswer(connection, call);
       // The call breaks, its node notices and asks again.
       if (this.#random.chance(this.#traits.lossy / 4)) this.#askAgain(connection, call);
@@ -220,8 +228,13 @@ export class Fleet {
       if (!database.sessions.has(session)) return;
       session.listed = true;
       // He does not get in, or the server has had enough of him.
-      if (this.#random.chance(0.1)) this.#serverCloses(connection);
-      else if (!connection.isOver) connection.isIdKnown = true;
+      if (this.#random.chance(0.1)) {
+        connection.login = this.#random.pick(['failed', 'unavailable', undefined]);
+        this.#serverCloses(connection);
+      } else if (!connection.isOver) {
+        connection.isIdKnown = true;
+        connection.login = 'accepted';
+      }
     });
     this.#after(
       0,
@@ -302,12 +315,13 @@ export class Fleet {
   }
 }
 
-function upstreamOf({ dialled, localAddress, session, isIdKnown }: Connection): UpstreamFacts {
+function upstreamOf({ dialled, localAddress, session, isIdKnown, login }: Connection): UpstreamFacts {
   if (dialled === undefined) return {};
   return {
     remoteAddress: serverOf(dialled),
     ...(session && localAddress !== undefined && { localAddress }),
     ...(session && isIdKnown && { serverId: session.serverId }),
+    ...(login && { login }),
   };
 }
 

@@ -14,6 +14,7 @@ export const settings: LedgerSettings = {
   silentAfterMs: 700,
   starvationMs: 300,
   recoveryQueue: 30,
+  logins: { share: 0.5, least: 1, freeFailures: 2, shutMs: 20, mostShutMs: 100, forgetMs: 400 },
 };
 
 export const loginTimeoutMs = 500;
@@ -25,6 +26,8 @@ export interface Traits extends DatabaseTraits {
   readonly targets: number;
   readonly services: number;
   readonly nodes: number;
+  /** Addresses that clients come from; 0: nobody knows them. */
+  readonly sources: number;
   /** Several services log in as the same user. */
   readonly sharedUser: boolean;
   /** The server sees other addresses than the nodes' own. */
@@ -56,6 +59,7 @@ export function drawTraits(random: Random): Traits {
     targets: random.between(1, 2),
     services: random.between(1, 4),
     nodes: random.between(1, 3),
+    sources: random.pick([0, 1, 3]),
     listsLogins,
     pids: random.chance(0.5) ? random.between(40, 60) : undefined,
     showsUsers: random.chance(0.7),

@@ -1,6 +1,6 @@
 /** Conservation: every counter again from the records themselves, and every pair of references from both sides. */
 import { obstacle } from './admission.js';
-import { type Books, nowhere, unusedGuarantee, unusedReserve } from './books.js';
+import { type Books, eachWaiter, nowhere, unusedGuarantee, unusedReserve, waitersOf } from './books.js';
 import type { Counts, Service, Slot, Target } from './records.js';
 
 /** @returns every contradiction found, in words. */
@@ -23,11 +23,29 @@ export function audit(books: Books): string[] {
     const reserves = services.reduce((sum, service) => sum + unusedReserve(service), 0);
     expect(`${name} unused reserves`, tenant.unusedReserves, reserves);
   }
-  const queued = [...books.services.values()].reduce((sum, { queue }) => sum + queue.size, 0);
+  const queued = [...books.services.values()].reduce((sum, service) => sum + waitersOf(service), 0);
   expect('waiters', books.waiters.size, queued);
-  const timed = [...slots, ...books.waiters.values(), ...books.targets.values()].filter((each) => each.timer);
+  const doors = [...books.services.values()].flatMap((service) => [...service.doors.values()]);
+  const timed = [...slots, ...books.waiters.values(), ...books.targets.values(), ...doors].filter(
+    (each) => each.timer,
+  );
   expect('timers', books.timers.size, timed.length);
   return found;
+}
+
+function auditDoors(name: string, service: Service, own: readonly Slot[], expect: Expect): void {
+  const doors = [...service.doors.values()];
+  const aside = doors.reduce((sum, door) => sum + door.aside.size, 0);
+  expect(`${name} aside`, service.aside, aside);
+  for (const door of doors) {
+    const of = `${name}, door of ${door.source}`;
+    expect(`${of} logging in`, door.loggingIn, own.filter((slot) => slot.door === door).length);
+    // Somebody must bring them back.
+    const isNext = [...service.queue].some(({ source }) => source === door.source);
+    if (door.aside.size > 0)
+      expect(`${of} opens again`, door.loggingIn > 0 || door.timer !== undefined || isNext, true);
+    for (const waiter of door.aside) expect(`door of waiter ${waiter.connection}`, waiter.door, door);
+  }
 }
 
 type Expect = (what: string, is: unknown, should: unknown) => void;
@@ -57,11 +75,13 @@ function auditService(service: Service, slots: readonly Slot[], books: Books, ex
   expect(`${name} used here`, service.usedHere, here);
   const rows = [...service.target.list.rows].filter((row) => !row.owner && row.account === service);
   expect(`${name} unjoined`, service.unjoined, rows.length);
-  const waits = service.queue.size > 0;
+  const waits = waitersOf(service) > 0;
   expect(`${name} waits at its target`, service.target.waiting.has(service), waits);
   expect(`${name} waits at its tenant`, service.tenant.waiting.has(service), waits);
-  if (waits) expect(`${name} waits though nothing holds it`, obstacle(service, books) === undefined, false);
-  for (const waiter of service.queue) {
+  expect(`${name} aside at its target`, service.target.aside.has(service), service.aside > 0);
+  if (service.queue.size > 0)
+    expect(`${name} waits though nothing holds it`, obstacle(service, books) === undefined, false);
+  for (const waiter of eachWaiter(service)) {
     expect(`waiter ${waiter.connection}`, books.waiters.get(waiter.connection), waiter);
     expect(
       `deadline of waiter ${waiter.connection}`,
@@ -69,6 +89,7 @@ function auditService(service: Service, slots: readonly Slot[], books: Books, ex
       waiter.bornMs + service.plan!.timeoutMs,
     );
   }
+  auditDoors(name, service, own, expect);
   if (!service.plan) expect(`${name} kept for nothing`, own.length === 0, false);
 }
 

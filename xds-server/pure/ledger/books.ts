@@ -7,6 +7,7 @@ import type { ConnectionId } from './events.js';
 import { Heap } from './heap.js';
 import type {
   ClosingCause,
+  Door,
   Row,
   Service,
   Slot,
@@ -53,6 +54,7 @@ export class Books {
         slots: new Set(),
         closing: new Set(),
         waiting: new Set(),
+        aside: new Set(),
         users: undefined,
         list: new SessionList((row, by) => this.#countRow(created, row, by)),
         unjoined: { ours: 0, people: 0 },
@@ -101,6 +103,8 @@ export class Books {
         usedHere: 0,
         unjoined: 0,
         queue: new Heap(),
+        doors: new Map(),
+        aside: 0,
         hungryMs: 0,
       };
       this.services.set(name, service);
@@ -213,6 +217,36 @@ export class Books {
     else if (service.target === target) this.#share(service, () => (service.usedHere += by));
   }
 
+  /**
+   * Puts a waiter where it is to wait.
+   *
+   * @param door aside at this one; undefined: in its service's queue
+   */
+  line(waiter: Waiter, door: Door | undefined | 'nowhere'): void {
+    const { service } = waiter;
+    if (waiter.place) {
+      (waiter.door?.aside ?? service.queue).remove(waiter.place);
+      if (waiter.door) service.aside -= 1;
+    }
+    waiter.place = undefined;
+    waiter.door = door === 'nowhere' ? undefined : door;
+    if (door !== 'nowhere') {
+      waiter.place = (door?.aside ?? service.queue).add(waiter, waiter.bornMs);
+      if (door) service.aside += 1;
+    }
+    this.markWaiting(service);
+  }
+
+  /** A service is among those of its target and its tenant that have waiters, or not. */
+  markWaiting(service: Service): void {
+    const { target, tenant, aside } = service;
+    for (const { waiting } of [target, tenant])
+      if (waitersOf(service) > 0) waiting.add(service);
+      else waiting.delete(service);
+    if (aside > 0) target.aside.add(service);
+    else target.aside.delete(service);
+  }
+
   schedule(of: Timed, atMs: number | undefined): void {
     if (of.timer) this.timers.remove(of.timer);
     of.timer = atMs === undefined ? undefined : this.timers.add(of, atMs);
@@ -244,11 +278,26 @@ export class Books {
     if (by === -1) this.freedTenants.add(account.tenant);
   }
 
+  dropService(service: Service): void {
+    for (const door of service.doors.values()) this.schedule(door, undefined);
+    this.services.delete(service.name);
+  }
+
   /** What is no longer planned is kept for its slots only. */
   #forgetEmpty(service: Service, target: Target): void {
-    if (!service.plan && service.used === 0) this.services.delete(service.name);
+    if (!service.plan && service.used === 0) this.dropService(service);
     if (!target.plan && target.slots.size === 0 && target.name !== nowhere) this.targets.delete(target.name);
   }
+}
+
+/** In its queue and aside at its doors. */
+export function waitersOf({ queue, aside }: Service): number {
+  return queue.size + aside;
+}
+
+export function* eachWaiter({ queue, doors }: Service): Iterable<Waiter> {
+  yield* queue;
+  for (const { aside } of doors.values()) yield* aside;
 }
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {

@@ -20,6 +20,8 @@ export interface UpstreamFacts {
   readonly remoteAddress?: string;
   /** Known once login has gone far enough. */
   readonly serverId?: ServerId;
+  /** `failed`: for something of the client's; `unavailable`: of the server's. Absent while it is not over. */
+  readonly login?: 'accepted' | 'failed' | 'unavailable';
 }
 
 /** One row of the database's own session list. */
@@ -53,6 +55,8 @@ export type LedgerEvent =
       readonly node: NodeId;
       readonly service: string;
       readonly waitedMs: number;
+      /** Where the client comes from: its address without a port. */
+      readonly source?: string | undefined;
     }
   /**
    * The held check was cancelled: the client or its node has gone. Only for the newest check of a connection: the

@@ -38,14 +38,15 @@
 import { type Refusal, refusals } from '../verdict/refusals.js';
 import { isStillRight, mayKill, obstacle } from './admission.js';
 import { audit } from './audit.js';
-import { Books } from './books.js';
+import { Books, waitersOf } from './books.js';
+import { Doors } from './doors.js';
 import { Ended } from './ended.js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from './events.js';
 import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
 import type { Client } from './records.js';
-import { isForFullness, refusedAtOnce } from './refusing.js';
+import { isForFullness, refusedAside, refusedAtOnce } from './refusing.js';
 import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type ViewOptions, viewOf } from './view.js';
@@ -56,6 +57,7 @@ export class Ledger {
   readonly #settings: LedgerSettings;
   readonly #books = new Books();
   readonly #outcome = new Outcome();
+  readonly #doors: Doors;
   readonly #queue: Queue;
   readonly #slots: Slots;
   readonly #ended: Ended;
@@ -63,8 +65,9 @@ export class Ledger {
 
   constructor(settings: LedgerSettings) {
     this.#settings = settings;
-    this.#queue = new Queue(this.#books, this.#outcome);
-    this.#slots = new Slots(this.#books, settings, this.#outcome);
+    this.#doors = new Doors(this.#books, this.#outcome, settings.logins);
+    this.#queue = new Queue(this.#books, this.#outcome, this.#doors);
+    this.#slots = new Slots(this.#books, settings, this.#outcome, this.#doors);
     this.#ended = new Ended(settings.silentAfterMs);
   }
 
@@ -141,7 +144,7 @@ export class Ledger {
   }
 
   #check(event: Event<'check'>): void {
-    const { connection, node, service: name } = event;
+    const { connection, node, service: name, source } = event;
     const waitedMs = Number.isFinite(event.waitedMs) ? Math.max(0, event.waitedMs) : 0;
     const bornMs = this.#outcome.nowMs - waitedMs;
     if (this.#isAnothers(connection, node)) {
@@ -165,7 +168,7 @@ export class Ledger {
     if (slot) this.#slots.free(slot);
     this.#serve();
     const service = this.#books.services.get(name);
-    if (service?.plan) this.#judge({ connection, node, service, bornMs });
+    if (service?.plan) this.#judge({ connection, node, service, bornMs, source });
     else this.#outcome.refuse(connection, name, refusals.service_removed({ service: name }), bornMs);
   }
 
@@ -173,13 +176,15 @@ export class Ledger {
     const { service, bornMs } = client;
     const { maxQueue, timeoutMs } = service.plan!;
     const held = obstacle(service, this.#books);
+    const door = held === undefined ? this.#doors.closed(client) : undefined;
     const places =
       held === 'recovering' || held === 'leaderless'
         ? Math.max(maxQueue, this.#settings.recoveryQueue)
         : maxQueue;
-    if (held === undefined) this.#slots.grant(client);
+    if (held === undefined && !door) this.#slots.grant(client);
     else if (this.#outcome.nowMs - bornMs >= timeoutMs) this.#turnAway(client, this.#queue.late(client));
-    else if (service.queue.size < places) this.#queue.enter(client);
+    else if (waitersOf(service) < places) this.#queue.enter(client);
+    else if (held === undefined) this.#turnAway(client, refusedAside(door!, this.#doors));
     else this.#turnAway(client, refusedAtOnce(service, held, this.#books));
   }
 
@@ -247,6 +252,7 @@ export class Ledger {
       this.#books.schedule(item, undefined);
       if (item.kind === 'target') this.#outcome.observe(item);
       else if (item.kind === 'slot') this.#slots.due(item);
+      else if (item.kind === 'door') this.#doors.due(item);
       else {
         this.#queue.leave(item);
         this.#turnAway(item, this.#queue.late(item));

@@ -5,7 +5,7 @@
 
 import { formatAddress } from '../plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
-import { type Books, nowhere } from './books.js';
+import { type Books, eachWaiter, nowhere } from './books.js';
 import type { Service, Target, Waiter } from './records.js';
 
 export interface PlanChange {
@@ -95,19 +95,18 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
   for (const service of books.services.values()) {
     if (plan.services.has(service.name)) continue;
     service.plan = undefined;
-    service.target.waiting.delete(service);
-    service.tenant.waiting.delete(service);
-    for (let first = service.queue.first(); first; first = service.queue.first()) {
-      service.queue.remove(first);
-      books.waiters.delete(first.item.connection);
-      books.schedule(first.item, undefined);
-      orphans.push(first.item);
+    for (const waiter of [...eachWaiter(service)].sort((a, b) => a.bornMs - b.bornMs)) {
+      books.line(waiter, 'nowhere');
+      books.waiters.delete(waiter.connection);
+      books.schedule(waiter, undefined);
+      orphans.push(waiter);
     }
   }
   for (const servicePlan of plan.services.values()) {
     const service = books.service(servicePlan.name);
     const timeoutBefore = service.plan?.timeoutMs;
     service.target.waiting.delete(service);
+    service.target.aside.delete(service);
     service.tenant.waiting.delete(service);
     service.plan = servicePlan;
     const users = usersNamed(servicePlan);
@@ -116,11 +115,9 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
     service.target = books.target(servicePlan.target);
     service.tenant = books.tenant(servicePlan.tenant);
     service.tenant.max = plan.tenants.get(servicePlan.tenant)?.maxConnections ?? Number.POSITIVE_INFINITY;
-    if (service.queue.size === 0) continue;
-    service.target.waiting.add(service);
-    service.tenant.waiting.add(service);
+    books.markWaiting(service);
     if (timeoutBefore !== servicePlan.timeoutMs)
-      for (const waiter of service.queue) books.schedule(waiter, waiter.bornMs + servicePlan.timeoutMs);
+      for (const waiter of eachWaiter(service)) books.schedule(waiter, waiter.bornMs + servicePlan.timeoutMs);
   }
   return orphans;
 }
@@ -174,7 +171,7 @@ function sameUsers(one: Service['users'], other: Service['users']): boolean {
 
 function forgetEmpty(books: Books): void {
   for (const service of [...books.services.values()])
-    if (!service.plan && service.used === 0) books.services.delete(service.name);
+    if (!service.plan && service.used === 0) books.dropService(service);
   for (const target of [...books.targets.values()])
     if (!target.plan && target.slots.size === 0 && target.name !== nowhere) books.targets.delete(target.name);
   const tenants = new Set([...books.services.values()].map(({ tenant }) => tenant));

@@ -1,63 +1,64 @@
 /** Clients that wait: who is in which queue and until when. Whose turn it is, is decided in admission.ts. */
 import type { Refusal } from '../verdict/refusals.js';
 import { next, obstacle } from './admission.js';
-import type { Books } from './books.js';
+import { type Books, waitersOf } from './books.js';
+import type { Doors } from './doors.js';
 import type { Outcome } from './outcome.js';
 import type { Client, Service, Waiter } from './records.js';
-import { refusedLate } from './refusing.js';
+import { refusedAside, refusedLate } from './refusing.js';
 
 export class Queue {
   readonly #books: Books;
   readonly #outcome: Outcome;
+  readonly #doors: Doors;
 
-  constructor(books: Books, outcome: Outcome) {
+  constructor(books: Books, outcome: Outcome, doors: Doors) {
     this.#books = books;
     this.#outcome = outcome;
+    this.#doors = doors;
   }
 
   /** Until the service's `timeout_ms` from the client's birth. */
   enter(client: Client): void {
-    const { connection, node, service, bornMs } = client;
+    const { connection, node, service, bornMs, source } = client;
     const waiter: Waiter = {
       kind: 'waiter',
       connection,
       node,
       service,
       bornMs,
+      source,
       place: undefined,
+      door: undefined,
       timer: undefined,
     };
-    if (service.queue.size === 0) {
-      service.hungryMs = this.#outcome.nowMs;
-      service.target.waiting.add(service);
-      service.tenant.waiting.add(service);
-    }
-    waiter.place = service.queue.add(waiter, bornMs);
+    if (service.queue.size === 0) service.hungryMs = this.#outcome.nowMs;
+    this.#books.line(waiter, this.#doors.closed(client));
+    this.#awaitLogins(waiter);
     this.#books.waiters.set(connection, waiter);
     this.#books.schedule(waiter, bornMs + service.plan!.timeoutMs);
   }
 
   leave(waiter: Waiter): void {
-    const { service } = waiter;
-    service.queue.remove(waiter.place!);
-    if (service.queue.size === 0) {
-      service.target.waiting.delete(service);
-      service.tenant.waiting.delete(service);
-    }
+    this.#books.line(waiter, 'nowhere');
     this.#books.waiters.delete(waiter.connection);
     this.#books.schedule(waiter, undefined);
+    this.#doors.vacated(waiter);
   }
 
   /** What a client is told whose time is up, whether it has waited here or only came so late. */
-  late({ service, bornMs }: Client): Refusal {
+  late(client: Client): Refusal {
+    const { service, bornMs } = client;
     const { nowMs } = this.#outcome;
     const waited = {
       waitedMs: nowMs - bornMs,
       timeoutMs: service.plan!.timeoutMs,
-      others: service.queue.size,
+      others: waitersOf(service),
     };
-    const held = obstacle(service, this.#books) ?? 'database';
-    return refusedLate(service, held, waited, this.#books);
+    const held = obstacle(service, this.#books);
+    const door = held === undefined ? this.#doors.closed(client) : undefined;
+    if (door) return refusedAside(door, this.#doors, waited);
+    return refusedLate(service, held ?? 'database', waited, this.#books);
   }
 
   /** Gives what has become free since the last time to those who wait for it. */
@@ -76,8 +77,19 @@ export class Queue {
       const service = next(candidates, this.#books, this.#outcome.nowMs, starvationMs);
       if (!service) return;
       const waiter = service.queue.first()!.item;
+      const closed = this.#doors.closed(waiter);
+      if (closed) {
+        this.#books.line(waiter, closed);
+        this.#awaitLogins(waiter);
+        continue;
+      }
       this.leave(waiter);
       grant(waiter);
     }
+  }
+
+  /** Who stands aside waits for the news that others are in: the database has it first. */
+  #awaitLogins({ door, service }: Waiter): void {
+    if (door && !this.#doors.isShut(door)) this.#outcome.observe(service.target);
   }
 }

@@ -2,9 +2,9 @@
  * What the ledger keeps. Plain records; the rules that change them are in the files beside.
  *
  *   Tenant ◀── Service ──▶ Target ──▶ SessionList ──▶ Row     what the database showed last
- *                │ queue     │ slots                    │ owner
+ *           queue│ doors     │ slots                    │ owner
  *                ▼           ▼                          ▼
- *              Waiter       Slot ◀──────────────────────┘
+ *       Waiter, Door ◀───── Slot ◀──────────────────────┘
  */
 import type { ServicePlan, TargetName, TargetPlan } from '../plan/plan.js';
 import type { ConnectionId, NodeId, ServerId } from './events.js';
@@ -60,6 +60,24 @@ export interface Slot {
   /** As the list showed it; from then on the list will show it as long as it lives. */
   listedId: ServerId | undefined;
   row: Row | undefined;
+  /** By which its client came in, until the database has accepted its login. */
+  door: Door | undefined;
+  timer: Place<Timed> | undefined;
+}
+
+/** One source's way into one service (doors.ts). */
+export interface Door {
+  readonly kind: 'door';
+  readonly service: Service;
+  readonly source: string;
+  /** Slots that are to log in. */
+  loggingIn: number;
+  /** Who waits for these, in the order of birth. */
+  readonly aside: Heap<Waiter>;
+  /** Logins that failed since the last one that did not. */
+  failures: number;
+  shutUntilMs: number;
+  forgetAtMs: number;
   timer: Place<Timed> | undefined;
 }
 
@@ -69,11 +87,15 @@ export interface Client {
   readonly node: NodeId;
   readonly service: Service;
   readonly bornMs: number;
+  /** The client's address; undefined where it is not known. */
+  readonly source: string | undefined;
 }
 
 export interface Waiter extends Client {
   readonly kind: 'waiter';
+  /** In its service's queue or, where it stands aside, in its door's. */
   place: Place<Waiter> | undefined;
+  door: Door | undefined;
   timer: Place<Timed> | undefined;
 }
 
@@ -118,6 +140,10 @@ export interface Service {
   usedHere: number;
   unjoined: number;
   readonly queue: Heap<Waiter>;
+  /** By source. */
+  readonly doors: Map<string, Door>;
+  /** Waiters that stand aside at one of them. */
+  aside: number;
   /** Since when it waits without having been given anything. */
   hungryMs: number;
 }
@@ -133,6 +159,8 @@ export interface Target {
   readonly slots: Set<Slot>;
   readonly closing: Set<Slot>;
   readonly waiting: Set<Service>;
+  /** Services that have waiters at their doors. */
+  readonly aside: Set<Service>;
   /** Accounts of its services; undefined: any. */
   users: ReadonlyMap<string, Service | 'several'> | undefined;
   readonly list: SessionList;
@@ -149,4 +177,4 @@ export interface Target {
 }
 
 /** What may have a deadline. */
-export type Timed = Slot | Waiter | Target;
+export type Timed = Slot | Waiter | Target | Door;

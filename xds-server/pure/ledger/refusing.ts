@@ -9,7 +9,8 @@ import {
 } from '../verdict/refusals.js';
 import type { Obstacle } from './admission.js';
 import type { Books } from './books.js';
-import type { Service, Target } from './records.js';
+import type { Doors } from './doors.js';
+import type { Door, Service, Target } from './records.js';
 
 /** A client that came and found neither a slot nor a place in the queue. */
 export function refusedAtOnce(service: Service, held: Obstacle, books: Books): Refusal {
@@ -32,6 +33,15 @@ export function refusedLate(service: Service, held: Obstacle, waited: Waited, bo
   const why =
     target.problem === undefined ? 'its sessions are being counted' : 'its sessions cannot be counted';
   return refusals.not_ready({ what: subject(target), why, waited });
+}
+
+/** A client by whose door nobody comes in now. @param waited absent: there is no place to wait, either */
+export function refusedAside(door: Door, doors: Doors, waited?: Waited): Refusal {
+  const { service, failures } = door;
+  const facts = { service: service.name, ...(waited && { waited }) };
+  return doors.isShut(door)
+    ? refusals.login_limit({ ...facts, failures })
+    : refusals.login_limit({ ...facts, atOnce: doors.width(service) });
 }
 
 function fullness(

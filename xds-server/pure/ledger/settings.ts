@@ -19,8 +19,23 @@ export interface LedgerSettings {
   readonly silentAfterMs: number;
   /** A service whose waiters got nothing for this long, while others were served, goes first once. */
   readonly starvationMs: number;
+  readonly logins: LoginSettings;
   /** Waiters of one service while its target recovers, where its max_queue is smaller: a bound on memory. */
   readonly recoveryQueue: number;
+}
+
+/** How much somebody may try who has not logged in yet (doors.ts). */
+export interface LoginSettings {
+  /** Of a service's limit: logins of one source under way at once. */
+  readonly share: number;
+  /** And never fewer than these. */
+  readonly least: number;
+  /** From the n-th failure in a row on the source waits: this long, then twice as long each time, up to the most. */
+  readonly freeFailures: number;
+  readonly shutMs: number;
+  readonly mostShutMs: number;
+  /** After the last failure. */
+  readonly forgetMs: number;
 }
 
 export const defaultSettings: LedgerSettings = {
@@ -33,6 +48,14 @@ export const defaultSettings: LedgerSettings = {
   silentAfterMs: 7_000,
   starvationMs: 5_000,
   recoveryQueue: 10_000,
+  logins: {
+    share: 0.25,
+    least: 2,
+    freeFailures: 5,
+    shutMs: 250,
+    mostShutMs: 30_000,
+    forgetMs: 60_000,
+  },
 };
 
 /** From a grant until nothing can be opened by it any more without the brain's having been told. */

@@ -1,6 +1,7 @@
 /** What happens to a slot from its being taken to its being free. The drawing of it is in ledger.ts. */
 import type { Refusal } from '../verdict/refusals.js';
 import { type Books, nowhere } from './books.js';
+import type { Doors } from './doors.js';
 import type { LedgerEvent, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
 import { provableFromMs, provenFree } from './proof.js';
@@ -16,11 +17,13 @@ export class Slots {
   readonly #books: Books;
   readonly #settings: LedgerSettings;
   readonly #outcome: Outcome;
+  readonly #doors: Doors;
 
-  constructor(books: Books, settings: LedgerSettings, outcome: Outcome) {
+  constructor(books: Books, settings: LedgerSettings, outcome: Outcome, doors: Doors) {
     this.#books = books;
     this.#settings = settings;
     this.#outcome = outcome;
+    this.#doors = doors;
   }
 
   grant(client: Client): void {
@@ -38,6 +41,7 @@ export class Slots {
   #take(client: Client, onlyKill?: Refusal): void {
     const slot = newSlot(client, client.service.target, this.#outcome.step, onlyKill !== undefined);
     this.#books.addSlot(slot);
+    this.#doors.entered(slot, client);
     this.#announce(slot, onlyKill);
   }
 
@@ -55,7 +59,7 @@ export class Slots {
     if (this.#books.slots.size >= maxSlots) return undefined;
     const service = this.#books.service(name);
     const target = this.#books.targetOf(service, upstream.remoteAddress);
-    const client = { connection, node, service, bornMs: this.#outcome.nowMs };
+    const client = { connection, node, service, bornMs: this.#outcome.nowMs, source: undefined };
     // One that was let in for KILL alone counts as any other: it is over in seconds.
     const slot = newSlot(client, target, Number.NEGATIVE_INFINITY, false);
     this.#books.addSlot(slot);
@@ -76,6 +80,10 @@ export class Slots {
 
   end(slot: Slot, { upstream, evidence }: Event<'end'>): void {
     this.#learn(slot, upstream);
+    // Of one that never reached the server, or that the server failed, nothing follows for its client.
+    if (upstream.login === 'failed' || (upstream.login === undefined && upstream.localAddress !== undefined))
+      this.#doors.failed(slot);
+    else this.#doors.left(slot);
     // A proxy's FIN is not the server's.
     const isFree = evidence === 'server-closed' && !slot.target.plan?.proxyProtocol;
     if (isFree || (evidence === 'never-opened' && !wasUsed(slot))) this.free(slot);
@@ -89,6 +97,8 @@ export class Slots {
     // Its node may be dead: its word is not waited for. The next list has the last one.
     for (const slot of target.slots)
       if (slot.state === 'session' && target.list.isMissing(slot)) this.#close(slot, 'unlisted');
+    this.#doors.listed(target);
+    if (this.#doors.isAwaited(target)) this.#outcome.observe(target);
     for (const slot of provenFree(target, this.#settings.marginMs, this.#outcome.step)) this.free(slot);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
@@ -104,6 +114,7 @@ export class Slots {
   }
 
   free(slot: Slot): void {
+    this.#doors.left(slot);
     slot.target.list.depart(slot, this.#outcome.nowMs);
     this.#books.removeSlot(slot);
   }
@@ -114,7 +125,8 @@ export class Slots {
     this.#outcome.grant(slot.connection, slot.service.name, ttlMs, slot.bornMs, onlyKill);
   }
 
-  #learn(slot: Slot, { localAddress, remoteAddress, serverId }: UpstreamFacts): void {
+  #learn(slot: Slot, { localAddress, remoteAddress, serverId, login }: UpstreamFacts): void {
+    if (login === 'accepted') this.#doors.accepted(slot);
     if (remoteAddress !== undefined && remoteAddress !== slot.remoteAddress) {
       slot.remoteAddress = remoteAddress;
       // A service was moved between the grant and its use.
@@ -188,6 +200,7 @@ function newSlot(
     identifiedMs: Number.POSITIVE_INFINITY,
     listedId: undefined,
     row: undefined,
+    door: undefined,
     timer: undefined,
   };
 }

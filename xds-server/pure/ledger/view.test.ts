@@ -43,6 +43,7 @@ test('the view counts by target, service and tenant, and shows who waits for how
     sessions: 1,
     closing: 1,
     waiters: 1,
+    doors: 0,
     longestWaitMs: 300,
     heldBy: 'service',
   });

@@ -1,7 +1,7 @@
 /** What status, metrics and lists show of a ledger. Nothing here changes anything; ages count from the last step. */
 import type { TargetName } from '../plan/plan.js';
 import { type Obstacle, obstacle } from './admission.js';
-import { type Books, nowhere } from './books.js';
+import { type Books, nowhere, waitersOf } from './books.js';
 import type { ConnectionId, NodeId, ServerId } from './events.js';
 import type { ClosingCause, Counts, Service, Slot, SlotState, Target, Waiter } from './records.js';
 
@@ -47,6 +47,8 @@ export interface ServiceView extends Usage {
   readonly tenant: string;
   readonly limit: number;
   readonly guaranteed: number;
+  /** Sources that are logging in, or failed to lately. */
+  readonly doors: number;
   /** Of its longest waiter; 0 without one. */
   readonly longestWaitMs: number;
   /** What a client that came now would wait for; undefined: nothing. */
@@ -106,7 +108,7 @@ export function viewOf(books: Books, nowMs: number, { sessions = 0, waiters = 0 
       name,
       limit: Number.isFinite(max) ? max : undefined,
       used,
-      waiters: waitersOf(waiting),
+      waiters: allWaiters(waiting),
     })),
     sessionCount: books.slots.size,
     waiterCount: books.waiters.size,
@@ -122,7 +124,7 @@ function targetView(target: Target, books: Books, nowMs: number): TargetView {
     planned: plan !== undefined,
     budget: plan?.budget ?? 0,
     reserve: plan?.reserve ?? 0,
-    ...usage(target, target.used, waitersOf(target.waiting)),
+    ...usage(target, target.used, allWaiters(target.waiting)),
     free: books.free(target),
     unjoined: unjoined.ours + unjoined.people,
     unjoinedCounted: books.unjoinedCounted(target),
@@ -133,8 +135,7 @@ function targetView(target: Target, books: Books, nowMs: number): TargetView {
 }
 
 function serviceView(service: Service, books: Books, nowMs: number): ServiceView {
-  const { name, plan, target, tenant, queue } = service;
-  const longest = queue.first();
+  const { name, plan, target, tenant } = service;
   return {
     name,
     planned: plan !== undefined,
@@ -142,8 +143,9 @@ function serviceView(service: Service, books: Books, nowMs: number): ServiceView
     tenant: tenant.name,
     limit: plan?.maxConnections ?? 0,
     guaranteed: plan?.guaranteed ?? 0,
-    ...usage(service, service.used, queue.size),
-    longestWaitMs: longest ? nowMs - longest.key : 0,
+    ...usage(service, service.used, waitersOf(service)),
+    doors: service.doors.size,
+    longestWaitMs: longestWaitMs(service, nowMs),
     heldBy: plan && obstacle(service, books),
   };
 }
@@ -179,9 +181,15 @@ function waiterView({ connection, service, node, bornMs }: Waiter, nowMs: number
   };
 }
 
-function waitersOf(services: Iterable<Service>): number {
+function longestWaitMs({ queue, doors }: Service, nowMs: number): number {
+  let bornMs = queue.first()?.key ?? nowMs;
+  for (const { aside } of doors.values()) bornMs = Math.min(bornMs, aside.first()?.key ?? nowMs);
+  return nowMs - bornMs;
+}
+
+function allWaiters(services: Iterable<Service>): number {
   let sum = 0;
-  for (const { queue } of services) sum += queue.size;
+  for (const service of services) sum += waitersOf(service);
   return sum;
 }
 

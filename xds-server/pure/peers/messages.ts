@@ -13,6 +13,8 @@ export interface Question {
   readonly connection: ConnectionId;
   readonly node: NodeId;
   readonly service: string;
+  /** Its address without a port; undefined where it has none. */
+  readonly source: string | undefined;
   /** When it was born. */
   readonly bornMs: number;
   /** MySQL: the id of the front's greeting. */

@@ -19,6 +19,7 @@ const examples: Readonly<Record<(typeof reasons)[number], Refusal>> = {
   database_budget: refusals.database_budget({ limit: 'guarantees', name: 'orders', used: 85, max: 90 }),
   queue_full: refusals.queue_full(service, { service: 'checkout', maxQueue: 200 }),
   wait_timeout: refusals.wait_timeout(service, waited),
+  login_limit: refusals.login_limit({ service: 'checkout', failures: 9, waited }),
   service_removed: refusals.service_removed({ service: 'checkout' }),
   database_down: refusals.database_down({ database: 'orders' }),
   not_ready: refusals.not_ready({ what: 'database "orders"', why: 'its sessions are being counted', waited }),

@@ -109,6 +109,12 @@ const codes = {
     retryable: true,
     hint: 'Try again later, with a growing pause.',
   },
+  login_limit: {
+    sqlstate: '53300',
+    errno: 1040,
+    retryable: true,
+    hint: 'Check user and password, and try again later, with a growing pause.',
+  },
   service_removed: { sqlstate: '57P03', errno: 1053, retryable: false },
   database_down: { sqlstate: '57P03', errno: 1053, retryable: true },
   not_ready: { sqlstate: '57P03', errno: 1053, retryable: true },
@@ -146,6 +152,21 @@ export const refusals = {
 
   wait_timeout: (full: Fullness, waited: Waited) =>
     refusal('wait_timeout', `${fullness(full)}; ${waiting(waited)}`),
+
+  /** @param facts.failures in a row; `atOnce` otherwise: how many may be under way */
+  login_limit: (
+    facts: { readonly service: string; readonly waited?: Waited } & (
+      | { readonly failures: number }
+      | { readonly atOnce: number }
+    ),
+  ) => {
+    const from = `from this address at service "${facts.service}"`;
+    const why =
+      'failures' in facts
+        ? `the last ${facts.failures} logins ${from} have failed`
+        : `${facts.atOnce} logins ${from} are under way, and no more are taken at once`;
+    return refusal('login_limit', `${why}${facts.waited ? `; ${waiting(facts.waited)}` : ''}`);
+  },
 
   service_removed: (facts: { readonly service: string }) =>
     refusal('service_removed', `service "${facts.service}" has been removed`),

@@ -181,7 +181,7 @@ export class AuthzService {
   #decide(held: Held): void {
     const { ask, withdraw, now } = this.#options;
     const { node, bornMs } = held;
-    const { connection, frontId } = held.check;
+    const { connection, address, frontId } = held.check;
     const identified = this.#identify(held);
     if ('refusal' in identified) {
       const wasAsked = held.service !== undefined;
@@ -191,7 +191,8 @@ export class AuthzService {
       return;
     }
     held.service = identified.service;
-    ask({ connection, node, service: identified.service.name, bornMs, frontId });
+    const source = address === '' ? undefined : address;
+    ask({ connection, node, service: identified.service.name, source, bornMs, frontId });
   }
 
   #identify(held: Held): Identified {

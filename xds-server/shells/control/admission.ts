@@ -111,9 +111,9 @@ export class Admission {
     asked.asker.answer({ kind: 'grant', connection, service, expiresMs, waitedMs, ...only });
   }
 
-  #apply({ connection, node, service, bornMs }: Question): void {
+  #apply({ connection, node, service, source, bornMs }: Question): void {
     const waitedMs = this.#options.now() - bornMs;
-    this.#options.apply({ kind: 'check', connection, node, service, waitedMs });
+    this.#options.apply({ kind: 'check', connection, node, service, waitedMs, source });
   }
 
   async #awaitNode(asked: Asked): Promise<void> {

@@ -1,5 +1,6 @@
 /** From a log entry to what the leader is told. Pure. Which connections exist is not known here. */
 import type { ActivityReport } from '../../pure/activity/activity-book.js';
+import { kindOfLoginError } from '../../pure/activity/login-error.js';
 import type { EndEvidence, LedgerEvent, NodeId, UpstreamFacts } from '../../pure/ledger/events.js';
 import type { SessionNews } from '../../pure/peers/messages.js';
 import type { LogEntry } from './log-entry.js';
@@ -87,11 +88,21 @@ function serviceOf(entry: LogEntry): string | undefined {
 
 function upstreamOf(entry: LogEntry): UpstreamFacts {
   const serverId = entry.facts.get('server_id');
+  const login = loginOf(entry);
   return {
     ...(entry.upstreamLocal !== undefined && { localAddress: entry.upstreamLocal }),
     ...(entry.upstreamRemote !== undefined && { remoteAddress: entry.upstreamRemote }),
     ...(typeof serverId === 'number' && Number.isSafeInteger(serverId) && { serverId }),
+    ...(login && { login }),
   };
+}
+
+function loginOf(entry: LogEntry): UpstreamFacts['login'] {
+  if (entry.facts.get('login') === 'ok') return 'accepted';
+  const error = loginErrorOf(entry);
+  if (error === undefined) return undefined;
+  const kind = kindOfLoginError(error);
+  return kind === 'capacity' || kind === 'unavailable' ? 'unavailable' : 'failed';
 }
 
 /**

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import type { UpstreamFacts } from './events.js';
+
+const mallory = '10.6.6.6';
+const alice = '10.1.1.1';
+/** Two logins of one source at once. */
+const plan = {
+  targets: { [primary]: { budget: 8 } },
+  services: { checkout: { maxConnections: 8, timeoutMs: 60_000 } },
+};
+const address = { localAddress: '10.1.1.9:4001' };
+
+function driven(): DrivenLedger {
+  return DrivenLedger.recovered(plan);
+}
+
+const checkFrom = (ledger: DrivenLedger, connection: string, source: string): string[] =>
+  ledger.check(connection, 'checkout', 0, source);
+
+/** Comes in, is turned away by the server. */
+function fails(ledger: DrivenLedger, connection: string, how: UpstreamFacts['login'] = 'failed'): void {
+  assert.deepEqual(checkFrom(ledger, connection, mallory), [`grant ${connection}`]);
+  ledger.end(connection, 'server-closed', { ...address, ...(how && { login: how }) });
+}
+
+test('of one source only so many log in at once; others come in by their own doors', () => {
+  const ledger = driven();
+  assert.deepEqual(checkFrom(ledger, 'm1', mallory), ['grant m1']);
+  assert.deepEqual(checkFrom(ledger, 'm2', mallory), ['grant m2']);
+  assert.deepEqual(checkFrom(ledger, 'm3', mallory), [`observe ${primary}`]);
+  assert.deepEqual(checkFrom(ledger, 'a1', alice), ['grant a1']);
+  assert.equal(ledger.service().waiters, 1);
+});
+
+test('a login that its node says is accepted makes room for the next, in the order of birth', () => {
+  const ledger = driven();
+  for (const id of ['a1', 'a2']) checkFrom(ledger, id, alice);
+  checkFrom(ledger, 'a4', alice);
+  ledger.check('a3', 'checkout', 500, alice);
+  assert.deepEqual(ledger.report('a1', { login: 'accepted' }), ['grant a3', `observe ${primary}`]);
+  assert.deepEqual(ledger.report('a1', { login: 'accepted' }), []);
+  assert.deepEqual(ledger.end('a2', 'server-closed', { ...address, login: 'accepted' }), ['grant a4']);
+});
+
+test('a login that the list shows is accepted before its node has said so', () => {
+  const ledger = driven();
+  for (const id of ['a1', 'a2', 'a3']) checkFrom(ledger, id, alice);
+  ledger.report('a1', address);
+  const row = { serverId: 11, peer: address.localAddress };
+  assert.deepEqual(
+    ledger.observed([row]),
+    [`observe ${primary}`],
+    'a row without a user is still logging in',
+  );
+  assert.deepEqual(ledger.observed([{ ...row, user: 'ann' }]), ['grant a3']);
+});
+
+test('where only those who are in are listed, a row is enough', () => {
+  const ledger = driven();
+  for (const id of ['a1', 'a2', 'a3']) checkFrom(ledger, id, alice);
+  ledger.report('a1', address);
+  const row = { serverId: 11, peer: address.localAddress };
+  assert.deepEqual(ledger.observed([row], { listsLogins: false }), ['grant a3']);
+});
+
+test('after failures in a row the door is shut, for longer each time, and opens by itself', () => {
+  const ledger = driven();
+  for (let i = 1; i <= 5; i += 1) fails(ledger, `m${i}`);
+  assert.deepEqual(checkFrom(ledger, 'm6', mallory), []);
+  assert.deepEqual(checkFrom(ledger, 'a1', alice), ['grant a1']);
+  assert.deepEqual(ledger.pass(249), []);
+  assert.deepEqual(ledger.pass(1), ['grant m6']);
+  ledger.end('m6', 'server-closed', { ...address, login: 'failed' });
+  assert.deepEqual(checkFrom(ledger, 'm7', mallory), []);
+  assert.deepEqual(ledger.pass(499), []);
+  assert.deepEqual(ledger.pass(1), ['grant m7']);
+});
+
+test('one login that is accepted wipes the failures out', () => {
+  const ledger = driven();
+  for (let i = 1; i <= 4; i += 1) fails(ledger, `m${i}`);
+  checkFrom(ledger, 'm5', mallory);
+  ledger.report('m5', { login: 'accepted' });
+  fails(ledger, 'm6');
+  assert.deepEqual(checkFrom(ledger, 'm7', mallory), ['grant m7']);
+});
+
+test('a login that is broken off is a failure; one that the server could not take, or that never reached it, is none', () => {
+  const ledger = driven();
+  for (let i = 1; i <= 4; i += 1) fails(ledger, `m${i}`);
+  fails(ledger, 'm5', 'unavailable');
+  checkFrom(ledger, 'm6', mallory);
+  ledger.end('m6', 'never-opened');
+  assert.deepEqual(checkFrom(ledger, 'm7', mallory), ['grant m7']);
+  ledger.end('m7', 'server-closed', address);
+  assert.deepEqual(checkFrom(ledger, 'm8', mallory), []);
+});
+
+test('who stands aside is told why when its time is up, and holds a place in the queue', () => {
+  const ledger = DrivenLedger.recovered({
+    services: { checkout: { maxConnections: 8, maxQueue: 1, timeoutMs: 500 } },
+  });
+  for (const id of ['m1', 'm2', 'm3']) checkFrom(ledger, id, mallory);
+  assert.deepEqual(checkFrom(ledger, 'm4', mallory), ['refuse m4 login_limit']);
+  assert.equal(
+    ledger.refusalText,
+    '2 logins from this address at service "checkout" are under way, and no more are taken at once',
+  );
+  assert.deepEqual(ledger.pass(500), ['refuse m3 login_limit']);
+});
+
+test('who stands aside and leaves is forgotten; a service that goes takes its doors along', () => {
+  const ledger = driven();
+  for (const id of ['m1', 'm2', 'm3', 'm4']) checkFrom(ledger, id, mallory);
+  assert.deepEqual(ledger.cancel('m3'), []);
+  assert.deepEqual(ledger.plan({ services: { other: {} } }), ['refuse m4 service_removed']);
+});
+
+test('failures are forgotten in time, and so is the door', () => {
+  const ledger = driven();
+  for (let i = 1; i <= 4; i += 1) fails(ledger, `m${i}`);
+  ledger.pass(60_000);
+  assert.equal(ledger.ledger.nextDeadlineMs(), undefined);
+  for (let i = 5; i <= 8; i += 1) fails(ledger, `m${i}`);
+  assert.deepEqual(checkFrom(ledger, 'm9', mallory), ['grant m9']);
+});
+
+test('the doors of strangers are not remembered without end', () => {
+  const ledger = driven();
+  for (let i = 0; i < 10_050; i += 1) {
+    const connection = `x${i}`;
+    ledger.ledger.apply(
+      { kind: 'check', connection, node: 'n1', service: 'checkout', waitedMs: 0, source: `s${i}` },
+      ledger.nowMs,
+    );
+    ledger.ledger.apply(
+      {
+        ...{ kind: 'end', connection, node: 'n1', service: 'checkout', evidence: 'server-closed' },
+        upstream: { ...address, login: 'failed' },
+      } as const,
+      ledger.nowMs,
+    );
+  }
+  assert.equal(ledger.ledger.view().services.get('checkout')!.doors, 10_000);
+});

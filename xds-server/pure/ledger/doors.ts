@@ -1,0 +1,177 @@
+/**
+ * Whoever has no password holds a server connection for as long as a server lets him try. So that he cannot take a
+ * service's connections, let alone a tenant's, each source (a client's address) comes into each service by a door:
+ *
+ *   so many at once      connections whose login the database has not accepted yet; the next ones wait aside, where they
+ *                        hold up nobody who comes by another door
+ *   shut after failures  when logins in a row were turned away or broken off: for a moment, then for twice as long
+ *
+ * A login is accepted when its node says so, or sooner when the database's list shows it: that is asked for at once while
+ * somebody stands aside, so that a storm of honest clients waits for little more than its logins. Everybody who is aside is
+ * a waiter as all others: within max_queue, until timeout_ms, in the order of birth.
+ */
+import type { Books } from './books.js';
+import { Heap } from './heap.js';
+import type { Outcome } from './outcome.js';
+import type { Client, Door, Service, Slot, Target } from './records.js';
+import type { LoginSettings } from './settings.js';
+
+/** Doors that are remembered for their failures alone. */
+const maxRemembered = 10_000;
+
+export class Doors {
+  readonly #books: Books;
+  readonly #outcome: Outcome;
+  readonly #settings: LoginSettings;
+  /** Nobody is logging in and nobody waits by them; the oldest first. */
+  readonly #remembered = new Set<Door>();
+
+  constructor(books: Books, outcome: Outcome, settings: LoginSettings) {
+    this.#books = books;
+    this.#outcome = outcome;
+    this.#settings = settings;
+  }
+
+  /** By which the client could not come in now; undefined: nothing of this kind is in its way. */
+  closed({ service, source }: Pick<Client, 'service' | 'source'>): Door | undefined {
+    const door = source === undefined ? undefined : service.doors.get(source);
+    return door && (this.isShut(door) || this.#room(door) <= 0) ? door : undefined;
+  }
+
+  isShut({ shutUntilMs }: Door): boolean {
+    return this.#outcome.nowMs < shutUntilMs;
+  }
+
+  /** Logins that a service takes from one source at once. */
+  width({ plan }: Service): number {
+    const { share, least } = this.#settings;
+    return Math.max(least, Math.ceil((plan?.maxConnections ?? 0) * share));
+  }
+
+  /** The slot's client has come in: its login is to come. */
+  entered(slot: Slot, { service, source }: Client): void {
+    if (source === undefined) return;
+    const door = service.doors.get(source) ?? open(service, source);
+    service.doors.set(source, door);
+    this.#remembered.delete(door);
+    door.loggingIn += 1;
+    slot.door = door;
+  }
+
+  accepted(slot: Slot): void {
+    const { door } = slot;
+    if (!door) return;
+    door.failures = 0;
+    door.shutUntilMs = Number.NEGATIVE_INFINITY;
+    this.#leave(slot, door);
+  }
+
+  /** Turned away for something of his own, or gone without having logged in. */
+  failed(slot: Slot): void {
+    const { door } = slot;
+    if (!door) return;
+    const { freeFailures, shutMs, mostShutMs, forgetMs } = this.#settings;
+    door.failures += 1;
+    const doublings = door.failures - freeFailures;
+    if (doublings >= 0)
+      door.shutUntilMs = this.#outcome.nowMs + Math.min(mostShutMs, shutMs * 2 ** Math.min(doublings, 30));
+    door.forgetAtMs = Math.max(door.shutUntilMs, this.#outcome.nowMs + forgetMs);
+    this.#leave(slot, door);
+  }
+
+  /** The slot is over, and it is nobody's fault. */
+  left(slot: Slot): void {
+    if (slot.door) this.#leave(slot, slot.door);
+  }
+
+  /** Somebody who was to come in next by his door waits no more. */
+  vacated({ service, source }: Client): void {
+    const door = source === undefined ? undefined : service.doors.get(source);
+    if (door && door.aside.size > 0 && !this.isShut(door))
+      this.#bringBack(door, Math.min(1, this.#room(door)));
+  }
+
+  /** The list of a target is new: whoever it shows to be in is in. */
+  listed(target: Target): void {
+    const { listsLogins } = target.list;
+    for (const slot of target.slots)
+      if (slot.door && slot.row && (slot.row.user !== undefined || !listsLogins)) this.accepted(slot);
+  }
+
+  /** Whether clients of a target stand aside for others who are logging in. */
+  isAwaited(target: Target): boolean {
+    for (const service of target.aside)
+      for (const door of service.doors.values()) if (door.aside.size > 0 && !this.isShut(door)) return true;
+    return false;
+  }
+
+  /** Its time has come. */
+  due(door: Door): void {
+    if (this.#outcome.nowMs >= door.forgetAtMs) door.failures = 0;
+    this.#settle(door);
+  }
+
+  #leave(slot: Slot, door: Door): void {
+    slot.door = undefined;
+    door.loggingIn -= 1;
+    this.#settle(door);
+  }
+
+  #room(door: Door): number {
+    return this.width(door.service) - door.loggingIn;
+  }
+
+  /** Brings back who may come in now, and forgets a door that nothing is to be said of. */
+  #settle(door: Door): void {
+    const { service } = door;
+    const isShut = this.isShut(door);
+    if (!isShut) this.#bringBack(door, this.#room(door));
+    const atMs = isShut ? door.shutUntilMs : door.failures > 0 ? door.forgetAtMs : undefined;
+    const isIdle = door.loggingIn === 0 && door.aside.size === 0;
+    if (isIdle && atMs === undefined) this.#forget(door);
+    else this.#books.schedule(door, service.doors.get(door.source) === door ? atMs : undefined);
+    if (isIdle && atMs !== undefined) this.#remember(door);
+  }
+
+  #bringBack(door: Door, most: number): void {
+    const { service, aside } = door;
+    if (aside.size > 0 && most > 0 && service.queue.size === 0) service.hungryMs = this.#outcome.nowMs;
+    for (let i = 0; i < most; i += 1) {
+      const first = aside.first();
+      if (!first) return;
+      this.#books.line(first.item, undefined);
+      this.#books.freedTargets.add(service.target);
+    }
+  }
+
+  #remember(door: Door): void {
+    this.#remembered.add(door);
+    for (const oldest of this.#remembered) {
+      if (this.#remembered.size <= maxRemembered) return;
+      // Somebody may wait by it now.
+      if (oldest.aside.size > 0) this.#remembered.delete(oldest);
+      else this.#forget(oldest);
+    }
+  }
+
+  #forget(door: Door): void {
+    this.#remembered.delete(door);
+    this.#books.schedule(door, undefined);
+    const { doors } = door.service;
+    if (doors.get(door.source) === door) doors.delete(door.source);
+  }
+}
+
+function open(service: Service, source: string): Door {
+  return {
+    kind: 'door',
+    service,
+    source,
+    loggingIn: 0,
+    aside: new Heap(),
+    failures: 0,
+    shutUntilMs: Number.NEGATIVE_INFINITY,
+    forgetAtMs: Number.NEGATIVE_INFINITY,
+    timer: undefined,
+  };
+}
