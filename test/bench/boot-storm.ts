@@ -6,8 +6,9 @@
  */
 import net from 'node:net';
 import { postgresClient } from '../e2e/sessions.js';
-import { runBuiltBrains } from '../harness/brain.js';
+
 import { stopEverything } from '../harness/ending.js';
+import { runBuiltProgram } from '../harness/program.js';
 import { protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
 import { median, percentile } from './statistics.js';
@@ -46,7 +47,7 @@ async function storm(
   return { seconds: (performance.now() - since) / 1000, waitsMs };
 }
 
-runBuiltBrains();
+runBuiltProgram();
 try {
   const orders = await protectedPostgres('orders', {
     budget,
