@@ -27,6 +27,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
   // What brains tell each other.
   'pure/peers': ['pure/activity', 'pure/cancel', 'pure/ledger', 'pure/plan', 'pure/verdict'],
+  'pure/store': ['pure/spec'],
   'pure/status': ['pure/plan', 'pure/activity'],
 
   // The shells: each speaks to one thing outside. They get each other as arguments, never by import; what they

@@ -31,6 +31,7 @@ import { isLoopback } from './pure/spec/ip.js';
 import { type Problem, renderProblem } from './pure/spec/problem.js';
 import type { Spec } from './pure/spec/spec.js';
 import type { ChannelStatus, LeadershipStatus, ProblemStatus, SpecStatus } from './pure/status/status.js';
+import type { SpecStore } from './pure/store/spec-store.js';
 import { type Address, AdminServer } from './shells/admin/admin-server.js';
 import { AuthzService } from './shells/authz/authz-service.js';
 import { sessionsMethod } from './shells/cancels/sessions-service.js';
@@ -44,15 +45,21 @@ import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
 import { AccessLogService } from './shells/sessions/access-log-service.js';
 import { fingerprint } from './shells/store/certificates.js';
 import { ChannelFiles, type ChannelPaths } from './shells/store/channel-files.js';
-import type { LoadedSpec } from './shells/store/load-spec.js';
-import { SpecFile } from './shells/store/spec-file.js';
+import { FollowedSpec } from './shells/store/followed-spec.js';
+import { FollowedStore, type StoreState } from './shells/store/followed-store.js';
+import { inFile, type LoadedSpec } from './shells/store/load-spec.js';
 import { Metrics } from './shells/telemetry/metrics.js';
 import { OccasionalLog } from './shells/telemetry/occasional-log.js';
 import { XdsServer } from './shells/xds/xds-server.js';
 
+export type SpecPlace =
+  | { readonly kind: 'file'; readonly file: string }
+  /** `folder`: where the relative names of files in it begin. The brain closes the store. */
+  | { readonly kind: 'store'; readonly store: SpecStore; readonly folder: string };
+
 export interface BrainOptions {
   /** Followed for as long as the brain runs. */
-  readonly specFile: string;
+  readonly spec: SpecPlace;
   /** Where nodes are served; port 0 is any free one. */
   readonly xds: Address;
   readonly admin: Address;
@@ -101,7 +108,7 @@ export class Brain {
   readonly #enactment: Enactment;
   /** By service: fingerprint of the certificate that its clients see. */
   #shown: ReadonlyMap<string, string> = new Map();
-  #specFile: SpecFile | undefined;
+  #followed: { close(): void } | undefined;
   #loaded: LoadedSpec | undefined;
   #admin: AdminServer | undefined;
   /** With the ports that were really taken; after `start`. */
@@ -109,14 +116,22 @@ export class Brain {
   admin: Address;
 
   private constructor(options: BrainOptions) {
-    const { log, version, specFile } = options;
+    const { log, version, spec } = options;
     const api = EnvoyApi.load();
     this.#log = log;
     this.#strangers = new OccasionalLog(log, now);
     this.xds = options.xds;
     this.admin = options.admin;
     this.#encoder = new Encoder(api.root);
-    this.#spec = { file: specFile, version: null, loaded_at: null, problems: [], warnings: [] };
+    this.#spec = {
+      source: spec.kind === 'file' ? spec.file : spec.store.name,
+      revision: null,
+      store: null,
+      version: null,
+      loaded_at: null,
+      problems: [],
+      warnings: [],
+    };
     this.#status = new BrainStatus({
       version,
       startedAt: new Date(),
@@ -137,6 +152,7 @@ export class Brain {
       services: () => this.#status.services(),
       targets: () => this.#status.targets(),
       nodes: () => this.#xds.nodeCount,
+      spec: () => this.#spec,
       channel: () => this.#channelStatus,
       leadership: () => this.#leadershipStatus(),
     });
@@ -204,11 +220,8 @@ export class Brain {
     return brain;
   }
 
-  async #serve({ specFile, xds, admin, channel }: BrainOptions): Promise<void> {
-    this.#specFile = await SpecFile.open(specFile, {
-      onChange: (loaded) => this.#take(loaded),
-      onProblems: (problems) => this.#reject(problems),
-    });
+  async #serve({ spec, xds, admin, channel }: BrainOptions): Promise<void> {
+    this.#followed = await this.#followSpec(spec);
     const credentials = channel.kind === 'tls' ? await this.#followCredentials(channel) : undefined;
     this.#channel = await Channel.listen({
       ...xds,
@@ -237,6 +250,38 @@ export class Brain {
     });
     this.admin = this.#admin.address;
     this.#log.info({ xds: this.xds, admin: this.admin }, 'the brain serves');
+  }
+
+  #followSpec(place: SpecPlace): Promise<{ close(): void }> {
+    const listener = {
+      onChange: (loaded: LoadedSpec, revision: number | undefined) => this.#take(loaded, revision),
+      onProblems: (problems: readonly Problem[], revision: number | undefined) =>
+        this.#reject(problems, revision),
+    };
+    if (place.kind === 'file') return FollowedSpec.open(inFile(place.file), listener);
+    return FollowedStore.open(place.store, place.folder, {
+      ...listener,
+      onStore: (state) => this.#storeIs(state),
+    });
+  }
+
+  /** A store that is lost takes nothing with it: what is in force stays, and nothing new comes. */
+  #storeIs({ revision, problem }: StoreState): void {
+    const before = this.#spec.store;
+    const since = before?.problem ? before.problem_since : new Date().toISOString();
+    this.#spec = {
+      ...this.#spec,
+      store: {
+        revision: revision ?? null,
+        problem: problem ?? null,
+        problem_since: problem === undefined ? null : since,
+      },
+    };
+    const { source } = this.#spec;
+    if (problem !== undefined && problem !== before?.problem)
+      this.#log.error({ source, problem }, 'the store of specs is lost; what is in force stays');
+    if (problem === undefined && before?.problem)
+      this.#log.info({ source, revision }, 'the store of specs is back');
   }
 
   /** @throws when those that there are at the start are no good. Later ones that are not leave what there is. */
@@ -271,7 +316,7 @@ export class Brain {
   async stop(): Promise<void> {
     this.#log.info('the brain stops; held checks go back to their nodes');
     this.#enactment.stop();
-    this.#specFile?.close();
+    this.#followed?.close();
     this.#channelFiles?.close();
     const served = this.#channel?.drain();
     this.#authz.stop();
@@ -326,7 +371,7 @@ export class Brain {
     this.#strangers.warn(`forged ${what}`, { node, what }, 'a node spoke of a connection of another node');
   }
 
-  #take(loaded: LoadedSpec): void {
+  #take(loaded: LoadedSpec, revision: number | undefined): void {
     const { spec, files, warnings } = loaded;
     const plan = planOf(spec);
     const version = versionOf(spec, files);
@@ -335,7 +380,10 @@ export class Brain {
     } catch (error) {
       // A spec that was accepted and cannot be carried out is a bug, and no reason to leave what is in force.
       this.#log.error({ error }, 'an accepted spec cannot be carried out');
-      this.#reject([{ path: '', expected: 'a spec that can be carried out', found: String(error) }]);
+      this.#reject(
+        [{ path: '', expected: 'a spec that can be carried out', found: String(error) }],
+        revision,
+      );
       return;
     }
     this.#metrics.planned(plan);
@@ -344,14 +392,23 @@ export class Brain {
     this.#loaded = loaded;
     this.#leading?.observe(plan, loaded);
     this.#spec = {
-      file: this.#spec.file,
+      source: this.#spec.source,
+      revision: revision ?? null,
+      store: this.#spec.store,
       version,
       loaded_at: new Date().toISOString(),
       problems: [],
       warnings: warnings.map(problemStatus),
     };
     for (const warning of warnings) this.#log.warn({ path: warning.path }, renderProblem(warning));
-    this.#log.info({ version: this.#spec.version, services: plan.services.size }, 'the spec is in force');
+    this.#log.info(
+      {
+        version: this.#spec.version,
+        ...(revision !== undefined && { revision }),
+        services: plan.services.size,
+      },
+      'the spec is in force',
+    );
   }
 
   /** @param target this one's alone */
@@ -364,12 +421,12 @@ export class Brain {
     );
   }
 
-  #reject(problems: readonly Problem[]): void {
+  #reject(problems: readonly Problem[], revision?: number): void {
     this.#metrics.specRead('rejected');
     this.#spec = { ...this.#spec, problems: problems.map(problemStatus) };
     const shown = problems.map(renderProblem);
     this.#log.error(
-      { file: this.#spec.file, problems: shown },
+      { source: this.#spec.source, ...(revision !== undefined && { revision }), problems: shown },
       'the spec is not taken; what was in force stays',
     );
   }

@@ -11,7 +11,7 @@ import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
 export class Brain {
-  readonly #spec: string;
+  readonly #place: readonly string[];
   readonly #logFile: string;
   readonly xds: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
@@ -19,8 +19,8 @@ export class Brain {
   readonly channel: ChannelCertificates | undefined;
   #child: Child;
 
-  private constructor({ spec, logFile, xds, admin, channel }: Running, child: Child) {
-    this.#spec = spec;
+  private constructor({ place, logFile, xds, admin, channel }: Running, child: Child) {
+    this.#place = place;
     this.#logFile = logFile;
     this.xds = xds;
     this.admin = admin;
@@ -32,18 +32,20 @@ export class Brain {
    * Resolves when it answers on its admin address.
    *
    * @param spec path of the spec file that it follows
+   * @param options.store that it follows in place of the file
    * @param options.xdsHost where it serves nodes
    * @param options.beside a brain that the same nodes know
    */
   static async start(
     spec: string,
-    { plaintext = false, xdsHost = ownAddress, beside }: BrainOptions = {},
+    { plaintext = false, xdsHost = ownAddress, beside, store }: BrainOptions = {},
   ): Promise<Brain> {
     const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await sharedPort() };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
     const channel = beside ? beside.channel : plaintext ? undefined : await ChannelCertificates.create();
-    const running = { spec, logFile, xds, admin, channel };
+    const place = store === undefined ? ['--spec', spec] : ['--store', store];
+    const running = { place, logFile, xds, admin, channel };
     const brain = new Brain(running, await run(running));
     await brain.#waitUntilAlive();
     return brain;
@@ -52,7 +54,7 @@ export class Brain {
   /** Starts it again at the same addresses, after it was killed or stopped. */
   async startAgain(): Promise<void> {
     const { xds, admin, channel } = this;
-    this.#child = await run({ spec: this.#spec, logFile: this.#logFile, xds, admin, channel });
+    this.#child = await run({ place: this.#place, logFile: this.#logFile, xds, admin, channel });
     await this.#waitUntilAlive();
   }
 
@@ -152,14 +154,16 @@ export interface BrainOptions {
   readonly plaintext?: boolean;
   readonly xdsHost?: string;
   readonly beside?: Brain;
+  readonly store?: string | undefined;
 }
 
 interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {
-  readonly spec: string;
+  /** Options that say where the spec is. */
+  readonly place: readonly string[];
   readonly logFile: string;
 }
 
-function run({ spec, logFile, xds, admin, channel }: Running): Promise<Child> {
+function run({ place, logFile, xds, admin, channel }: Running): Promise<Child> {
   const protection = channel
     ? [
         ...['--xds-certificate', channel.brain.certificate, '--xds-key', channel.brain.key],
@@ -170,7 +174,7 @@ function run({ spec, logFile, xds, admin, channel }: Running): Promise<Child> {
     title: 'brain',
     command: process.execPath,
     args: [
-      ...[...sluiceProgram(), 'serve', '--spec', spec],
+      ...[...sluiceProgram(), 'serve', ...place],
       ...['--xds', formatAddress(xds), '--admin', `${admin.host}:${admin.port}`],
       ...protection,
     ],

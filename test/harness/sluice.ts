@@ -12,6 +12,7 @@ import { resolving } from './names.js';
 import { ownAddress, ownPort } from './own-address.js';
 import type { Postgres } from './postgres.js';
 import type { Protected } from './protected-database.js';
+import { sluiceCommand } from './sluice-command.js';
 import { SpecFile, type SpecInput } from './spec-file.js';
 import { waitUntil } from './wait-until.js';
 
@@ -36,6 +37,8 @@ export interface SluiceOptions {
   readonly plaintext?: boolean;
   /** Where the brain serves its node; an address of the test's own by default. */
   readonly xdsHost?: string;
+  /** Where the brain finds the spec, which is applied there first; its file by default. */
+  readonly store?: string;
 }
 
 /** Host name of a service unless it names its own. */
@@ -78,6 +81,10 @@ export class Sluice {
     const certificate = await certificates.server('*.db.test');
     const ports = { pg: await ownPort(), mysql: await ownPort() };
     const file = new SpecFile(specOf(options, certificates, certificate, ports));
+    if (options.store !== undefined) {
+      const applied = await sluiceCommand('apply', file.path, '--store', options.store);
+      if (applied.code !== 0) throw new Error(`sluice apply: ${applied.stdout}${applied.stderr}`);
+    }
     const brain = await Brain.start(file.path, options);
     const envoy = await Envoy.start({ node: 'edge-1', xds: brain.xds, channel: brain.channel });
     for (const name of Object.keys(file.spec.listeners)) await envoy.waitForListener(name);

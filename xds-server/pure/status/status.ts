@@ -105,12 +105,26 @@ export interface ProblemStatus {
   readonly line: number | null;
 }
 
+/** Where the spec is kept for all brains. */
+export interface StoreStatus {
+  /** The newest that was seen there, in force or not; 0: it is empty; null: it could not be read yet. */
+  readonly revision: number | null;
+  /** Why it can't be followed now, since `problem_since`; null: it can. What was in force stays. */
+  readonly problem: string | null;
+  readonly problem_since: string | null;
+}
+
 export interface SpecStatus {
-  readonly file: string;
+  /** A file, or `dir:PATH`, or `etcd:URLS`. */
+  readonly source: string;
+  /** Of the store: what is in force; null without a store, and before the first good one. */
+  readonly revision: number | null;
+  /** null: the spec is a file. */
+  readonly store: StoreStatus | null;
   /** Changes with whatever a spec says or its files hold; null before the first good one. */
   readonly version: string | null;
   readonly loaded_at: string | null;
-  /** What keeps the file as it is now from being taken; empty when the file is in force. */
+  /** What keeps the spec as it is there now from being taken; empty when it is in force. */
   readonly problems: readonly ProblemStatus[];
   /** Of the spec in force: certificates that expire soon, and the like. */
   readonly warnings: readonly ProblemStatus[];

@@ -8,7 +8,15 @@ const status: Status = {
   sluice: '0.1.0',
   started_at: '2026-01-01T00:00:00.000Z',
   now: '2026-01-01T00:01:00.000Z',
-  spec: { file: '/etc/sluice.yaml', version: null, loaded_at: null, problems: [], warnings: [] },
+  spec: {
+    source: '/etc/sluice.yaml',
+    revision: null,
+    store: null,
+    version: null,
+    loaded_at: null,
+    problems: [],
+    warnings: [],
+  },
   leadership: {
     brain: null,
     leader: null,

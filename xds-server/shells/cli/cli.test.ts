@@ -31,7 +31,9 @@ const status: Status = {
   started_at: '2026-01-01T00:00:00.000Z',
   now: '2026-01-01T01:00:00.000Z',
   spec: {
-    file: '/etc/sluice.yaml',
+    source: '/etc/sluice.yaml',
+    revision: null,
+    store: null,
     version: '0123456789abcdef',
     loaded_at: '2026-01-01T00:00:01.000Z',
     problems: [

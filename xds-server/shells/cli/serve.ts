@@ -2,16 +2,19 @@
 import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { formatAddress } from '../../pure/plan/address.js';
+import type { StoreSettings } from '../../pure/store/store-address.js';
 import { type Address, defaultAdmin, defaultXds, parseAddress } from './address.js';
 import { AnswerIsNo } from './program.js';
+import { addStoreOptions, type StoreOptions, storeSettingsOf } from './store-options.js';
 
 /** How nodes and the brain know each other. */
 export type ChannelProtection =
   | { readonly kind: 'tls'; readonly certificate: string; readonly key: string; readonly clientCa: string }
   | { readonly kind: 'plaintext' };
 
-interface Options {
-  readonly spec: string;
+interface Options extends StoreOptions {
+  readonly spec?: string;
+  readonly files?: string;
   readonly xds: Address;
   readonly admin: Address;
   readonly logLevel: string;
@@ -21,8 +24,13 @@ interface Options {
   readonly xdsPlaintext?: true;
 }
 
+export type SpecPlace =
+  | { readonly kind: 'file'; readonly file: string }
+  /** `folder`: where the names of files in it begin. */
+  | { readonly kind: 'store'; readonly store: StoreSettings; readonly folder: string };
+
 export interface ServeOptions {
-  readonly spec: string;
+  readonly spec: SpecPlace;
   readonly xds: Address;
   readonly admin: Address;
   readonly logLevel: string;
@@ -36,9 +44,14 @@ export type StartBrain = (options: ServeOptions) => Promise<{ stop(): Promise<vo
 const stopWithinMs = 1_800;
 
 export function serveCommand(start: StartBrain, logLevels: readonly string[]): Command {
-  return new Command('serve')
-    .description('serve nodes and operators, following a spec file')
-    .requiredOption('--spec <file>', 'the spec; a change of it, or of a file that it names, is taken at once')
+  const serve = new Command('serve')
+    .description('serve nodes and operators, following a spec')
+    .option('--spec <file>', 'the spec; a change of it, or of a file that it names, is taken at once');
+  return addStoreOptions(serve, 'instead of a file: the spec in dir:PATH or etcd:URL,URL…, see sluice apply')
+    .option(
+      '--files <folder>',
+      'where the files that a stored spec names are; the working directory by default',
+    )
     .addOption(
       new Option('--xds <address>', 'where nodes are served')
         .argParser(parseAddress)
@@ -56,7 +69,9 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
     .addOption(
       new Option('--log-level <level>', 'the least that is logged').choices(logLevels).default('info'),
     )
-    .action(async ({ xds, spec, admin, logLevel, ...rest }: Options, command: Command) => {
+    .action(async ({ xds, admin, logLevel, ...rest }: Options, command: Command) => {
+      const spec = placeOf(rest);
+      if (typeof spec === 'string') command.error(`error: ${spec}`);
       const channel = protectionOf(rest);
       if (typeof channel === 'string') command.error(`error: ${channel}`);
       const options: ServeOptions = { xds, spec, admin, logLevel, channel };
@@ -68,6 +83,19 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
       setTimeout(() => process.exit(0), stopWithinMs).unref();
       await brain.stop();
     });
+}
+
+/** @returns a text when they do not go together */
+function placeOf(options: Omit<Options, 'xds' | 'admin' | 'logLevel'>): SpecPlace | string {
+  const { spec: file, files } = options;
+  const store = storeSettingsOf(options);
+  if (typeof store === 'string') return store;
+  if (store && file !== undefined) return 'expected --spec or --store, found both';
+  if (store) return { kind: 'store', store, folder: files ?? '.' };
+  if (file === undefined) return 'expected --spec or --store, found neither';
+  if (files !== undefined)
+    return 'expected --files with --store only: files that a spec file names are beside it';
+  return { kind: 'file', file };
 }
 
 /** @returns a text when they do not go together */

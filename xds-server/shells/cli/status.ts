@@ -82,15 +82,19 @@ export function renderStatus(status: Status): string {
   const { spec } = status;
   const parts = [
     spec.version === null
-      ? `${spec.file}: no good spec yet\n`
-      : `${spec.file}: version ${spec.version.slice(0, 12)}, in force since ${spec.loaded_at}\n`,
+      ? `${spec.source}: no good spec yet\n`
+      : `${spec.source}: ${spec.revision === null ? '' : `revision ${spec.revision}, `}version ${spec.version.slice(0, 12)}, in force since ${spec.loaded_at}\n`,
   ];
   parts.push(...leadershipLines(status.leadership).map((line) => `${printable(line)}\n`));
   const say = (heading: string, lines: readonly string[]): void => {
     if (lines.length > 0) parts.push(`${heading}\n${lines.map((line) => `  ${printable(line)}\n`).join('')}`);
   };
+  if (spec.store?.problem)
+    say(`The store can not be followed since ${spec.store.problem_since}, what is in force stays:`, [
+      spec.store.problem,
+    ]);
   say(
-    spec.version === null ? 'It is not taken:' : 'The file as it is now is not taken:',
+    spec.version === null ? 'It is not taken:' : 'The spec as it is there now is not taken:',
     spec.problems.map(({ message }) => message),
   );
   say(

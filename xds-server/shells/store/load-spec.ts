@@ -1,6 +1,6 @@
 /**
- * One reading of a spec file and of every file that it names. Decides whether all of it together may be taken;
- * when to read is SpecFile's business.
+ * One reading of a spec, from its file or from a store, and of every file that it names. Decides whether all of it
+ * together may be taken; when to read is FollowedSpec's business.
  */
 import { dirname, resolve } from 'node:path';
 import { parseSpec } from '../../pure/spec/parse-spec.js';
@@ -9,7 +9,7 @@ import type { Problem } from '../../pure/spec/problem.js';
 import { type ReferencedFile, referencedFiles } from '../../pure/spec/referenced-files.js';
 import type { Spec } from '../../pure/spec/spec.js';
 import { checkCa, checkPair, covers, type Findings } from './certificates.js';
-import { readBounded } from './read-bounded.js';
+import { type Reading as FileReading, readBounded } from './read-bounded.js';
 import { Secret } from './secret.js';
 
 /** A spec that may be taken, with what its files held at that moment. */
@@ -23,9 +23,20 @@ export interface LoadedSpec {
   readonly warnings: readonly Problem[];
 }
 
+/** Where the text of a spec comes from. */
+export interface Origin {
+  /** Where the names of files in it begin; absolute. */
+  readonly folder: string;
+  /** Absolute paths of files that hold the text; none where it is in a store. */
+  readonly files: readonly string[];
+  text(): Promise<FileReading & { readonly revision?: number | undefined }>;
+}
+
 export type Reading = {
-  /** Absolute paths that this reading depends on: the spec and, as far as it could be parsed, what it names. */
+  /** Absolute paths that this reading depends on: the spec's and, as far as it could be parsed, what it names. */
   readonly dependsOn: readonly string[];
+  /** Of the store. */
+  readonly revision: number | undefined;
 } & (
   | { readonly kind: 'loaded'; readonly loaded: LoadedSpec; readonly text: string }
   | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
@@ -36,46 +47,57 @@ export interface Surroundings {
   readonly now: Date;
 }
 
-const maxSpecBytes = 4 * 1024 * 1024;
+export const maxSpecBytes = 4 * 1024 * 1024;
 const maxFileBytes = 1024 * 1024;
 const maxPasswordBytes = 1024;
 /** Files open at once. */
 const readers = 32;
 
-/** @param file path of the spec. Never throws for what the operator may have done wrong. */
-export async function loadSpec(file: string, around: Surroundings): Promise<Reading> {
+export function inFile(file: string): Origin {
   const path = resolve(file);
-  const parsed = await parseFile(path);
-  if (!parsed.ok) return { kind: 'problems', dependsOn: [path], problems: parsed.problems };
+  return { folder: dirname(path), files: [path], text: () => readBounded(path, maxSpecBytes) };
+}
+
+/** Never throws for what the operator may have done wrong. */
+export async function loadSpec(origin: Origin, around: Surroundings): Promise<Reading> {
+  const read = await origin.text();
+  const { revision } = read;
+  const parsed = parseRead(read);
+  if (!parsed.ok) return { kind: 'problems', dependsOn: origin.files, revision, problems: parsed.problems };
 
   const named = referencedFiles(parsed.spec);
-  const absolute = new Map(named.map((one) => [one.path, resolve(dirname(path), one.path)]));
+  const absolute = new Map(named.map((one) => [one.path, resolve(origin.folder, one.path)]));
   const problems: Problem[] = [];
   const contents = await readAll(named, absolute, problems);
   const passwords = readPasswords(parsed.spec, contents, around.env, problems);
   const warnings: Problem[] = [...plaintextWarnings(parsed.spec)];
   checkCertificates(parsed.spec, contents, around.now, problems, warnings);
-  const dependsOn = [path, ...absolute.values()];
-  if (problems.length > 0) return { kind: 'problems', dependsOn, problems };
+  const dependsOn = [...origin.files, ...absolute.values()];
+  if (problems.length > 0) return { kind: 'problems', dependsOn, revision, problems };
 
   const secretPaths = new Set(passwordFiles(parsed.spec));
   const files = new Map([...contents].filter(([name]) => !secretPaths.has(name)));
   const loaded = { spec: parsed.spec, files, passwords, warnings };
-  return { kind: 'loaded', dependsOn, text: parsed.text, loaded };
+  return { kind: 'loaded', dependsOn, revision, text: parsed.text, loaded };
 }
 
-type ParsedFile =
+export type ParsedText =
   | { readonly ok: true; readonly spec: Spec; readonly text: string }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** The spec alone: what it names need not be there. */
-export async function parseFile(path: string): Promise<ParsedFile> {
-  const wrong = (expected: string, found: string): ParsedFile => ({
+export async function parseOnly(origin: Origin): Promise<ParsedText> {
+  return parseRead(await origin.text());
+}
+
+export function parseRead(read: FileReading): ParsedText {
+  const wrong = (expected: string, found: string): ParsedText => ({
     ok: false,
     problems: [{ path: '', expected, found }],
   });
-  const read = await readBounded(path, maxSpecBytes);
   if (read.kind === 'unreadable') return wrong(read.expected, read.found);
+  if (read.bytes.length > maxSpecBytes)
+    return wrong(`at most ${maxSpecBytes} bytes`, `${read.bytes.length} bytes`);
   const text = decode(read.bytes);
   if (text === undefined) return wrong('UTF-8 text', 'other bytes');
   const parsed = parseSpec(text);

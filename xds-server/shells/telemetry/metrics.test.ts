@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
 import { TypeUrl } from '../../pure/snapshot/snapshot.js';
-import type { LeadershipStatus, ServiceStatus, TargetStatus } from '../../pure/status/status.js';
+import type { LeadershipStatus, ServiceStatus, SpecStatus, TargetStatus } from '../../pure/status/status.js';
 import { reasons } from '../../pure/verdict/refusals.js';
 import { Metrics } from './metrics.js';
 
@@ -69,6 +69,13 @@ const channel = {
   warnings: [],
 };
 
+const store = { revision: 12, problem: null, problem_since: null };
+
+let spec: SpecStatus = {
+  ...{ source: 'etcd:http://127.0.0.1:2379', revision: 11, store, version: 'v', loaded_at: null },
+  ...{ problems: [], warnings: [] },
+};
+
 let leadership: LeadershipStatus = {
   ...{ brain: 'a', leader: 'a', address: null, role: 'leader', term: 17, remaining_ms: 900 },
   etcd: { problem: 'no answer', for_ms: 10 },
@@ -80,6 +87,7 @@ function metrics(): Metrics {
     targets: () => [orders],
     nodes: () => 2,
     channel: () => channel,
+    spec: () => spec,
     leadership: () => leadership,
   });
   made.planned(planWith('checkout'));
@@ -283,4 +291,20 @@ test('the alerts in docs/operations.md ask for metrics, labels and reasons that 
           );
     }
   }
+});
+
+test('a store is up or not, at a revision, beside the one in force; a file is none of it', async () => {
+  const told = async (change: Partial<SpecStatus>): Promise<string[]> => {
+    spec = { ...spec, ...change };
+    const { text } = await metrics().scrape();
+    return text.match(/^sluice_(store_up|store_revision|spec_revision) .*$/gm) ?? [];
+  };
+  assert.deepEqual(await told({ revision: null, store: null }), []);
+  assert.deepEqual(await told({ revision: 11, store }), [
+    'sluice_store_up 1',
+    'sluice_store_revision 12',
+    'sluice_spec_revision 11',
+  ]);
+  const lost = { revision: null, problem: 'no answer', problem_since: '2026-01-01T00:00:00.000Z' };
+  assert.deepEqual(await told({ revision: null, store: lost }), ['sluice_store_up 0']);
 });

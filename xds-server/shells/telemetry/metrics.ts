@@ -12,6 +12,7 @@ import type {
   ChannelStatus,
   LeadershipStatus,
   ServiceStatus,
+  SpecStatus,
   TargetStatus,
 } from '../../pure/status/status.js';
 import { type Reason, reasons } from '../../pure/verdict/refusals.js';
@@ -24,6 +25,7 @@ export interface GaugeSource {
   /** Nodes with an open ADS stream. */
   nodes(): number;
   channel(): ChannelStatus;
+  spec(): SpecStatus;
   leadership(): LeadershipStatus;
 }
 
@@ -164,6 +166,21 @@ export class Metrics {
     this.#gauge('sluice_etcd_up', etcd, [], (set) => {
       const { brain, etcd } = gauges.leadership();
       if (brain !== null) set({}, etcd ? 0 : 1);
+    });
+    const store = '1 while the store of specs is followed; only where there is one.';
+    this.#gauge('sluice_store_up', store, [], (set) => {
+      const { store: status } = gauges.spec();
+      if (status) set({}, status.problem === null ? 1 : 0);
+    });
+    const newest = 'Newest revision that was seen in the store of specs, in force or not; 0: none.';
+    this.#gauge('sluice_store_revision', newest, [], (set) => {
+      const revision = gauges.spec().store?.revision ?? null;
+      if (revision !== null) set({}, revision);
+    });
+    const inForce = 'Revision of the spec in force; only of one that comes from a store.';
+    this.#gauge('sluice_spec_revision', inForce, [], (set) => {
+      const { revision } = gauges.spec();
+      if (revision !== null) set({}, revision);
     });
     const expiry = 'Seconds until the certificate ends with which the brain meets its nodes.';
     this.#gauge('sluice_channel_certificate_expiry_seconds', expiry, [], (set) => {

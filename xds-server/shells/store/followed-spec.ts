@@ -1,6 +1,6 @@
 /**
- * A spec file that is followed: each state of it that may be taken is handed on, each that may not is reported, and
- * whoever listens keeps the last good one.
+ * A spec that is followed, in its file or in a store: each state of it that may be taken is handed on, each that may not
+ * is reported, and whoever listens keeps the last good one.
  *
  *   change ──▶ FileWatch ──quiet──▶ loadSpec ──▶ same as last told? ── yes ──▶ nothing
  *                                      ▲                │ no
@@ -8,16 +8,18 @@
  *                             other files named?   onChange | onProblems
  */
 import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
 import type { Problem } from '../../pure/spec/problem.js';
 import { FileWatch } from './file-watch.js';
-import { type LoadedSpec, loadSpec, type Reading, type Surroundings } from './load-spec.js';
+import { type LoadedSpec, loadSpec, type Origin, type Reading, type Surroundings } from './load-spec.js';
 
 export interface SpecListener {
-  /** The file as it is now may be taken. Called again with equal content after problems are mended. */
-  onChange(loaded: LoadedSpec): void;
-  /** The file as it is now may not be taken, and why; never empty. */
-  onProblems(problems: readonly Problem[]): void;
+  /**
+   * The spec as it is now may be taken. Called again with equal content after problems are mended, and for a new
+   * revision of a store.
+   */
+  onChange(loaded: LoadedSpec, revision: number | undefined): void;
+  /** The spec as it is now may not be taken, and why; never empty. */
+  onProblems(problems: readonly Problem[], revision: number | undefined): void;
 }
 
 /** A file that names other files than before is read again once these are watched; files that keep swapping are let be. */
@@ -29,8 +31,8 @@ const maxRounds = 5;
  */
 const suspicionMs = 100;
 
-export class SpecFile {
-  readonly #path: string;
+export class FollowedSpec {
+  readonly #origin: Origin;
   readonly #listener: SpecListener;
   readonly #env: Surroundings['env'];
   readonly #watch: FileWatch;
@@ -43,23 +45,23 @@ export class SpecFile {
   #again = false;
   #closed = false;
 
-  private constructor(path: string, listener: SpecListener, env: Surroundings['env']) {
-    this.#path = resolve(path);
+  private constructor(origin: Origin, listener: SpecListener, env: Surroundings['env']) {
+    this.#origin = origin;
     this.#listener = listener;
     this.#env = env;
-    this.#watch = new FileWatch(() => void this.#look());
-    this.#following = new Set([this.#path]);
+    this.#watch = new FileWatch(() => void this.look());
+    this.#following = new Set(origin.files);
   }
 
   /** Resolves when the first reading has been told to `listener`. @param env where `password: {env: …}` looks. */
   static async open(
-    path: string,
+    origin: Origin,
     listener: SpecListener,
     env: Surroundings['env'] = process.env,
-  ): Promise<SpecFile> {
-    const file = new SpecFile(path, listener, env);
-    await file.#look();
-    return file;
+  ): Promise<FollowedSpec> {
+    const spec = new FollowedSpec(origin, listener, env);
+    await spec.look();
+    return spec;
   }
 
   close(): void {
@@ -68,7 +70,8 @@ export class SpecFile {
     this.#watch.close();
   }
 
-  async #look(): Promise<void> {
+  /** The origin may have another text. */
+  async look(): Promise<void> {
     this.#again = true;
     if (this.#reading) return;
     this.#reading = true;
@@ -86,7 +89,7 @@ export class SpecFile {
   async #read(): Promise<Reading> {
     for (let round = 1; ; round += 1) {
       if (!this.#closed) this.#watch.follow([...this.#following]);
-      const reading = await loadSpec(this.#path, { env: this.#env, now: new Date() });
+      const reading = await loadSpec(this.#origin, { env: this.#env, now: new Date() });
       const unwatched = reading.dependsOn.some((path) => !this.#following.has(path));
       this.#following = new Set(reading.dependsOn);
       if (!unwatched || round === maxRounds) return reading;
@@ -99,10 +102,10 @@ export class SpecFile {
     if (content === this.#told || this.#isSuspect(reading, content)) return;
     this.#told = content;
     this.#suspected = '';
-    if (reading.kind === 'problems') this.#listener.onProblems(reading.problems);
+    if (reading.kind === 'problems') this.#listener.onProblems(reading.problems, reading.revision);
     else {
       this.#lastText = reading.text;
-      this.#listener.onChange(reading.loaded);
+      this.#listener.onChange(reading.loaded, reading.revision);
     }
   }
 
@@ -110,10 +113,12 @@ export class SpecFile {
   #isSuspect(reading: Reading, content: string): boolean {
     clearTimeout(this.#suspicion);
     const isFirst = this.#told === '';
-    if (isFirst || reading.kind === 'problems' || !mayBeCutOff(reading.text, this.#lastText)) return false;
+    const isWhole = this.#origin.files.length === 0;
+    if (isFirst || isWhole || reading.kind === 'problems' || !mayBeCutOff(reading.text, this.#lastText))
+      return false;
     if (this.#suspected === content) return false;
     this.#suspected = content;
-    this.#suspicion = setTimeout(() => void this.#look(), suspicionMs);
+    this.#suspicion = setTimeout(() => void this.look(), suspicionMs);
     return true;
   }
 }
@@ -124,7 +129,8 @@ function mayBeCutOff(text: string, before: string): boolean {
 
 /** Equal for readings that have nothing new to tell. */
 function fingerprint(reading: Reading): string {
-  if (reading.kind === 'problems') return `problems ${JSON.stringify(reading.problems)}`;
+  const { revision } = reading;
+  if (reading.kind === 'problems') return `problems ${revision} ${JSON.stringify(reading.problems)}`;
   const { files, passwords } = reading.loaded;
   const hash = createHash('sha256').update(reading.text);
   const add = (name: string, value: Uint8Array | string): void => {
@@ -132,5 +138,5 @@ function fingerprint(reading: Reading): string {
   };
   for (const name of [...files.keys()].sort()) add(name, files.get(name)!);
   for (const name of [...passwords.keys()].sort()) add(name, passwords.get(name)!.reveal());
-  return `loaded ${hash.digest('hex')}`;
+  return `loaded ${revision} ${hash.digest('hex')}`;
 }

@@ -6,8 +6,8 @@ import { type Certificate, Certificates } from '../../../test/harness/certificat
 import { scratchFolder } from '../../../test/harness/scratch.js';
 import { waitUntil } from '../../../test/harness/wait-until.js';
 import type { Problem } from '../../pure/spec/problem.js';
-import type { LoadedSpec } from './load-spec.js';
-import { SpecFile } from './spec-file.js';
+import { FollowedSpec } from './followed-spec.js';
+import { inFile, type LoadedSpec } from './load-spec.js';
 
 const spec = (maxConnections: number | string, password = '{file: password}'): string => `
 listeners:
@@ -60,7 +60,7 @@ describe('a spec file', () => {
 
   async function open(t: TestContext, file: string, env: Record<string, string> = {}): Promise<Told> {
     const told = new Told();
-    const opened = await SpecFile.open(file, told, env);
+    const opened = await FollowedSpec.open(inFile(file), told, env);
     t.after(() => opened.close());
     return told;
   }
