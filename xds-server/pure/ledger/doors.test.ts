@@ -34,14 +34,35 @@ test('of one source only so many log in at once; others come in by their own doo
   assert.equal(ledger.service().waiters, 1);
 });
 
-test('a login that its node says is accepted makes room for the next, in the order of birth', () => {
+test('a login that its node says is accepted makes room for two, in the order of birth', () => {
   const ledger = driven();
   for (const id of ['a1', 'a2']) checkFrom(ledger, id, alice);
-  checkFrom(ledger, 'a4', alice);
+  for (const id of ['a4', 'a5']) checkFrom(ledger, id, alice);
   ledger.check('a3', 'checkout', 500, alice);
-  assert.deepEqual(ledger.report('a1', { login: 'accepted' }), ['grant a3', `observe ${primary}`]);
+  const accepted = ledger.report('a1', { login: 'accepted' });
+  assert.deepEqual(accepted, ['grant a3', 'grant a4', `observe ${primary}`]);
   assert.deepEqual(ledger.report('a1', { login: 'accepted' }), []);
-  assert.deepEqual(ledger.end('a2', 'server-closed', { ...address, login: 'accepted' }), ['grant a4']);
+  assert.deepEqual(ledger.end('a2', 'server-closed', { ...address, login: 'accepted' }), ['grant a5']);
+});
+
+test('whoever has a password soon has all of the limit, also for logins alone', () => {
+  const ledger = driven();
+  for (let i = 1; i <= 6; i += 1) {
+    checkFrom(ledger, `a${i}`, alice);
+    ledger.end(`a${i}`, 'server-closed', { ...address, login: 'accepted' });
+  }
+  for (let i = 1; i <= 8; i += 1) assert.deepEqual(checkFrom(ledger, `b${i}`, alice), [`grant b${i}`]);
+});
+
+test('a failure takes half of what was earned', () => {
+  const ledger = driven();
+  for (let i = 1; i <= 4; i += 1) {
+    checkFrom(ledger, `a${i}`, mallory);
+    ledger.end(`a${i}`, 'server-closed', { ...address, login: 'accepted' });
+  }
+  fails(ledger, 'm1');
+  for (let i = 1; i <= 4; i += 1) assert.deepEqual(checkFrom(ledger, `b${i}`, mallory), [`grant b${i}`]);
+  assert.deepEqual(checkFrom(ledger, 'b5', mallory), [`observe ${primary}`]);
 });
 
 test('a login that the list shows is accepted before its node has said so', () => {

@@ -3,7 +3,8 @@
  * service's connections, let alone a tenant's, each source (a client's address) comes into each service by a door:
  *
  *   so many at once      connections whose login the database has not accepted yet; the next ones wait aside, where they
- *                        hold up nobody who comes by another door
+ *                        hold up nobody who comes by another door. One more after each that is accepted, so that
+ *                        whoever has a password soon has all of the limit; half of these after each that fails
  *   shut after failures  when logins in a row were turned away or broken off: for a moment, then for twice as long
  *
  * A login is accepted when its node says so, or sooner when the database's list shows it: that is asked for at once while
@@ -16,14 +17,14 @@ import type { Outcome } from './outcome.js';
 import type { Client, Door, Service, Slot, Target } from './records.js';
 import type { LoginSettings } from './settings.js';
 
-/** Doors that are remembered for their failures alone. */
+/** Doors by which nobody comes or waits, and of which something is known. */
 const maxRemembered = 10_000;
 
 export class Doors {
   readonly #books: Books;
   readonly #outcome: Outcome;
   readonly #settings: LoginSettings;
-  /** Nobody is logging in and nobody waits by them; the oldest first. */
+  /** The oldest first. */
   readonly #remembered = new Set<Door>();
 
   constructor(books: Books, outcome: Outcome, settings: LoginSettings) {
@@ -42,10 +43,10 @@ export class Doors {
     return this.#outcome.nowMs < shutUntilMs;
   }
 
-  /** Logins that a service takes from one source at once. */
-  width({ plan }: Service): number {
+  /** Logins that are taken by it at once. */
+  width({ service: { plan }, earned }: Door): number {
     const { share, least } = this.#settings;
-    return Math.max(least, Math.ceil((plan?.maxConnections ?? 0) * share));
+    return Math.max(least, Math.ceil((plan?.maxConnections ?? 0) * share)) + earned;
   }
 
   /** The slot's client has come in: its login is to come. */
@@ -63,6 +64,8 @@ export class Doors {
     if (!door) return;
     door.failures = 0;
     door.shutUntilMs = Number.NEGATIVE_INFINITY;
+    door.earned = Math.min(door.earned + 1, slot.service.plan?.maxConnections ?? 0);
+    door.forgetAtMs = this.#outcome.nowMs + this.#settings.forgetMs;
     this.#leave(slot, door);
   }
 
@@ -72,6 +75,7 @@ export class Doors {
     if (!door) return;
     const { freeFailures, shutMs, mostShutMs, forgetMs } = this.#settings;
     door.failures += 1;
+    door.earned >>= 1;
     const doublings = door.failures - freeFailures;
     if (doublings >= 0)
       door.shutUntilMs = this.#outcome.nowMs + Math.min(mostShutMs, shutMs * 2 ** Math.min(doublings, 30));
@@ -107,7 +111,7 @@ export class Doors {
 
   /** Its time has come. */
   due(door: Door): void {
-    if (this.#outcome.nowMs >= door.forgetAtMs) door.failures = 0;
+    if (this.#outcome.nowMs >= door.forgetAtMs) door.failures = door.earned = 0;
     this.#settle(door);
   }
 
@@ -118,19 +122,27 @@ export class Doors {
   }
 
   #room(door: Door): number {
-    return this.width(door.service) - door.loggingIn;
+    return this.width(door) - door.loggingIn;
   }
 
   /** Brings back who may come in now, and forgets a door that nothing is to be said of. */
   #settle(door: Door): void {
-    const { service } = door;
     const isShut = this.isShut(door);
     if (!isShut) this.#bringBack(door, this.#room(door));
-    const atMs = isShut ? door.shutUntilMs : door.failures > 0 ? door.forgetAtMs : undefined;
     const isIdle = door.loggingIn === 0 && door.aside.size === 0;
-    if (isIdle && atMs === undefined) this.#forget(door);
-    else this.#books.schedule(door, service.doors.get(door.source) === door ? atMs : undefined);
-    if (isIdle && atMs !== undefined) this.#remember(door);
+    const atMs = isShut ? door.shutUntilMs : door.forgetAtMs;
+    if (isIdle && atMs <= this.#outcome.nowMs) this.#forget(door);
+    else {
+      this.#wake(door, atMs);
+      if (isIdle) this.#remember(door);
+    }
+  }
+
+  /** One that is to be forgotten later than it was: that is looked at when it would have been. */
+  #wake(door: Door, atMs: number): void {
+    const isPlanned = door.service.doors.get(door.source) === door;
+    if (!isPlanned || atMs <= this.#outcome.nowMs) this.#books.schedule(door, undefined);
+    else if (this.isShut(door) || !door.timer || door.timer.key > atMs) this.#books.schedule(door, atMs);
   }
 
   #bringBack(door: Door, most: number): void {
@@ -170,6 +182,7 @@ function open(service: Service, source: string): Door {
     loggingIn: 0,
     aside: new Heap(),
     failures: 0,
+    earned: 0,
     shutUntilMs: Number.NEGATIVE_INFINITY,
     forgetAtMs: Number.NEGATIVE_INFINITY,
     timer: undefined,

@@ -76,6 +76,8 @@ export interface Door {
   readonly aside: Heap<Waiter>;
   /** Logins that failed since the last one that did not. */
   failures: number;
+  /** How many more may log in at once, for those that were let in. */
+  earned: number;
   shutUntilMs: number;
   forgetAtMs: number;
   timer: Place<Timed> | undefined;

@@ -41,7 +41,7 @@ export function refusedAside(door: Door, doors: Doors, waited?: Waited): Refusal
   const facts = { service: service.name, ...(waited && { waited }) };
   return doors.isShut(door)
     ? refusals.login_limit({ ...facts, failures })
-    : refusals.login_limit({ ...facts, atOnce: doors.width(service) });
+    : refusals.login_limit({ ...facts, atOnce: doors.width(door) });
 }
 
 function fullness(

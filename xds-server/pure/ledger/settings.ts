@@ -26,7 +26,7 @@ export interface LedgerSettings {
 
 /** How much somebody may try who has not logged in yet (doors.ts). */
 export interface LoginSettings {
-  /** Of a service's limit: logins of one source under way at once. */
+  /** Of a service's limit: logins at once of a source of which nothing is known. */
   readonly share: number;
   /** And never fewer than these. */
   readonly least: number;
@@ -34,7 +34,7 @@ export interface LoginSettings {
   readonly freeFailures: number;
   readonly shutMs: number;
   readonly mostShutMs: number;
-  /** After the last failure. */
+  /** After the last login. */
   readonly forgetMs: number;
 }
 
