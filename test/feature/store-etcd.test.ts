@@ -6,6 +6,7 @@ import { parseStoreAddress } from '../../xds-server/pure/store/store-address.js'
 import { EtcdClient } from '../../xds-server/shells/etcd/etcd-client.js';
 import { put, remove } from '../../xds-server/shells/etcd/messages.js';
 import { openStore } from '../../xds-server/shells/store/open-store.js';
+import { Certificates } from '../harness/certificates.js';
 import { atEnd, stopEverything } from '../harness/ending.js';
 import { Etcd } from '../harness/etcd.js';
 import { waitUntil } from '../harness/wait-until.js';
@@ -101,6 +102,46 @@ describe('etcd, while a store is followed', () => {
     revision = await write(writer, 'anew', 0);
     await followed.until('anew');
   });
+});
+
+test('an etcd that begins anew, with lower revisions, is followed all the same', {
+  timeout: 60_000,
+}, async () => {
+  const own = await Etcd.start();
+  const name = `etcd:${own.urls}`;
+  const writer = open(name);
+  let revision = 0;
+  for (const text of ['a', 'b', 'c', 'd']) revision = await write(writer, text, revision);
+  const followed = await Followed.of(open(name));
+  assert.deepEqual(followed.texts, ['d']);
+  await own.member.kill();
+  own.member.forgetEverything();
+  await own.member.start();
+  const lower = await write(writer, 'anew', 0);
+  assert.ok(lower < revision);
+  await followed.until('anew');
+  assert.equal(followed.revisions.at(-1), lower);
+  await write(writer, 'and on', lower);
+  await followed.until('and on');
+  await own.stop();
+});
+
+test('with TLS, and below a prefix of its own, a store is another one than its neighbour', async () => {
+  const authority = await Certificates.create();
+  const certificate = await authority.server(Etcd.host);
+  const client = await authority.client('spiffe://sluice.test/brain/a');
+  const own = await Etcd.start({ tls: { certificate, clientCa: authority.ca } });
+  const address = parseStoreAddress(`etcd:${own.urls}`);
+  assert.ok(typeof address !== 'string');
+  const etcdTls = { ca: authority.ca, certificate: client.chain, key: client.key };
+  const [one, other] = ['/one', '/other'].map((etcdPrefix) => openStore({ address, etcdTls, etcdPrefix }));
+  await write(one!, 'of one', 0);
+  assert.equal(await other!.read(), undefined);
+  assert.equal(Buffer.from((await one!.read())!.bytes).toString(), 'of one');
+  const nobody = openStore({ address, etcdTls: { ca: authority.ca }, etcdPrefix: '/one' });
+  await assert.rejects(nobody.read(), /etcd: /);
+  for (const store of [one!, other!, nobody]) store.close();
+  await own.stop();
 });
 
 test('a change that was under way when etcd stopped is written once, and the writer knows', async () => {

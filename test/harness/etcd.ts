@@ -1,5 +1,5 @@
 /** A real etcd, alone or as a cluster, with its data on the disk as in production. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Certificate } from './certificates.js';
 import { Child } from './child.js';
@@ -66,6 +66,11 @@ export class EtcdMember {
       const answer = await fetch(`${this.#healthUrl}/health`).catch(() => undefined);
       return answer?.ok;
     });
+  }
+
+  /** After it was killed: all it had is gone, and its revisions begin anew. */
+  forgetEverything(): void {
+    rmSync(path.join(this.#folder, 'data'), { recursive: true });
   }
 
   /** SIGKILL. */
