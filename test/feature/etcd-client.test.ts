@@ -213,6 +213,13 @@ describe('with TLS', () => {
     await assert.rejects(nobody.read('k', 1000), EtcdError);
     nobody.close();
 
+    const ofOthers = await Etcd.start({
+      tls: { certificate: await authority.server('127.0.0.1', 'other.test') },
+    });
+    const misled = new EtcdClient({ endpoints: ofOthers.endpoints, credentials: () => ({ ca }) });
+    await assert.rejects(misled.read('k', 1000), /is not in the cert|not match/);
+    misled.close();
+
     const stranger = new EtcdClient({
       endpoints: etcd.endpoints,
       credentials: () => ({ ca: readFileSync(own.chain) }),
