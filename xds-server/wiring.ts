@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Leading } from './leading.js';
-import { alone, type Leadership } from './pure/leadership/leadership.js';
+import { alone, type Leadership, type Term } from './pure/leadership/leadership.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from './pure/ledger/view.js';
@@ -41,6 +41,7 @@ import { BrainStatus } from './shells/control/brain-status.js';
 import { Enactment } from './shells/control/enactment.js';
 import { leadershipStatus } from './shells/control/leadership-status.js';
 import { NodeReadiness } from './shells/control/node-readiness.js';
+import { ElectionLoop, type ElectionOptions } from './shells/election/election-loop.js';
 import { EnvoyApi } from './shells/envoy-api/envoy-api.js';
 import { AccessLogService } from './shells/sessions/access-log-service.js';
 import { fingerprint } from './shells/store/certificates.js';
@@ -65,13 +66,23 @@ export interface BrainOptions {
   readonly admin: Address;
   /** Paths are of PEM files, which are followed. */
   readonly channel: ({ readonly kind: 'tls' } & ChannelPaths) | { readonly kind: 'plaintext' };
+  /** Where there are several brains; absent: this one leads for as long as it runs. It closes the client of etcd. */
+  readonly candidate?: Candidate;
   readonly log: Logger;
   /** Of the program. */
   readonly version: string;
 }
 
+type Candidate = Pick<ElectionOptions, 'etcd' | 'prefix' | 'brain' | 'address'>;
+
 /** For nodes to take their answers when the brain stops. */
 const farewellMs = 500;
+/** Between two looks at whether what was given has been used. */
+const handOverLookMs = 10;
+
+/** Between two looks at whose time is up while nobody leads, and how long a leader's own word may be on its way. */
+const expiryLookMs = 100;
+const expiryGraceMs = 500;
 
 const ledgerSettings = { ...defaultSettings, connectTimeoutMs, reportIntervalMs };
 /** Of a brain that does not lead. */
@@ -85,6 +96,12 @@ export class Brain {
   readonly #encoder: Encoder;
   /** While this brain leads. */
   #leading: Leading | undefined;
+  #term: Term | undefined;
+  readonly #candidate: Candidate | undefined;
+  #election: ElectionLoop | undefined;
+  /** It stops: whoever leads is no concern of its any more. */
+  #deaf = false;
+  #expiry: NodeJS.Timeout | undefined;
   readonly #desk: Desk;
   /** This brain, as the leader knows those who ask. */
   readonly #self: Asker = {
@@ -116,7 +133,8 @@ export class Brain {
   admin: Address;
 
   private constructor(options: BrainOptions) {
-    const { log, version, spec } = options;
+    const { log, version, spec, candidate } = options;
+    this.#candidate = candidate;
     const api = EnvoyApi.load();
     this.#log = log;
     this.#strangers = new OccasionalLog(log, now);
@@ -196,7 +214,7 @@ export class Brain {
       maxMessageBytes: 2 * unsentReportBytes,
       tell: (session) => this.#desk.tell(session),
     });
-    this.#follow(alone);
+    if (!candidate) this.#follow(alone);
   }
 
   /**
@@ -249,6 +267,7 @@ export class Brain {
       metrics: () => this.#metrics.scrape(),
     });
     this.admin = this.#admin.address;
+    if (this.#candidate) this.#stand(this.#candidate);
     this.#log.info({ xds: this.xds, admin: this.admin }, 'the brain serves');
   }
 
@@ -282,6 +301,14 @@ export class Brain {
       this.#log.error({ source, problem }, 'the store of specs is lost; what is in force stays');
     if (problem === undefined && before?.problem)
       this.#log.info({ source, revision }, 'the store of specs is back');
+  }
+
+  /** For election: nodes are served by then. */
+  #stand(candidate: Candidate): void {
+    this.#election = new ElectionLoop({ ...candidate, now, log: this.#log });
+    this.#election.subscribe((leadership) => this.#follow(leadership));
+    this.#expiry = setInterval(() => this.#authz.expire(expiryGraceMs), expiryLookMs);
+    this.#expiry.unref();
   }
 
   /** @throws when those that there are at the start are no good. Later ones that are not leave what there is. */
@@ -318,13 +345,28 @@ export class Brain {
     this.#enactment.stop();
     this.#followed?.close();
     this.#channelFiles?.close();
-    const served = this.#channel?.drain();
     this.#authz.stop();
+    await this.#handOver();
+    const served = this.#channel?.drain();
     this.#xds.close();
-    this.#leading?.stop();
     await Promise.race([served, pause(farewellMs)]);
     this.#channel?.destroy();
     await this.#admin?.close();
+  }
+
+  /** Nothing is given any more; the next leader may begin when nothing that was given is under way. */
+  async #handOver(): Promise<void> {
+    clearInterval(this.#expiry);
+    this.#deaf = true;
+    this.#leading?.term(Number.NEGATIVE_INFINITY);
+    const overMs = now() + ledgerSettings.grantTtlMs;
+    const isUnderWay = (): boolean =>
+      [...this.#ledgerView().targets.values()].some(({ granted }) => granted > 0);
+    while (this.#election && isUnderWay() && now() < overMs) await pause(handOverLookMs);
+    await this.#election?.resign();
+    this.#election?.stop();
+    this.#candidate?.etcd.close();
+    this.#lose();
   }
 
   #ledgerView(options?: ViewOptions): LedgerView {
@@ -333,16 +375,26 @@ export class Brain {
 
   /** Who leads from now on. */
   #follow(leadership: Leadership): void {
+    if (this.#deaf) return;
+    if (leadership.kind !== 'leader' || leadership.term !== this.#term) this.#lose();
     if (leadership.kind !== 'leader') return;
-    if (!this.#leading) this.#lead();
-    this.#leading?.term(leadership.untilMs);
+    if (this.#leading) this.#leading.term(leadership.untilMs);
+    else this.#lead(leadership.term, leadership.untilMs);
   }
 
-  #lead(): void {
+  #lose(): void {
+    this.#desk.close();
+    this.#enactment.follow();
+    this.#leading?.stop();
+    this.#leading = this.#term = undefined;
+  }
+
+  #lead(term: Term, untilMs: number): void {
+    this.#term = term;
     this.#leading = new Leading({
       now,
       log: this.#log,
-      settings: ledgerSettings,
+      settings: { ...ledgerSettings, follows: this.#candidate ? 'term' : 'restart' },
       plan: () => this.#enactment.plan,
       readiness: this.#readiness,
       metrics: this.#metrics,
@@ -352,6 +404,7 @@ export class Brain {
           this.#log.warn({ path: warning.path }, renderProblem(warning));
       },
     });
+    this.#leading.term(untilMs);
     this.#enactment.lead();
     if (this.#loaded) this.#leading.observe(this.#enactment.plan, this.#loaded);
     this.#desk.open();
@@ -432,7 +485,9 @@ export class Brain {
   }
 
   #leadershipStatus(): LeadershipStatus {
-    return leadershipStatus({ leadership: alone, brain: undefined, trouble: undefined, nowMs: now() });
+    const leadership = this.#candidate ? (this.#election?.leadership ?? { kind: 'nobody' }) : alone;
+    const trouble = this.#election?.trouble;
+    return leadershipStatus({ leadership, brain: this.#candidate?.brain, trouble, nowMs: now() });
   }
 
   #nodesHave(runtimeVersion: string | undefined): boolean {

@@ -41,7 +41,7 @@ export interface ServeOptions {
 export type StartBrain = (options: ServeOptions) => Promise<{ stop(): Promise<void> }>;
 
 /** Past this a brain that has been told to stop is stopped. */
-const stopWithinMs = 1_800;
+const stopWithinMs = 2_500;
 
 export function serveCommand(start: StartBrain, logLevels: readonly string[]): Command {
   const serve = new Command('serve')
