@@ -18,7 +18,7 @@ import {
   parseOnly,
   parseRead,
 } from './shells/store/load-spec.js';
-import { openStore } from './shells/store/open-store.js';
+import { openEtcd, openStore } from './shells/store/open-store.js';
 import { readBounded } from './shells/store/read-bounded.js';
 import { createLogger, type LogLevel, logLevels } from './shells/telemetry/logger.js';
 import { Brain } from './wiring.js';
@@ -57,13 +57,17 @@ const stores = {
 };
 
 const commands = [
-  serveCommand(({ spec, xds, admin, logLevel, channel }) => {
+  serveCommand(({ spec, xds, admin, logLevel, channel, candidate }) => {
     const log = createLogger(logLevel as LogLevel);
     const place =
       spec.kind === 'file'
         ? spec
         : { ...spec, store: openStore(spec.store), folder: path.resolve(spec.folder) };
-    return Brain.start({ spec: place, xds, admin, channel, log, version });
+    const shared = candidate && spec.kind === 'store' && openEtcd(spec.store);
+    return Brain.start({
+      ...{ spec: place, xds, admin, channel, log, version },
+      ...(shared && { candidate: { ...shared, ...candidate } }),
+    });
   }, logLevels),
   bootstrapCommand(),
   checkCommand(read),

@@ -38,13 +38,14 @@ export class Brain {
    */
   static async start(
     spec: string,
-    { plaintext = false, xdsHost = ownAddress, beside, store }: BrainOptions = {},
+    { plaintext = false, xdsHost = ownAddress, beside, store, id = 'brain-1' }: BrainOptions = {},
   ): Promise<Brain> {
     const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await sharedPort() };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
     const channel = beside ? beside.channel : plaintext ? undefined : await ChannelCertificates.create();
-    const place = store === undefined ? ['--spec', spec] : ['--store', store];
+    const candidacy = store?.startsWith('etcd:') ? ['--brain', id] : [];
+    const place = store === undefined ? ['--spec', spec] : ['--store', store, ...candidacy];
     const running = { place, logFile, xds, admin, channel };
     const brain = new Brain(running, await run(running));
     await brain.#waitUntilAlive();
@@ -155,6 +156,8 @@ export interface BrainOptions {
   readonly xdsHost?: string;
   readonly beside?: Brain;
   readonly store?: string | undefined;
+  /** Of one of several brains on one etcd. */
+  readonly id?: string;
 }
 
 interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {

@@ -4,6 +4,12 @@ import { Command, Option } from 'commander';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { StoreSettings } from '../../pure/store/store-address.js';
 import { type Address, defaultAdmin, defaultXds, parseAddress } from './address.js';
+import {
+  addCandidateOptions,
+  type Candidate,
+  type CandidateOptions,
+  candidateOf,
+} from './candidate-options.js';
 import { AnswerIsNo } from './program.js';
 import { addStoreOptions, type StoreOptions, storeSettingsOf } from './store-options.js';
 
@@ -12,7 +18,7 @@ export type ChannelProtection =
   | { readonly kind: 'tls'; readonly certificate: string; readonly key: string; readonly clientCa: string }
   | { readonly kind: 'plaintext' };
 
-interface Options extends StoreOptions {
+interface Options extends StoreOptions, CandidateOptions {
   readonly spec?: string;
   readonly files?: string;
   readonly xds: Address;
@@ -35,6 +41,8 @@ export interface ServeOptions {
   readonly admin: Address;
   readonly logLevel: string;
   readonly channel: ChannelProtection;
+  /** Absent where there is one brain. */
+  readonly candidate?: Candidate;
 }
 
 /** @throws Error in words for the operator when it cannot serve */
@@ -47,7 +55,8 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
   const serve = new Command('serve')
     .description('serve nodes and operators, following a spec')
     .option('--spec <file>', 'the spec; a change of it, or of a file that it names, is taken at once');
-  return addStoreOptions(serve, 'instead of a file: the spec in dir:PATH or etcd:URL,URL…, see sluice apply')
+  addStoreOptions(serve, 'instead of a file: the spec in dir:PATH or etcd:URL,URL…, see sluice apply');
+  return addCandidateOptions(serve)
     .option(
       '--files <folder>',
       'where the files that a stored spec names are; the working directory by default',
@@ -74,7 +83,10 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
       if (typeof spec === 'string') command.error(`error: ${spec}`);
       const channel = protectionOf(rest);
       if (typeof channel === 'string') command.error(`error: ${channel}`);
-      const options: ServeOptions = { xds, spec, admin, logLevel, channel };
+      const isShared = spec.kind === 'store' && spec.store.address.kind === 'etcd';
+      const candidate = candidateOf(rest, isShared, xds);
+      if (typeof candidate === 'string') command.error(`error: ${candidate}`);
+      const options: ServeOptions = { xds, spec, admin, logLevel, channel, ...(candidate && { candidate }) };
       const told = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
       const brain = await start(options).catch((error: Error) => {
         throw new AnswerIsNo(error.message);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { SpecStore } from '../../pure/store/spec-store.js';
 import { type EtcdTlsFiles, formatStoreAddress, type StoreSettings } from '../../pure/store/store-address.js';
+import { EtcdClient } from '../etcd/etcd-client.js';
 import type { EtcdCredentials } from '../etcd/member.js';
 import { DirStore } from './dir-store.js';
 import { EtcdStore } from './etcd-store.js';
@@ -17,6 +18,20 @@ export function openStore({ address, etcdTls, etcdPrefix }: StoreSettings): Spec
     prefix: etcdPrefix,
     writer: randomBytes(16).toString('hex'),
   });
+}
+
+/** For what brains share besides the spec; undefined where the store is not etcd. */
+export function openEtcd({
+  address,
+  etcdTls,
+  etcdPrefix: prefix,
+}: StoreSettings): { readonly etcd: EtcdClient; readonly prefix: string } | undefined {
+  if (address.kind !== 'etcd') return undefined;
+  const credentials = etcdTls && (() => etcdCredentials(etcdTls));
+  return {
+    etcd: new EtcdClient({ endpoints: address.endpoints, ...(credentials && { credentials }) }),
+    prefix,
+  };
 }
 
 /** @throws in words for the operator */
