@@ -21,7 +21,8 @@
  *   Past its end a term gives nothing, and is not given up: that etcd renews the very lease proves that the key was
  *   there all the time, and that nobody else has led. Then the same term goes on.
  *
- * News of the key have revisions: those that were overtaken are not heard.
+ * News of the key have revisions: those that were overtaken are not heard. An answer with a lower revision than was known
+ * when it was asked for is from an etcd that has begun anew, or from a backup: what was known is of another world.
  */
 import type { ElectionCommand, ElectionEvent, Holder, LeaseId, RequestId } from './events.js';
 import type { Leadership, Term } from './leadership.js';
@@ -57,6 +58,8 @@ export class Election {
   readonly #asked = new Map<RequestId, Asked>();
   /** The newest revision that was heard of; −1 before the first. */
   #revision = -1;
+  /** The last request before it was. */
+  #revisionAfter: RequestId = 0;
   #holder: Holder | undefined;
   #lease: Lease | undefined;
   /** Of the key that was made under the lease; undefined: none is known to have been. */
@@ -137,6 +140,10 @@ export class Election {
   #see({ request, revision, holder }: Event<'seen'>): void {
     if (request !== undefined) this.#asked.delete(request);
     this.#answered();
+    if (request !== undefined && request > this.#revisionAfter && revision < this.#revision) {
+      this.#letGo();
+      this.#revision = -1;
+    }
     this.#learn(revision, holder);
   }
 
@@ -194,6 +201,7 @@ export class Election {
   /** Where the key is, and so whether it is this brain's. */
   #learn(revision: number, holder: Holder | undefined): void {
     if (revision < this.#revision) return;
+    if (revision > this.#revision) this.#revisionAfter = this.#requests;
     this.#revision = revision;
     this.#holder = holder;
     const isOwn = holder !== undefined && holder.lease === this.#lease?.id;
