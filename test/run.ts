@@ -53,7 +53,9 @@ const folders = {
  */
 const alone: readonly string[] = [
   'test/e2e/hostile-crowd.test.ts',
+  'test/e2e/leader.test.ts',
   'test/e2e/reload.test.ts',
+  'test/e2e/take-over.test.ts',
   'test/e2e/timeout.test.ts',
 ];
 

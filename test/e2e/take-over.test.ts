@@ -1,0 +1,61 @@
+/** Two brains on one etcd: when the one that leads dies, the other admits within five seconds, and nobody is refused for it. */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Brain } from '../harness/brain.js';
+import { stopEverything } from '../harness/ending.js';
+import { Envoy } from '../harness/envoy.js';
+import { Etcd } from '../harness/etcd.js';
+import { protectedPostgres } from '../harness/protected-database.js';
+import { Sluice } from '../harness/sluice.js';
+import { waitUntil } from '../harness/wait-until.js';
+import { fateOf, postgresSession } from './sessions.js';
+
+const password = 'correct horse';
+const ann = { user: 'ann', password, database: 'orders' };
+
+after(stopEverything);
+
+test('kill -9 of the leader, again and again: the other one admits within five seconds, and the budget holds', {
+  timeout: 180_000,
+}, async () => {
+  const [etcd, orders] = await Promise.all([
+    Etcd.start(),
+    protectedPostgres('orders', { budget: 3, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
+  ]);
+  const store = `etcd:${etcd.urls}`;
+  const sluice = await Sluice.start({
+    databases: { orders },
+    services: { checkout: { database: 'orders', max_connections: 3, timeout_ms: 60_000 } },
+    store,
+  });
+  const one = sluice.brain;
+  const two = await Brain.start(sluice.file.path, { beside: one, store, id: 'brain-2' });
+  await sluice.envoy.stop();
+  const envoy = await Envoy.start({ node: 'edge-1', xds: [one.xds, two.xds], channel: one.channel });
+  await envoy.waitForListener('pg');
+
+  const roleOf = async (brain: Brain) => (await brain.status()).leadership.role;
+  const took: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const [leader, other] = (await roleOf(one)) === 'leader' ? [one, two] : [two, one];
+    await waitUntil('the other one follows', async () => (await roleOf(other)) === 'follower');
+    await waitUntil('the leader is ready', async () =>
+      (await leader.status()).targets.every((t) => !t.recovering),
+    );
+    const killed = performance.now();
+    await leader.kill();
+    // More than there are slots: of these three get in, and the others when those have left.
+    const coming = Array.from({ length: 6 }, () =>
+      fateOf(async () => {
+        const session = await postgresSession(sluice, 'checkout', ann);
+        took[round] ??= performance.now() - killed;
+        await session.query('SELECT pg_sleep(0.1)');
+        await session.end();
+      }),
+    );
+    for (const fate of await Promise.all(coming)) assert.deepEqual(fate, { served: true });
+    assert.ok(took[round]! < 5_000, `admitted ${took[round]} ms after the kill`);
+    assert.equal(await roleOf(other), 'leader');
+    await leader.startAgain();
+  }
+});
