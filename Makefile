@@ -1,7 +1,7 @@
 # Each target does all of its set-up; a second run of that costs a second.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-mysql test-long check fuzz faults bench
+.PHONY: help setup demo test test-mysql test-long check fuzz sim faults bench
 
 # make's own default, so that a shell's variable of this name is not taken for it.
 SECONDS := 60
@@ -33,6 +33,10 @@ check: ## format, lint, types, who may import whom, generated files
 fuzz: ## every parser and state machine under a fuzzer, SECONDS=60 a target; fails where something is found
 	@setup/setup.sh
 	@node --import tsx test/fuzz/run.ts --seconds $(SECONDS)
+
+sim: ## schedules of clients and faults for the shipped ledger and election, SEEDS=10000; FROM=1 EVENTS=1000 JOBS=4 KEEP=1; the last line is JSON
+	@setup/setup.sh sim
+	@SEEDS=$(SEEDS) FROM=$(FROM) EVENTS=$(EVENTS) JOBS=$(JOBS) node build/sim/test/simulation/main.js $(if $(KEEP),--keep)
 
 faults: setup ## floods with a fault in the middle of each, on the real parts; the database judges, the last line is JSON
 	@node --import tsx test/faults/main.ts

@@ -3,11 +3,12 @@
 # alone, so a second run costs a second. Each step is a script of its own beside this one; what it says is kept in
 # build/setup/ and shown only when it fails.
 #
-#   setup/setup.sh [servers] [drivers] [mysql] [bench]
+#   setup/setup.sh [servers] [drivers] [mysql] [bench] [sim]
 #     without any: what reads, checks and fuzzes the sources: packages of npm and Rust, the Envoy API
 #     servers  also what runs: Envoy, the filters and the brain built, database servers, clients in Python
 #     drivers  also the clients of the end-to-end tests that have to be compiled: Go, Java, C
 #     mysql    also MySQL 8.0, for the optional suite
+#     sim      also the simulation, compiled
 #     bench    also the other proxies, the load generator, and a libpq for pgbench that can begin with TLS
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -70,7 +71,14 @@ bench() {
   always 'load generator' setup/load.sh
 }
 
+# Made of TypeScript, below.
+sim() { :; }
+
 all_of javascript "$@"
+if part sim; then
+  step 'simulation' build/sim/test/simulation/main.js setup/sim.sh setup/sim.json tsconfig.json test/simulation \
+    xds-server/pure
+fi
 # They are in the Python environment, or made of the Envoy API: both are there by now.
 if part bench; then
   step 'Traefik' build/bin/traefik setup/traefik.sh setup/traefik.txt

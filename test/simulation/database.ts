@@ -1,27 +1,48 @@
 import type { ObservedSession, ServerId } from '../../xds-server/pure/ledger/events.js';
 import type { Random } from './random.js';
 
+export interface DatabaseTraits {
+  /** A server that knows its id from the first byte on, never uses one again, and closes a session's socket first. */
+  readonly isMysql: boolean;
+  readonly listsLogins: boolean;
+  /** Ids are taken at random out of this many and used again, as pids are; undefined: each once. */
+  readonly pids: number | undefined;
+  readonly showsUsers: boolean;
+  /** How long a server may go on with a session whose client has gone. */
+  readonly lingerMs: number;
+}
+
+/** Whose session it is, as far as anybody knows. */
+export interface Owner {
+  readonly id: string;
+  readonly service: string;
+  readonly tenant: string;
+  /** The last ledger that granted it or was told of it, and since when; −∞ where it granted it itself. */
+  knownTo: number;
+  knownMs: number;
+  /** It may KILL and nothing else. */
+  onlyKill: boolean;
+}
+
 /** A session that a simulated database has, whoever knows of it. */
 export interface DatabaseSession {
   readonly target: string;
   /** Undefined: people, past the nodes. */
-  readonly service: string | undefined;
-  readonly tenant: string | undefined;
+  readonly owner: Owner | undefined;
   readonly user: string;
   readonly serverId: ServerId;
   readonly peer: string;
   readonly openedMs: number;
-  /** It may KILL and nothing else. */
-  readonly onlyKill: boolean;
   /** Logged in, or a server that lists logins. */
   listed: boolean;
+  /** The last ledger that was shown it in a list. */
+  shownTo: number;
 }
 
-export interface DatabaseTraits {
-  readonly listsLogins: boolean;
-  /** Ids are taken at random out of this many and used again, as pids are; undefined: each once, as in MySQL. */
-  readonly pids: number | undefined;
-  readonly showsUsers: boolean;
+export interface SessionList {
+  readonly rows: readonly ObservedSession[];
+  /** What the rows are of. */
+  readonly sessions: readonly DatabaseSession[];
 }
 
 /** One target's server: the truth that the ledger never sees as a whole. */
@@ -30,6 +51,7 @@ export class Database {
   readonly observerId: ServerId;
   readonly #traits: DatabaseTraits;
   readonly #random: Random;
+  readonly #ids = new Set<ServerId>();
   #lastId = 1_000_000;
 
   constructor(traits: DatabaseTraits, random: Random) {
@@ -38,26 +60,40 @@ export class Database {
     this.observerId = this.#newId();
   }
 
-  open(session: Omit<DatabaseSession, 'serverId' | 'listed'>): DatabaseSession {
-    const opened = { ...session, serverId: this.#newId(), listed: this.#traits.listsLogins };
-    this.sessions.add(opened);
-    return opened;
+  open(of: Pick<DatabaseSession, 'target' | 'owner' | 'user' | 'peer' | 'openedMs'>): DatabaseSession {
+    const { target, owner, user, peer, openedMs } = of;
+    const serverId = this.#newId();
+    const listed = this.#traits.listsLogins;
+    const session = { target, owner, user, serverId, peer, openedMs, listed, shownTo: 0 };
+    this.sessions.add(session);
+    return session;
   }
 
-  list(): ObservedSession[] {
-    const rows: ObservedSession[] = [{ serverId: this.observerId, peer: '10.9.9.9:9' }];
-    for (const { listed, serverId, peer, user } of this.sessions)
-      if (listed) rows.push(this.#traits.showsUsers ? { serverId, peer, user } : { serverId, peer });
-    return rows;
+  close(session: DatabaseSession): void {
+    if (this.sessions.delete(session)) this.#ids.delete(session.serverId);
+  }
+
+  list(): SessionList {
+    const rows: ObservedSession[] = [];
+    const sessions: DatabaseSession[] = [];
+    const { showsUsers } = this.#traits;
+    for (const session of this.sessions) {
+      const { listed, serverId, peer, user } = session;
+      if (!listed) continue;
+      rows.push(showsUsers ? { serverId, peer, user } : { serverId, peer });
+      sessions.push(session);
+    }
+    return { rows, sessions };
   }
 
   #newId(): ServerId {
     const { pids } = this.#traits;
-    if (pids === undefined) return ++this.#lastId;
-    const taken = new Set([...this.sessions].map(({ serverId }) => serverId).concat(this.observerId ?? []));
+    if (pids === undefined || this.#ids.size >= pids) return ++this.#lastId;
     for (;;) {
       const id = this.#random.between(1, pids);
-      if (!taken.has(id)) return id;
+      if (this.#ids.has(id)) continue;
+      this.#ids.add(id);
+      return id;
     }
   }
 }

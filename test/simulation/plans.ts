@@ -3,13 +3,14 @@ import type { Random } from './random.js';
 import { sketch } from './sketch.js';
 import type { Traits } from './traits.js';
 
+export const longestTimeoutMs = 12_000;
+
 /** Targets `t1/primary` …, services `s1` …, tenants `a` and `b`, of which `a` has a limit. */
 export function drawPlan(random: Random, traits: Traits): Plan {
   const targets: Record<string, Partial<TargetPlan>> = {};
   for (let i = 1; i <= traits.targets; i++) targets[`t${i}/primary`] = drawTarget(random, i);
   const services: Record<string, Partial<ServicePlan>> = {};
-  for (let i = 1; i <= traits.services; i++)
-    services[`s${i}`] = drawService(random, traits, i, random.pick(Object.keys(targets)));
+  for (let i = 1; i <= traits.services; i++) services[`s${i}`] = drawService(random, traits, i);
   return sketch({
     targets,
     services: affordable(services, targets),
@@ -28,12 +29,9 @@ export function redrawPlan(plan: Plan, random: Random, traits: Traits): Plan {
   if (what === 1) {
     const target = random.between(1, traits.targets);
     targets[`t${target}/primary`] = drawTarget(random, target);
-  }
-  // After a restart nobody knows any more whose sessions those of a removed service are.
-  else if (what === 2 && chosen && !traits.restarts) delete services[name];
+  } else if (what === 2 && chosen) delete services[name];
   else if (what === 3 && chosen) services[name] = { ...chosen, maxConnections: random.between(1, 6) };
-  else
-    services[name] = drawService(random, traits, number, chosen?.target ?? random.pick(Object.keys(targets)));
+  else services[name] = drawService(random, traits, number);
   const limit = plan.tenants.get('a')?.maxConnections;
   return sketch({ targets, services: affordable(services, targets), tenants: { a: limit, b: undefined } });
 }
@@ -46,17 +44,23 @@ function drawTarget(random: Random, number: number): Partial<TargetPlan> {
   };
 }
 
-function drawService(random: Random, traits: Traits, number: number, target: string): Partial<ServicePlan> {
+/**
+ * Always at the same target. What was granted for a service opens wherever its cluster leads by then: one that moved in that
+ * moment would put it beyond the budget of the new one.
+ */
+function drawService(random: Random, traits: Traits, number: number): Partial<ServicePlan> {
   return {
-    target,
+    target: `t${(number % traits.targets) + 1}/primary`,
     tenant: number % 2 === 0 ? 'a' : 'b',
     maxConnections: random.between(1, 6),
     guaranteed: random.between(0, 2),
     killReserve: traits.kills ? random.between(0, 2) : 0,
     maxQueue: random.pick([0, 1, 3, 10]),
-    timeoutMs: random.pick([100, 400, 2_000]),
+    timeoutMs: random.pick([500, 2_000, longestTimeoutMs]),
     priority: random.between(0, 2),
-    allow: [{ user: traits.sharedUser ? 'app' : `user${number}` }],
+    allow: [
+      traits.namesUsers ? { user: traits.sharedUser ? 'app' : `user${number}` } : { cidr: '0.0.0.0/0' },
+    ],
   };
 }
 

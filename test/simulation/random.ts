@@ -27,4 +27,9 @@ export class Random {
   pick<Item>(from: readonly Item[]): Item {
     return from[Math.floor(this.next() * from.length)]!;
   }
+
+  /** For a chance of its own: what is drawn from that changes nothing here. */
+  seed(): number {
+    return Math.floor(this.next() * 4_294_967_296);
+  }
 }

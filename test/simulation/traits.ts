@@ -1,81 +1,83 @@
-/** What kind of world a seed makes: how many of what, how unreliable, and what therefore must hold in it. */
-import type { LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
+/** What kind of world a seed makes: how many of what, and how unreliable. */
+import { defaultSettings, type LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { DatabaseTraits } from './database.js';
 import type { Random } from './random.js';
 
-/** The shipped proportions on a shorter scale, so that more happens in fewer events. */
-export const settings: LedgerSettings = {
-  grantTtlMs: 100,
-  leastTtlMs: 20,
-  connectTimeoutMs: 100,
-  reportIntervalMs: 200,
-  follows: 'restart',
-  marginMs: 50,
-  silentAfterMs: 700,
-  starvationMs: 300,
-  recoveryQueue: 30,
-  logins: { share: 0.5, least: 1, freeFailures: 2, shutMs: 20, mostShutMs: 100, forgetMs: 400 },
-};
+/** As shipped. */
+export const settings: LedgerSettings = { ...defaultSettings, recoveryQueue: 30 };
 
-export const loginTimeoutMs = 500;
+/** Shorter than Postgres's minute, so that it ends within a schedule. */
+export const loginTimeoutMs = 5_000;
 
 /** The longest session for KILL alone. */
-export const killSessionMs = 100;
+export const killSessionMs = 1_000;
+
+const kinds = [
+  'brain-killed',
+  'brain-stopped',
+  'node-lost',
+  'node-killed',
+  'node-stopped',
+  'wall-clock-set',
+  'cut',
+  'lag',
+  'loss',
+  'unobserved',
+  'slow-list',
+  'database-killed',
+] as const;
+
+type Recurring = 'client' | 'flood' | 'person' | 'plan' | 'forgery' | (typeof kinds)[number];
 
 export interface Traits extends DatabaseTraits {
   readonly targets: number;
   readonly services: number;
   readonly nodes: number;
-  /** Addresses that clients come from; 0: nobody knows them. */
-  readonly sources: number;
   /** Several services log in as the same user. */
   readonly sharedUser: boolean;
+  /** Services name the users that they admit. */
+  readonly namesUsers: boolean;
   /** The server sees other addresses than the nodes' own. */
   readonly nat: boolean;
-  /** The server's id is known from the first byte on (MySQL), not from login on (Postgres). */
-  readonly idInGreeting: boolean;
-  readonly arrivalMs: number;
   readonly sessionMs: number;
-  /** Chance that a report or the news of an end is lost, or comes twice. */
-  readonly lossy: number;
-  readonly restarts: boolean;
-  readonly partitions: boolean;
-  readonly crashes: boolean;
-  readonly outages: boolean;
-  readonly resizes: boolean;
+  /** Addresses that clients come from; 0: nobody knows them. */
+  readonly sources: number;
   /** Services have kill reserves. */
   readonly kills: boolean;
-  readonly people: 'none' | 'few' | 'flood';
-  /** How long a server may go on with a session whose client has gone. */
-  readonly lingerMs: number;
+  /** Chance that a report or the news of an end is lost, or comes twice. */
+  readonly lossy: number;
+  /** Between two of a kind, on average; absent: never. */
+  readonly meanMs: { readonly [Kind in Recurring]?: number };
 }
 
 export function drawTraits(random: Random): Traits {
-  const restarts = random.chance(0.4);
-  const listsLogins = random.chance(0.5);
-  // A login that no list shows is known from its node alone: after a restart the node must be able to say so.
-  const candid = restarts && !listsLogins;
+  const isMysql = random.chance(0.4);
+  const listsLogins = isMysql || random.chance(0.3);
+  const meanMs: { [Kind in Recurring]?: number } = { client: random.pick([30, 100, 300]) };
+  if (random.chance(0.3)) meanMs.flood = random.between(2_000, 10_000);
+  if (random.chance(0.4)) meanMs.plan = random.between(1_000, 6_000);
+  if (random.chance(0.15)) meanMs.forgery = 300;
+  const people = random.pick([undefined, undefined, 1_500, 200]);
+  if (people !== undefined) meanMs.person = people;
+  for (const kind of kinds) if (random.chance(0.25)) meanMs[kind] = random.between(2_000, 12_000);
+  // No world is without trouble.
+  meanMs[random.pick(kinds)] ??= random.between(2_000, 8_000);
   return {
     targets: random.between(1, 2),
     services: random.between(1, 4),
-    nodes: random.between(1, 3),
-    sources: random.pick([0, 1, 3]),
+    nodes: random.between(1, 4),
+    isMysql,
     listsLogins,
-    pids: random.chance(0.5) ? random.between(40, 60) : undefined,
+    pids: isMysql || random.chance(0.3) ? undefined : random.between(40, 60),
     showsUsers: random.chance(0.7),
     sharedUser: random.chance(0.2),
+    namesUsers: random.chance(0.8),
     nat: random.chance(0.3),
-    idInGreeting: listsLogins && random.chance(0.5),
-    arrivalMs: random.pick([5, 20, 60]),
-    sessionMs: random.pick([30, 200, 800]),
-    lossy: candid || random.chance(0.4) ? 0 : random.pick([0.05, 0.3]),
-    restarts,
-    partitions: !candid && random.chance(0.3),
-    crashes: !candid && random.chance(0.3),
-    outages: random.chance(0.3),
-    resizes: random.chance(0.4),
-    people: random.pick(['none', 'none', 'few', 'flood']),
-    lingerMs: random.pick([0, 5, 40, 1_500]),
-    kills: random.chance(0.4),
+    lingerMs: random.pick([0, 5, 40, 1_500, 10_000]),
+    sessionMs: random.pick([100, 1_000, 6_000]),
+    sources: random.pick([0, 0, 1, 3]),
+    kills: random.chance(isMysql ? 0.5 : 0.1),
+    lossy: random.chance(0.5) ? 0 : random.pick([0.05, 0.3]),
+    meanMs,
   };
 }

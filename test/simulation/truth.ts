@@ -1,21 +1,48 @@
-import { confirmationMs } from '../../xds-server/pure/ledger/settings.js';
+import { confirmationMs, recoveryMs } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import type { Agenda } from './agenda.js';
-import type { Database, DatabaseSession } from './database.js';
+import type { Database, DatabaseSession, Owner } from './database.js';
 import { settings, type Traits } from './traits.js';
 import { Violation } from './violation.js';
 
-/** I1 as the databases themselves count, at the instant at which one of them takes one more. */
+/** The ledger that decides now. */
+interface Present {
+  readonly ledgerNumber: number;
+  /** In true time. */
+  readonly startedMs: number;
+}
+
+/**
+ * I1 as the databases themselves count, at the instant at which one of them takes one more.
+ *
+ * What a new ledger cannot know it need not count: a session that an earlier ledger granted, of which no node has told
+ * the new one (dead, cut off), and which the database
+ *
+ *   does not list, because it logs in and the server does not list logins: not counted at all, until it is listed
+ *     or its login's time is up;
+ *   lists without an account that today's services name for themselves: it may be a person's. Beyond the reserve it
+ *     counts against the budget, so that the server's capacity holds; to which service it belongs is not known.
+ *
+ * Every other session counts, against its target, its service and its tenant.
+ */
 export class Truth {
   readonly #agenda: Agenda;
   readonly #traits: Traits;
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #plans: { readonly plan: Plan; untilMs: number }[] = [];
+  readonly #present: Present;
 
-  constructor(agenda: Agenda, traits: Traits, databases: ReadonlyMap<string, Database>, plan: Plan) {
+  constructor(
+    agenda: Agenda,
+    traits: Traits,
+    databases: ReadonlyMap<string, Database>,
+    plan: Plan,
+    present: Present,
+  ) {
     this.#agenda = agenda;
     this.#traits = traits;
     this.#databases = databases;
+    this.#present = present;
     this.plan = plan;
   }
 
@@ -27,44 +54,96 @@ export class Truth {
     const before = this.#plans.at(-1);
     if (before) before.untilMs = this.#agenda.nowMs;
     this.#plans.push({ plan, untilMs: Number.POSITIVE_INFINITY });
+    const sinceMs = this.#agenda.nowMs - 2 * confirmationMs(settings);
+    while (this.#plans[0]!.untilMs < sinceMs) this.#plans.shift();
   }
 
-  compare({ target, service, tenant, onlyKill }: DatabaseSession): void {
-    const { restarts, showsUsers, sharedUser } = this.#traits;
-    const all = [...this.#databases.values()].flatMap(({ sessions }) => [...sessions]);
-    const there = all.filter((session) => session.target === target && session.service !== undefined);
+  compare({ target, owner }: DatabaseSession): void {
+    const { service, tenant, onlyKill } = owner!;
+    // Before it can have been told of everything a ledger gives nothing: what it gives all the same has no excuse.
+    const isEarly =
+      grantedBy(this.#present, owner!) &&
+      this.#agenda.nowMs < this.#present.startedMs + 0.9 * recoveryMs(settings);
+    let there = 0;
+    let maybePeople = 0;
+    let ofService = 0;
+    let ofTenant = 0;
+    let ordinary = 0;
+    let killing = 0;
+    for (const database of this.#databases.values())
+      for (const session of database.sessions) {
+        if (!session.owner) continue;
+        const account = isEarly || this.#isKnown(session.owner) ? 'known' : this.#account(session);
+        if (session.target === target) {
+          if (account === 'people') maybePeople++;
+          else if (account !== 'unlisted') there++;
+        }
+        const isCounted = account === 'known' || account === session.owner.service;
+        if (isCounted && session.owner.service === service) {
+          ofService++;
+          if (!session.owner.onlyKill) ordinary++;
+          // Of an earlier ledger's sessions nobody knows any more which were let in for KILL alone.
+          else if (grantedBy(this.#present, session.owner)) killing++;
+        }
+        // At a database that is not counted yet it is not known; that does not stop another database.
+        if (
+          isCounted &&
+          session.owner.tenant === tenant &&
+          (account === 'known' || session.target === target)
+        )
+          ofTenant++;
+      }
     const budget = this.#most((plan) => plan.targets.get(target)?.budget ?? 0);
-    // Sessions that nobody reports after a restart are told from people's by their user, or not at all.
-    const people = restarts && !showsUsers ? this.#most((plan) => plan.targets.get(target)?.reserve ?? 0) : 0;
-    expect(`sessions at ${target}`, there.length, budget + people);
+    const reserve = this.#most((plan) => plan.targets.get(target)?.reserve ?? 0);
+    expect(`sessions at ${target}`, there + Math.max(0, maybePeople - reserve), budget);
+    const limit = this.#most((plan) => plan.services.get(service)?.maxConnections ?? 0);
+    expect(`sessions of ${service}`, ofService, limit);
+    if (onlyKill) {
+      const kept = this.#most((plan) => plan.services.get(service)?.killReserve ?? 0);
+      expect(`sessions of ${service} for KILL alone`, killing, kept);
+    } else {
+      const mayBe = this.#most((plan) => {
+        const { maxConnections = 0, killReserve = 0 } = plan.services.get(service) ?? {};
+        return maxConnections - killReserve;
+      });
+      expect(`sessions of ${service} that may do all`, ordinary, mayBe);
+    }
+    const most = this.#most((plan) => plan.tenants.get(tenant)?.maxConnections ?? Number.POSITIVE_INFINITY);
+    expect(`sessions of tenant ${tenant}`, ofTenant, most);
+  }
 
-    if (restarts && (!showsUsers || sharedUser)) return;
-    const ofService = all.filter((session) => session.service === service);
-    const limit = this.#most((plan) => plan.services.get(service!)?.maxConnections ?? 0);
-    expect(`sessions of ${service}`, ofService.length, limit);
-    const killing = ofService.filter((session) => session.onlyKill).length;
-    const ordinary = this.#most((plan) => {
-      const { maxConnections = 0, killReserve = 0 } = plan.services.get(service!) ?? {};
-      return maxConnections - killReserve;
-    });
-    const reserve = this.#most((plan) => plan.services.get(service!)?.killReserve ?? 0);
-    if (!onlyKill) expect(`sessions of ${service} that may do all`, ofService.length - killing, ordinary);
-    // Of an earlier ledger's sessions nobody knows any more which were let in for KILL alone.
-    else if (!restarts) expect(`sessions of ${service} for KILL alone`, killing, reserve);
+  /** Long enough for nothing to open any more that was granted before. */
+  #isKnown({ knownTo, knownMs }: Owner): boolean {
+    return knownTo === this.#present.ledgerNumber && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
+  }
 
-    // After a restart a tenant does not wait at one database for another of its databases to be counted.
-    if (restarts) return;
-    const ofTenant = all.filter((session) => session.tenant === tenant);
-    const most = this.#most((plan) => plan.tenants.get(tenant!)?.maxConnections ?? Number.POSITIVE_INFINITY);
-    expect(`sessions of tenant ${tenant}`, ofTenant.length, most);
+  /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
+  #account({ target, user, shownTo, openedMs }: DatabaseSession): string {
+    const { ledgerNumber, startedMs } = this.#present;
+    if (shownTo !== ledgerNumber)
+      return openedMs <= startedMs + recoveryMs(settings) ? 'unlisted' : 'opened after the recovery';
+    if (!this.#traits.showsUsers) return 'people';
+    const owners: string[] = [];
+    for (const service of this.plan.services.values())
+      if (service.target === target && service.allow[0]!.user === user) owners.push(service.name);
+    return owners.length === 0 ? 'people' : owners.length > 1 ? 'several' : owners[0]!;
   }
 
   /** Under any plan by which something that opens now may have been granted. */
   #most(limit: (plan: Plan) => number): number {
     const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
-    const inForce = this.#plans.filter(({ untilMs }) => untilMs >= sinceMs);
-    return Math.max(...inForce.map(({ plan }) => limit(plan)));
+    let most = 0;
+    for (const { plan, untilMs } of this.#plans)
+      if (untilMs >= sinceMs) {
+        const here = limit(plan);
+        if (here > most) most = here;
+      }
+    return most;
   }
+}
+
+function grantedBy({ ledgerNumber }: Present, { knownTo, knownMs }: Owner): boolean {
+  return knownTo === ledgerNumber && knownMs === Number.NEGATIVE_INFINITY;
 }
 
 function expect(what: string, found: number, most: number): void {

@@ -1,151 +1,330 @@
 /**
  * A world for the ledger to live in: clients come and go, nodes carry out its verdicts and report, databases hold the
- * sessions that there really are, an observer asks them, and all of it late, lost, twice and out of order. The world
- * knows the truth and compares; the ledger is told only what a real one would be.
+ * sessions that there really are, an observer asks them, and all of it late, lost, twice and out of order, on clocks that
+ * disagree. The world knows the truth and compares; the brain is told only what a real one would be.
  *
- *   Fleet ── checks, reports, ends ──▶ Brain (the ledger) ◀── session lists ── Observers
- *     │  ◀──────── verdicts ────────────┘      └──── observe ────────────────▶   │
- *     └── opens, closes ──▶ Database ◀── Truth counts, and knows the plans       │
- *                              └────────────────── lists ────────────────────────┘
+ *   Envoys ══ checks, reports, ends ══ Wires ══▶ Brain (clocks, ledger) ◀── session lists ── Observers
+ *     │   ◀═══════════ verdicts ══════════════════════╛      └──── observe ────────────────▶   │
+ *     └── open, close ──▶ Databases ◀── Truth counts, and knows the plans                      │
+ *                              └────────────────────── lists ──────────────────────────────────┘
  *
  * What the world assumes, as the real thing must provide:
- *   - a node acts on a grant within its ttl, gives up connecting after connect_timeout, opens nothing for a client that
- *     has left, and opens it at the database that the service had when it was granted;
+ *   - a node's monotonic clock goes on while the node stands still, and is right to 550 ppm;
+ *   - a node looks at the clock when it acts on a grant and opens nothing for a client that has left; its kernel gives up
+ *     connecting after connect_timeout, also while the node stands still;
  *   - a server gives up a login after loginTimeoutMs;
- *   - after a restart of the brain each node that is alive and connected reports each connection within the interval.
- *     Where the servers list no logins this includes that no node is cut off, and that a server notices at once when a
- *     client leaves in the middle of its login: such a login is known to its node alone.
+ *   - no service moves to another database while grants for it are under way.
  */
-import type { LedgerEffect } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
-import { type LedgerSettings, recoveryMs } from '../../xds-server/pure/ledger/settings.js';
+import { confirmationMs, type LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
+import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import { Agenda } from './agenda.js';
 import { Brain } from './brain.js';
 import { Database } from './database.js';
-import { Fleet } from './fleet.js';
+import { Envoy, type IsExpired } from './envoy.js';
+import { Fairness } from './fairness.js';
+import type { Process } from './machine.js';
 import { Observers } from './observers.js';
-import { drawPlan, redrawPlan } from './plans.js';
+import { drawPlan, longestTimeoutMs, redrawPlan } from './plans.js';
 import { Random } from './random.js';
-import { drawTraits, loginTimeoutMs, settings, type Traits } from './traits.js';
+import type { Happening, Script, Source } from './script.js';
+import { loginTimeoutMs, settings, type Traits } from './traits.js';
 import { Truth } from './truth.js';
 import { Violation } from './violation.js';
+import { keepAliveMs, Wire } from './wire.js';
+
+/** What may be another than what ships, to see it found. */
+export interface Parts {
+  readonly ledger: (settings: LedgerSettings) => Ledger;
+  readonly isExpired: IsExpired;
+}
+
+export const shipped: Parts = {
+  ledger: (given) => new Ledger(given),
+  isExpired: ({ expiresMs }, nowMs) => nowMs >= expiresMs,
+};
+
+const longestFaultMs = 20_000;
+/** Long enough for clients to get in and be reported, and for those to be gone that came for KILL alone. */
+const settleMs = loginTimeoutMs + longestTimeoutMs + 5_000;
+
+/** How long a schedule goes on. */
+export interface Length {
+  readonly events: number;
+  readonly faults: number;
+}
 
 export class World {
   readonly traits: Traits;
-  readonly fleet: Fleet;
   readonly brain: Brain;
+  faults = 0;
+  readonly #source: Source;
   readonly #random: Random;
   readonly #agenda = new Agenda();
   readonly #databases: ReadonlyMap<string, Database>;
+  readonly #envoys: readonly Envoy[];
+  readonly #wires: readonly Wire[];
   readonly #observers: Observers;
   readonly #truth: Truth;
-  #isClosing = false;
+  readonly #trace: ((line: string) => void) | undefined;
+  readonly #happened: Happening[] = [];
+  #isRecording = false;
   #people = 0;
+  /** The newest plan, which the brain may not have yet. */
+  #wanted: Plan;
 
-  /**
-   * @param trace told what the ledger is told and what it answers, for looking at a seed that fails
-   * @param start a ledger to live with, at the beginning and after each restart
-   */
-  constructor(
-    seed: number,
-    trace?: (line: string) => void,
-    start = (given: LedgerSettings): Ledger => new Ledger(given),
-  ) {
-    const random = new Random(seed);
+  /** @param trace told what the ledger is told and what it answers, for looking at a seed that fails */
+  constructor(source: Source, parts: Parts = shipped, trace?: (line: string) => void) {
+    const { traits } = source;
     const agenda = this.#agenda;
+    const random = new Random(source.seed ^ 0x5eed);
+    this.#source = source;
     this.#random = random;
-    this.traits = drawTraits(random);
-    trace?.(JSON.stringify(this.traits));
-    const plan = drawPlan(random, this.traits);
+    this.#trace = trace;
+    this.traits = traits;
+    trace?.(JSON.stringify(traits));
+    const plan = drawPlan(new Random(random.seed()), traits);
     this.#databases = new Map(
-      [...plan.targets.keys()].map((name) => [name, new Database(this.traits, random)]),
+      [...plan.targets.keys()].map((name) => [name, new Database(traits, new Random(random.seed()))]),
     );
-    this.#truth = new Truth(agenda, this.traits, this.#databases, plan);
-    const carryOut = (effect: LedgerEffect): void => {
-      if (effect.kind === 'observe') this.#observers.soon(effect.target);
-      else this.fleet.answer(effect);
-    };
-    this.brain = new Brain(agenda, () => start(settings), carryOut, trace);
-    this.#observers = new Observers(agenda, random, this.traits, this.brain, this.#databases);
-    this.fleet = new Fleet(agenda, random, this.traits, this.brain, this.#databases, this.#truth, trace);
-    this.brain.tell({ kind: 'plan', plan });
+    const fairness = new Fairness(settings.starvationMs, (service) => this.brain.plan?.services.get(service));
+    this.brain = new Brain(agenda, random, () => parts.ledger(settings), {
+      trace,
+      observe: (target) => this.#observers.soon(target),
+      known: (connection, ledger, how) => this.#known(connection, ledger, how),
+      looked: (effects, ledger, nowMs) => {
+        // Who waits at a door of his own, and who came for KILL alone, is not told from the others here.
+        if (traits.sources === 0 && !traits.kills) fairness.look(effects, ledger, nowMs);
+      },
+    });
+    const truth = new Truth(agenda, traits, this.#databases, plan, this.brain);
+    this.#truth = truth;
+    this.#observers = new Observers(agenda, new Random(random.seed()), traits, this.brain, this.#databases);
+    const numbers = Array.from({ length: traits.nodes }, (_, i) => i + 1);
+    this.#wires = numbers.map(() => new Wire(agenda, settings.marginMs - 50));
+    this.#envoys = numbers.map((number) => {
+      const wire = this.#wires[number - 1]!;
+      const { isExpired } = parts;
+      const { brain } = this;
+      const databases = this.#databases;
+      return new Envoy(number, random, {
+        agenda,
+        traits,
+        databases,
+        truth,
+        brain,
+        wire,
+        trace,
+        isExpired,
+      });
+    });
+    this.#wanted = plan;
+    this.#adopt(plan);
     this.#observers.start();
-    // Most clients come when it has recovered.
-    agenda.after(random.chance(0.7) ? recoveryMs(settings) : 0, () => this.#liven());
   }
 
-  /** Lets so many events reach the ledger, then mends everything, lets everybody go and looks for what stays. */
-  run(events: number): void {
-    while (this.brain.events < events && this.#agenda.step());
-    this.#isClosing = this.fleet.isMended = true;
-    this.fleet.cutOff.clear();
-    this.#observers.cutOff.clear();
-    this.fleet.everybodyLeaves();
-    const longestMs = Math.max(settings.silentAfterMs, this.traits.lingerMs) + loginTimeoutMs;
-    const endMs = this.#agenda.nowMs + 3 * longestMs + 2_000;
-    while (this.#agenda.step(endMs));
-    this.brain.audit();
-    const { targets, sessions, waiterCount } = this.brain.ledger.view({ sessions: 100 });
-    if (sessions.length > 0 || waiterCount > 0)
-      throw new Violation(`I4: ${waiterCount} waiters stayed, and ${JSON.stringify(sessions)}`);
-    for (const { name, free, budget, planned } of targets.values())
-      if (planned && free !== budget) throw new Violation(`I4: ${name} has ${free} of ${budget} free`);
+  /** Keeps what happens, so that it can be played again. */
+  record(): void {
+    this.#isRecording = true;
   }
 
-  #liven(): void {
-    const { arrivalMs, restarts, partitions, crashes, outages, resizes, people, nodes } = this.traits;
-    const random = this.#random;
-    this.#nowAndThen(arrivalMs, () => this.fleet.arrive());
-    if (restarts) this.#nowAndThen(700, () => this.#restart());
-    if (crashes) this.#nowAndThen(400, () => this.fleet.crash(random.between(1, nodes)));
-    if (resizes) this.#nowAndThen(200, () => this.#resize());
-    if (partitions)
-      this.#nowAndThen(500, () => this.#cutOff(this.fleet.cutOff, random.between(1, nodes), 1_500));
-    if (outages)
-      this.#nowAndThen(400, () =>
-        this.#cutOff(this.#observers.cutOff, random.pick([...this.#databases.keys()]), 800),
-      );
-    if (people !== 'none') this.#nowAndThen(people === 'flood' ? 20 : 150, () => this.#person());
+  get script(): Script {
+    const { seed, traits } = this.#source;
+    return { seed, traits, happenings: this.#happened, endMs: this.#agenda.nowMs };
   }
 
-  #nowAndThen(meanMs: number, thing: () => void): void {
-    this.#agenda.after(this.#random.between(1, 2 * meanMs), () => {
-      if (this.#isClosing) return;
-      thing();
-      this.#nowAndThen(meanMs, thing);
+  /** Lets things happen until it is long enough, then mends everything and looks for what stays. */
+  run({ events, faults }: Length): void {
+    while (this.brain.events < events || this.faults < faults) {
+      const next = this.#source.next();
+      if (!next) return;
+      this.#agenda.pass(next.atMs);
+      this.#happen(next);
+    }
+    this.#settle();
+  }
+
+  /** Plays a recording to its end. */
+  replay(endMs: number): void {
+    for (let next = this.#source.next(); next; next = this.#source.next()) {
+      this.#agenda.pass(next.atMs);
+      this.#happen(next);
+    }
+    this.#agenda.pass(endMs);
+    this.#settle();
+  }
+
+  #happen(happening: Happening): void {
+    if (this.#isRecording) this.#happened.push(happening);
+    this.#trace?.(`${this.#agenda.nowMs} ${JSON.stringify(happening)}`);
+    if (this.#cause(happening)) this.faults++;
+  }
+
+  /** @returns whether it was a fault, and of consequence. */
+  #cause(happening: Happening): boolean {
+    const { brain } = this;
+    const { kind } = happening;
+    if (kind === 'client') this.#envoy(happening.node).arrive(`s${happening.service}`, happening.seed);
+    else if (kind === 'person') this.#person(happening.target, happening.ms);
+    else if (kind === 'forgery') this.#forge(happening.node, new Random(happening.seed));
+    else if (kind === 'plan') return this.#replan(new Random(happening.seed));
+    else if (kind === 'brain-killed') return this.#killBrain(happening.ms);
+    else if (kind === 'brain-stopped') return this.#stop(brain, happening.ms, this.#wires);
+    else if (kind === 'node-stopped')
+      return this.#stop(this.#envoy(happening.node), happening.ms, [this.#wire(happening.node)]);
+    else if (kind === 'node-lost' || kind === 'node-killed')
+      return this.#crash(this.#envoy(happening.node), kind === 'node-lost', happening.ms);
+    else if (kind === 'wall-clock-set') this.#envoy(happening.node).clock.epochMs += happening.ms;
+    else if (kind === 'cut') this.#wire(happening.node).cut(this.#random, happening.ms);
+    else if (kind === 'lag') this.#wire(happening.node).lag(happening.ms);
+    else if (kind === 'loss') this.#wire(happening.node).lose(happening.ms);
+    else if (kind === 'unobserved')
+      this.#observers.trouble('unobserved', name(happening.target), happening.ms);
+    else if (kind === 'slow-list') this.#observers.trouble('slow', name(happening.target), happening.ms);
+    else this.#killDatabase(name(happening.target));
+    return !['client', 'person', 'forgery'].includes(kind);
+  }
+
+  #person(number: number, ms: number): void {
+    const target = name(number);
+    const database = this.#databases.get(target)!;
+    if (database.sessions.size > 35) return;
+    const peer = `10.7.7.7:${++this.#people}`;
+    const { nowMs } = this.#agenda;
+    const session = database.open({ target, owner: undefined, user: 'person', peer, openedMs: nowMs });
+    session.listed = true;
+    this.#agenda.after(ms, () => database.close(session));
+  }
+
+  #forge(number: number, random: Random): void {
+    const others = this.#envoys.filter((envoy) => envoy.number !== number);
+    if (others.length === 0) return;
+    const connections = [...random.pick(others).connections.values()];
+    if (connections.length === 0) return;
+    const { id, service } = random.pick(connections);
+    this.#envoy(number).forge(id, service, random);
+  }
+
+  #replan(random: Random): boolean {
+    const plan = redrawPlan(this.#wanted, random, this.traits);
+    this.#wanted = plan;
+    this.brain.do(() => this.#adopt(plan));
+    // Growing is no fault.
+    return [...plan.targets.values()].some(({ name: target, budget }) => {
+      const used = this.#databases.get(target)!.sessions.size;
+      return budget < used;
     });
   }
 
-  #restart(): void {
-    if (!this.brain.isUp) return;
-    this.brain.die();
-    this.fleet.onBrainLost();
-    this.#agenda.after(this.#random.between(0, 200), () => {
-      this.brain.rise();
-      this.brain.tell({ kind: 'plan', plan: this.#truth.plan });
-      this.#observers.start();
-    });
-  }
-
-  #resize(): void {
-    const plan = redrawPlan(this.#truth.plan, this.#random, this.traits);
+  /** A plan is in force when the brain has it. */
+  #adopt(plan: Plan): void {
     this.#truth.plan = plan;
     this.brain.tell({ kind: 'plan', plan });
   }
 
-  #cutOff<Item>(set: Set<Item>, item: Item, mostMs: number): void {
-    set.add(item);
-    this.#agenda.after(this.#random.between(0, mostMs), () => set.delete(item));
+  #killBrain(ms: number): boolean {
+    const { brain } = this;
+    if (!brain.isUp) return false;
+    brain.die();
+    for (const wire of this.#wires) wire.break();
+    this.#agenda.after(ms, () => {
+      brain.rise();
+      this.#adopt(this.#wanted);
+      this.#observers.start();
+    });
+    return true;
   }
 
-  #person(): void {
-    const [target, { sessions }] = this.#random.pick([...this.#databases]);
-    if (sessions.size > 35) return;
-    const database = this.#databases.get(target)!;
-    const peer = `10.7.7.7:${++this.#people}`;
-    const nobody = { service: undefined, tenant: undefined, user: 'person', onlyKill: false };
-    const session = database.open({ target, ...nobody, peer, openedMs: this.#agenda.nowMs });
-    session.listed = true;
-    this.#agenda.after(this.#random.between(0, 1_000), () => sessions.delete(session));
+  /** Its neighbours give up on it when nothing comes for too long. */
+  #stop(process: Process, ms: number, wires: readonly Wire[]): boolean {
+    if (!process.isUp) return false;
+    process.stop(ms);
+    for (const wire of wires) {
+      const { connection } = wire;
+      this.#agenda.within(this.#random, keepAliveMs / 2, keepAliveMs, () => {
+        if (process.isStopped && connection === wire.connection) wire.break();
+      });
+    }
+    return true;
   }
+
+  #crash(envoy: Envoy, isSilent: boolean, ms: number): boolean {
+    if (!envoy.isUp) return false;
+    envoy.crash(isSilent);
+    this.#agenda.after(ms, () => envoy.rise());
+    return true;
+  }
+
+  #killDatabase(target: string): void {
+    const database = this.#databases.get(target)!;
+    for (const session of [...database.sessions]) {
+      database.close(session);
+      if (!session.owner) continue;
+      const envoy = this.#envoyOf(session.owner.id);
+      const connection = envoy.connections.get(session.owner.id);
+      if (connection) envoy.serverClosed(connection);
+    }
+  }
+
+  /** I4: when faults end, slots are sessions, and nothing stays of what is gone. */
+  #settle(): void {
+    for (const envoy of this.#envoys) envoy.isMended = true;
+    this.#pass(longestFaultMs + 2 * longestSessionMs(this.traits));
+    this.#trace?.(`${this.#agenda.nowMs} mended`);
+    const services = [...this.#truth.plan.services.keys()];
+    for (const envoy of this.#envoys)
+      for (const service of services) envoy.arrive(service, this.#random.seed(), true);
+    this.#pass(settleMs + this.traits.lingerMs);
+    this.#compare();
+    for (const envoy of this.#envoys) envoy.everybodyLeaves();
+    this.#pass(longestSessionMs(this.traits));
+    this.#compare();
+    const { sessions, waiterCount } = this.brain.ledger.view({ sessions: 100 });
+    if (sessions.length > 0 || waiterCount > 0)
+      throw new Violation(`I4: ${waiterCount} waiters stayed, and ${JSON.stringify(sessions)}`);
+  }
+
+  #compare(): void {
+    this.brain.audit();
+    const { targets } = this.brain.ledger.view();
+    for (const { name: target, free, budget, planned } of targets.values()) {
+      const { size } = this.#databases.get(target)?.sessions ?? { size: 0 };
+      if (planned && free !== budget - size)
+        throw new Violation(`I4: ${target} has ${free} of ${budget} free with ${size} sessions`);
+    }
+  }
+
+  #pass(ms: number): void {
+    this.#agenda.pass(this.#agenda.nowMs + ms);
+  }
+
+  #envoyOf(connection: string): Envoy {
+    return this.#envoy(Number(connection.slice(1, connection.indexOf('c'))));
+  }
+
+  #envoy(number: number): Envoy {
+    return this.#envoys[number - 1]!;
+  }
+
+  #wire(number: number): Wire {
+    return this.#wires[number - 1]!;
+  }
+
+  #known(id: string, ledger: number, how: 'granted' | 'told'): void {
+    const connection = this.#envoyOf(id).everSeen(id);
+    if (!connection) return;
+    if (how === 'granted') connection.knownMs = Number.NEGATIVE_INFINITY;
+    else if (connection.knownTo !== ledger) connection.knownMs = this.#agenda.nowMs;
+    connection.knownTo = ledger;
+  }
+}
+
+/** After this long nothing lives on that was left alone when the last fault ended. */
+function longestSessionMs({ lingerMs, sessionMs }: Traits): number {
+  const { silentAfterMs } = settings;
+  return silentAfterMs + Math.max(lingerMs, sessionMs) + 2 * loginTimeoutMs + confirmationMs(settings);
+}
+
+function name(target: number): string {
+  return `t${target}/primary`;
 }

@@ -226,3 +226,21 @@ test('a target waits for grants that are under way to a service that has moved t
   assert.equal(driven.target(other).used, 1);
   assert.equal(driven.ledger.view().services.get('accounts')?.used, 0);
 });
+
+test('a target waits for grants that are under way to a service that was removed and comes back there', () => {
+  const other = 'users/primary';
+  const at = (target: string) => ({
+    targets: { [primary]: { endpoints: a }, [other]: { budget: 1, endpoints: b } },
+    services: { checkout: { target }, accounts: { target: other } },
+  });
+  const driven = DrivenLedger.recovered(at(primary));
+  driven.observed([], { target: other });
+  assert.deepEqual(driven.check('moved'), ['grant moved']);
+  driven.plan({ ...at(primary), services: { accounts: { target: other } } });
+  driven.plan(at(other));
+  assert.deepEqual(driven.check('late', 'accounts'), []);
+  driven.report('moved', { remoteAddress: '10.0.0.6:5432', serverId: 1 });
+  driven.observed([{ serverId: 1 }], { target: other });
+  assert.equal(driven.target(other).used, 1);
+  assert.equal(driven.ledger.view().services.get('accounts')?.used, 0);
+});

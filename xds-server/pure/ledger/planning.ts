@@ -28,8 +28,9 @@ export function adoptPlan(
   const unseen = new Set(adoptTargets(books, plan, recoverFromMs));
   for (const tenant of books.tenants.values())
     tenant.max = plan.tenants.get(tenant.name)?.maxConnections ?? Number.POSITIVE_INFINITY;
-  const moving = [...books.services.values()].filter(({ plan: before, counts, target }) => {
-    const after = before && plan.services.get(before.name);
+  // Also one that was removed and comes back elsewhere.
+  const moving = [...books.services.values()].filter(({ name, counts, target }) => {
+    const after = plan.services.get(name);
     return after !== undefined && after.target !== target.name && counts.granted > 0;
   });
   const orphans = adoptServices(books, plan);

@@ -1,0 +1,390 @@
+/** One node and its clients: they come, ask, are let in or not, stay, leave; and it reports, late, twice or not at all. */
+import type { EndEvidence, LedgerEvent, UpstreamFacts } from '../../xds-server/pure/ledger/events.js';
+import type { Agenda } from './agenda.js';
+import { type Brain, type Check, type Grant, nodeName, type Verdict } from './brain.js';
+import type { Database, DatabaseSession, Owner } from './database.js';
+import { Process } from './machine.js';
+import { Random } from './random.js';
+import { killSessionMs, loginTimeoutMs, settings, type Traits } from './traits.js';
+import type { Truth } from './truth.js';
+import type { Wire } from './wire.js';
+
+export interface Connection extends Owner {
+  /** Everything that happens by chance to it. */
+  readonly random: Random;
+  readonly bornMs: number;
+  readonly bornUnixMs: number;
+  /** Its client's address, where the node knows it. */
+  readonly source: string | undefined;
+  /** As its node has followed it. */
+  login: UpstreamFacts['login'];
+  /** When its check was first sent. */
+  sentMs: number | undefined;
+  /** Over for its node. */
+  isOver: boolean;
+  /** The newest try; answers to earlier ones concern nobody. */
+  call: number;
+  check: Check | undefined;
+  isAnswered: boolean;
+  dialled: string | undefined;
+  localAddress: string | undefined;
+  session: DatabaseSession | undefined;
+  isIdKnown: boolean;
+  readonly isPatient: boolean;
+}
+
+/** @param nowMs on the node's monotonic clock, when it acts on the grant */
+export type IsExpired = (grant: Grant, nowMs: number) => boolean;
+
+export interface Neighbours {
+  readonly agenda: Agenda;
+  readonly traits: Traits;
+  readonly databases: ReadonlyMap<string, Database>;
+  readonly truth: Truth;
+  readonly brain: Brain;
+  readonly wire: Wire;
+  readonly trace: ((line: string) => void) | undefined;
+  readonly isExpired: IsExpired;
+}
+
+export class Envoy extends Process {
+  readonly number: number;
+  /** Those that are not over for it. */
+  readonly connections = new Map<string, Connection>();
+  readonly #ever = new Map<string, Connection>();
+  readonly #beside: Neighbours;
+  readonly #ports = new Set<string>();
+  #serial = 0;
+  /** From now on nothing is lost. */
+  isMended = false;
+
+  constructor(number: number, random: Random, beside: Neighbours) {
+    super(beside.agenda, random);
+    this.number = number;
+    this.#beside = beside;
+    beside.wire.broken = () => this.#onBroken();
+  }
+
+  everSeen(id: string): Connection | undefined {
+    return this.#ever.get(id);
+  }
+
+  /** @param isPatient comes and stays, whatever chance says */
+  arrive(service: string, seed: number, isPatient = false): void {
+    const { truth, traits } = this.#beside;
+    const planned = truth.plan.services.get(service);
+    if (!planned || !this.isUp) return;
+    const random = new Random(seed);
+    const bornMs = this.clock.monotonicMs;
+    const connection: Connection = {
+      id: `${nodeName(this.number)}c${++this.#serial}`,
+      random,
+      service,
+      tenant: planned.tenant,
+      knownTo: 0,
+      knownMs: 0,
+      onlyKill: false,
+      bornMs,
+      bornUnixMs: bornMs + this.clock.epochMs,
+      source: traits.sources > 0 ? `10.8.0.${random.between(1, traits.sources)}` : undefined,
+      login: undefined,
+      sentMs: undefined,
+      isOver: false,
+      call: 0,
+      check: undefined,
+      isAnswered: false,
+      dialled: undefined,
+      localAddress: undefined,
+      session: undefined,
+      isIdKnown: false,
+      isPatient,
+    };
+    this.connections.set(connection.id, connection);
+    this.#ever.set(connection.id, connection);
+    this.#within(connection, 0, 15, () => {
+      if (connection.call === 0) this.#ask(connection);
+    });
+    if (isPatient || !random.chance(0.3)) return;
+    this.#within(connection, 0, 4_000, () => {
+      if (!connection.session) this.leave(connection);
+    });
+  }
+
+  /** Everything at once, and it says nothing. @param isSilent nor does its machine: nobody's connection is closed */
+  crash(isSilent: boolean): void {
+    const { wire, brain, agenda } = this.#beside;
+    this.die();
+    for (const connection of this.connections.values()) {
+      if (connection.isOver) continue;
+      this.#forget(connection);
+      this.#abandon(connection, isSilent);
+    }
+    const { connection } = wire;
+    agenda.after(isSilent ? 2_000 : 20, () => {
+      if (connection === wire.connection && !wire.isCut) wire.break();
+      else brain.do(() => brain.hangUp(this.number));
+    });
+  }
+
+  /** What it says of a connection that is another node's. */
+  forge(id: string, service: string, random: Random): void {
+    const { brain } = this.#beside;
+    const of = { connection: id, node: nodeName(this.number), service };
+    const event: LedgerEvent = random.chance(0.5)
+      ? { kind: 'end', ...of, upstream: {}, evidence: random.pick(['server-closed', 'never-opened']) }
+      : random.chance(0.5)
+        ? {
+            kind: 'report',
+            ...of,
+            upstream: { remoteAddress: '10.0.0.1:5432', serverId: random.between(1, 60) },
+          }
+        : { kind: 'check', ...of, waitedMs: 0 };
+    brain.do(() => {
+      // A connection is the node's that spoke of it first, and nobody can guess one of which nothing was said yet. One
+      // whose call is held is known by that already.
+      const isKnown = brain.ledger.nodeOf(id) !== undefined;
+      if (isKnown && (event.kind !== 'check' || !brain.holds(id))) brain.tell(event);
+    });
+  }
+
+  everybodyLeaves(): void {
+    for (const connection of [...this.connections.values()])
+      this.#within(connection, 0, 300, () => this.leave(connection));
+  }
+
+  leave(connection: Connection): void {
+    if (connection.isOver) return;
+    const { brain, wire } = this.#beside;
+    this.#say(`${connection.id} leaves`);
+    const { check } = connection;
+    if (check && !connection.isAnswered) {
+      check.isGivenUp = true;
+      wire.send(connection.random, () => brain.do(() => brain.cancel(check)));
+    }
+    this.#abandon(connection, false);
+    this.#end(connection, connection.dialled === undefined ? 'never-opened' : 'proxy-closed');
+  }
+
+  #ask(connection: Connection): void {
+    if (connection.isOver) return;
+    const { brain, wire } = this.#beside;
+    const call = ++connection.call;
+    const { id, service, source, random, bornMs, bornUnixMs } = connection;
+    const nowMs = this.clock.monotonicMs;
+    connection.sentMs ??= nowMs;
+    const { sentMs } = connection;
+    // Envoy counts it from the first try; the stamps stay those of the first.
+    const stamps = {
+      monotonicMs: sentMs,
+      ageMs: sentMs - bornMs,
+      bornUnixMs,
+      retriedAfterMs: nowMs - sentMs,
+    };
+    const reply = (verdict: Verdict): void =>
+      wire.send(random, () => this.do(() => this.#answered(connection, call, verdict)));
+    const channel = wire.connection;
+    this.#say(`${id} asks, try ${call}`);
+    const check: Check = {
+      connection: id,
+      node: this.number,
+      channel,
+      service,
+      source,
+      stamps,
+      reply,
+      isGivenUp: false,
+    };
+    connection.check = check;
+    wire.send(random, () => {
+      if (!brain.isUp) this.do(() => this.#askAgain(connection, call));
+      else
+        brain.do(() => {
+          if (channel === wire.connection && !check.isGivenUp) brain.check(check);
+        });
+    });
+  }
+
+  #askAgain(connection: Connection, call: number): void {
+    if (connection.call !== call || connection.isOver || connection.isAnswered) return;
+    this.#within(connection, 5, 250, () => {
+      if (connection.call === call && !connection.isAnswered) this.#ask(connection);
+    });
+  }
+
+  /** The HTTP/2 connection is given up, by both. */
+  #onBroken(): void {
+    const { brain, wire } = this.#beside;
+    this.do(() => {
+      for (const connection of this.connections.values())
+        if (connection.check && connection.check.channel !== wire.connection)
+          this.#askAgain(connection, connection.call);
+    });
+    brain.do(() => brain.hangUp(this.number));
+  }
+
+  #answered(connection: Connection, call: number, verdict: Verdict): void {
+    if (connection.call !== call || connection.isOver || connection.isAnswered) return;
+    const { truth, isExpired } = this.#beside;
+    connection.isAnswered = true;
+    this.#say(`${connection.id} hears ${JSON.stringify(verdict)} at ${this.clock.monotonicMs}`);
+    const isGood = verdict.kind === 'grant' && !isExpired(verdict, this.clock.monotonicMs);
+    // A grant names a cluster; where that leads is what the node has been told last.
+    connection.onlyKill = verdict.kind === 'grant' && verdict.onlyKill;
+    const target = isGood ? truth.plan.services.get(verdict.service)?.target : undefined;
+    if (target === undefined) this.#end(connection, 'never-opened');
+    else this.#dial(connection, target);
+  }
+
+  #dial(connection: Connection, target: string): void {
+    const { truth, agenda } = this.#beside;
+    const { random } = connection;
+    const user = truth.plan.services.get(connection.service)!.allow[0]!.user ?? 'anybody';
+    connection.dialled = target;
+    connection.localAddress = this.#freePort(random);
+    const { life } = this;
+    // The kernel connects, also while the process stands still.
+    agenda.within(random, 0, random.chance(0.1) ? settings.connectTimeoutMs - 20 : 15, () => {
+      if (life === this.life && !connection.isOver) this.#open(connection, target, user);
+    });
+  }
+
+  /** Of few, so that they are soon used again, also while a server still holds on to the one before. */
+  #freePort(random: Random): string {
+    for (;;) {
+      const address = `10.0.1.${this.number}:${random.between(1, 60)}`;
+      if (this.#ports.has(address)) continue;
+      this.#ports.add(address);
+      return address;
+    }
+  }
+
+  #open(connection: Connection, target: string, user: string): void {
+    const { agenda, databases, traits, truth } = this.#beside;
+    const { random } = connection;
+    const database = databases.get(target)!;
+    const peer = traits.nat ? `10.0.2.${this.number}:${10_000 + ++this.#serial}` : connection.localAddress!;
+    const session = database.open({ target, owner: connection, user, peer, openedMs: agenda.nowMs });
+    connection.session = session;
+    this.#say(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
+    truth.compare(session);
+    this.do(() => {
+      connection.isIdKnown ||= traits.isMysql;
+      this.#reportEach(connection);
+    });
+    agenda.within(random, 0, random.chance(0.1) ? loginTimeoutMs : 20, () => {
+      if (!database.sessions.has(session)) return;
+      session.listed = true;
+      // He does not get in, or the server has had enough of him.
+      if (!connection.isPatient && random.chance(0.1)) {
+        connection.login = random.pick(['failed', 'unavailable', undefined]);
+        this.#serverCloses(connection);
+      } else
+        this.do(() => {
+          connection.isIdKnown = true;
+          connection.login = 'accepted';
+        });
+    });
+    if (connection.isPatient && !connection.onlyKill) return;
+    const { sessionMs } = traits;
+    agenda.within(random, 0, connection.onlyKill ? Math.min(killSessionMs, sessionMs) : sessionMs, () => {
+      if (connection.isOver) return;
+      if (random.chance(0.4)) this.#serverCloses(connection);
+      else this.do(() => this.leave(connection));
+    });
+  }
+
+  #reportEach(connection: Connection): void {
+    if (connection.isOver) return;
+    const { id, service } = connection;
+    const upstream = upstreamOf(connection);
+    this.#send(connection, {
+      kind: 'report',
+      connection: id,
+      node: nodeName(this.number),
+      service,
+      upstream,
+    });
+    this.after(settings.reportIntervalMs, () => this.#reportEach(connection));
+  }
+
+  /** Its slot is free before its node knows; a MySQL server closes the socket first. */
+  serverClosed(connection: Connection): void {
+    const evidence = this.#beside.traits.isMysql ? 'proxy-closed' : 'server-closed';
+    const { life } = this;
+    this.#beside.agenda.within(connection.random, 0, 20, () => {
+      if (life === this.life) this.do(() => this.#end(connection, evidence));
+    });
+  }
+
+  #serverCloses(connection: Connection): void {
+    const { agenda, databases, traits } = this.#beside;
+    const session = connection.session!;
+    const database = databases.get(session.target)!;
+    if (!database.sessions.has(session)) return;
+    if (traits.isMysql) agenda.within(connection.random, 0, 60, () => database.close(session));
+    else database.close(session);
+    this.serverClosed(connection);
+  }
+
+  /** The server notices when it notices; a login ends at the latest when its time is up. */
+  #abandon({ session, random }: Connection, isSilent: boolean): void {
+    if (!session) return;
+    const { agenda, databases, traits } = this.#beside;
+    const database = databases.get(session.target)!;
+    const loginMs = Math.max(0, session.openedMs + loginTimeoutMs - agenda.nowMs);
+    const listedMs = isSilent ? Math.max(traits.lingerMs, 3_000) : traits.lingerMs;
+    // In a login most servers read, and see at once that nobody is there.
+    const mostMs = session.listed ? listedMs : !isSilent && random.chance(0.7) ? 20 : loginMs;
+    agenda.within(random, 0, mostMs, () => database.close(session));
+  }
+
+  #end(connection: Connection, evidence: EndEvidence): void {
+    if (connection.isOver) return;
+    this.#forget(connection);
+    const { id, service } = connection;
+    const upstream = upstreamOf(connection);
+    this.#send(connection, {
+      kind: 'end',
+      connection: id,
+      node: nodeName(this.number),
+      service,
+      upstream,
+      evidence,
+    });
+  }
+
+  #forget(connection: Connection): void {
+    connection.isOver = true;
+    this.connections.delete(connection.id);
+    if (connection.localAddress !== undefined) this.#ports.delete(connection.localAddress);
+  }
+
+  /** News. */
+  #send({ random }: Connection, event: LedgerEvent): void {
+    const { brain, wire, traits } = this.#beside;
+    wire.tell(random, this.isMended ? 0 : traits.lossy, () => brain.do(() => brain.tell(event)));
+  }
+
+  #say(text: string): void {
+    this.#beside.trace?.(`${this.#beside.agenda.nowMs} ${text}`);
+  }
+
+  #within({ random }: Connection, leastMs: number, mostMs: number, thing: () => void): void {
+    this.after(random.between(leastMs, mostMs), thing);
+  }
+}
+
+function upstreamOf({ dialled, localAddress, session, isIdKnown, login }: Connection): UpstreamFacts {
+  if (dialled === undefined) return {};
+  return {
+    remoteAddress: serverOf(dialled),
+    ...(session && localAddress !== undefined && { localAddress }),
+    ...(session && isIdKnown && { serverId: session.serverId }),
+    ...(login && { login }),
+  };
+}
+
+/** `t1/primary` is at 10.0.0.1:5432. */
+function serverOf(target: string): string {
+  return `10.0.0.${target[1]}:5432`;
+}
