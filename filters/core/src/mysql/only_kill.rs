@@ -102,11 +102,7 @@ fn statement_passes(text: &[u8]) -> bool {
 /// `@@name [[AS] alias] {, @@name …} [LIMIT number]`
 fn variables<'a>(words: &mut impl Iterator<Item = Word<'a>>) -> bool {
     loop {
-        let [Some(Word::Sign(b'@')), Some(Word::Sign(b'@')), Some(Word::Name(_))] =
-            [words.next(), words.next(), words.next()]
-        else {
-            return false;
-        };
+        let [Some(Word::System), Some(Word::Name(_))] = [words.next(), words.next()] else { return false };
         let mut next = words.next();
         if let Some(Word::Name(name)) = next
             && !same(name, "LIMIT")
@@ -166,6 +162,10 @@ impl<'a> Text<'a> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
             rest = rest.trim_ascii_start();
+            if let Some(after) = rest.strip_prefix(b"@@") {
+                rest = after;
+                return Some(Word::System);
+            }
             let end = rest.iter().position(|byte| !is_of_name(*byte)).unwrap_or(rest.len());
             let (word, after) = match end {
                 0 => rest.split_first().map(|(sign, after)| (Word::Sign(*sign), after))?,
@@ -186,6 +186,8 @@ enum Word<'a> {
     /// A name, a number, a keyword; with the points in it.
     Name(&'a [u8]),
     Sign(u8),
+    /// `@@`
+    System,
 }
 
 fn is_of_name(byte: u8) -> bool {

@@ -46,6 +46,7 @@ fn anything_else_does_not() {
         "SELECT @@version, SLEEP(60)",
         "SELECT @@version FROM t",
         "SELECT @@version a b",
+        "SELECT@ @version LIMIT 1",
         "SELECT @@version UNION SELECT secret FROM t",
         "SELECT @@version INTO OUTFILE '/tmp/x'",
         "SELECT @@version LIMIT 1 FOR UPDATE",
