@@ -51,7 +51,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
   // The only places that join shells, and the program that begins there.
   'leading.ts': ['pure', 'shells', 'pino'],
-  'wiring.ts': ['node', 'pure', 'shells', 'leading.ts', 'pino'],
+  'following.ts': ['node', 'pure', 'shells', 'leading.ts', 'pino'],
+  'wiring.ts': ['node', 'pure', 'shells', 'leading.ts', 'following.ts', 'pino'],
   'main.ts': ['node', 'pure', 'shells', 'wiring.ts', 'commander', 'pino'],
 };
 

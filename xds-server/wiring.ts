@@ -7,16 +7,18 @@
  *            leading ◀── desk ◀────┴─ authz ◀═╝
  *                          ╰──▶ another brain, where that one leads
  */
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { Following } from './following.js';
 import { Leading } from './leading.js';
+import { brainIdentity } from './pure/identity/brain-identity.js';
 import { alone, type Leadership, type Term } from './pure/leadership/leadership.js';
 import { Ledger } from './pure/ledger/ledger.js';
 import { defaultSettings } from './pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from './pure/ledger/view.js';
 import { Desk } from './pure/peers/desk.js';
-import type { News } from './pure/peers/messages.js';
+import type { Answer, News } from './pure/peers/messages.js';
 import { bindingWarnings } from './pure/plan/channel-binding.js';
 import type { Plan, ServicePlan, TargetName } from './pure/plan/plan.js';
 import { planOf } from './pure/plan/plan-of.js';
@@ -103,14 +105,9 @@ export class Brain {
   #deaf = false;
   #expiry: NodeJS.Timeout | undefined;
   readonly #desk: Desk;
+  readonly #following: Following;
   /** This brain, as the leader knows those who ask. */
-  readonly #self: Asker = {
-    answer: (answer) => {
-      const fresh = this.#desk.answered(answer, now());
-      if (fresh) this.#authz.answer(fresh);
-    },
-    clockAt: (ms) => ms,
-  };
+  readonly #self: Asker = { answer: (answer) => this.#answered(answer), clockAt: (ms) => ms };
   readonly #readiness: NodeReadiness;
   readonly #metrics: Metrics;
   readonly #strangers: OccasionalLog;
@@ -119,6 +116,7 @@ export class Brain {
   readonly #sessions: AccessLogService;
   #channel: Channel | undefined;
   #channelFiles: ChannelFiles | undefined;
+  #credentials: Credentials | undefined;
   #channelStatus: ChannelStatus = { tls: false, certificate_expires_at: null, problems: [], warnings: [] };
   readonly #status: BrainStatus;
   #spec: SpecStatus;
@@ -177,6 +175,10 @@ export class Brain {
     this.#xds = new XdsServer({
       api,
       log,
+      onNode: (node, isHere, runtime) => {
+        if (isHere) this.#desk.nodeIsHere(node, runtime);
+        else this.#desk.nodeHasLeft(node);
+      },
       onNack: (_node, typeUrl) => this.#metrics.nacked(typeUrl),
       onConverged: (_node, _version, seconds) => this.#metrics.converged(seconds),
     });
@@ -186,16 +188,30 @@ export class Brain {
       publish: (snapshot) => this.#xds.publish(snapshot),
       limit: (plan) => this.#leading?.limit(plan),
       ledger: () => this.#ledgerView(),
-      tell: () => undefined,
+      tell: (limits) => this.#following.tellLimits(limits),
       nodesHave: (version) => this.#nodesHave(version),
     });
-    this.#readiness = new NodeReadiness({
+    const readiness = {
       now,
       own: this.#xds,
-      service: (name) => this.#enactment.plan.services.get(name),
-      needed: (service) => this.#needed(service),
+      service: (name: string) => this.#enactment.plan.services.get(name),
+      needed: (service: ServicePlan) => this.#needed(service),
+    };
+    const ownReadiness = new NodeReadiness(readiness);
+    this.#desk = new Desk({ pass: (news) => this.#pass(news), keepsSessions: candidate !== undefined });
+    this.#following = new Following({
+      now,
+      log,
+      desk: this.#desk,
+      leading: () => this.#leading,
+      credentials: () => this.#credentials,
+      answered: (answer) => this.#answered(answer),
+      limits: () => this.#enactment.nodeLimits,
+      obey: (limits) => this.#enactment.obey(limits),
+      whenReady: (node, service) => ownReadiness.whenReady(node, service, Number.POSITIVE_INFINITY),
     });
-    this.#desk = new Desk({ pass: (news) => this.#decide(news), keepsSessions: false });
+    const others = candidate && { others: this.#following.claims };
+    this.#readiness = new NodeReadiness({ ...readiness, ...others });
     this.#authz = new AuthzService({
       now,
       plan: () => this.#enactment.plan,
@@ -207,7 +223,7 @@ export class Brain {
         if (reason !== undefined) this.#metrics.refused(service, reason, waitedMs);
         else if (service !== undefined) this.#metrics.granted(service, waitedMs);
       },
-      cancel: async (asked) => this.#leading?.cancel(asked),
+      cancel: (asked) => this.#leading?.cancel(asked) ?? this.#following.interrupt(asked),
     });
     this.#sessions = new AccessLogService({
       // All that a node keeps may come at once, with what came meanwhile.
@@ -241,6 +257,7 @@ export class Brain {
   async #serve({ spec, xds, admin, channel }: BrainOptions): Promise<void> {
     this.#followed = await this.#followSpec(spec);
     const credentials = channel.kind === 'tls' ? await this.#followCredentials(channel) : undefined;
+    if (credentials && this.#candidate) assertNames(credentials, this.#candidate.brain);
     this.#channel = await Channel.listen({
       ...xds,
       ...(credentials && { credentials }),
@@ -250,7 +267,10 @@ export class Brain {
         ...this.#xds.methods,
         this.#authz.method,
         this.#sessions.method,
-        sessionsMethod(async (question, node) => this.#leading?.find(question, node)),
+        sessionsMethod(
+          (question, node) => this.#leading?.find(question, node) ?? this.#following.find(question, node),
+        ),
+        ...(this.#candidate ? [this.#following.method] : []),
       ],
       exhausted: (path) => this.#metrics.exhausted(path),
       refused: (reason, peer, found) => {
@@ -317,6 +337,7 @@ export class Brain {
     this.#channelFiles = await ChannelFiles.open(paths, {
       onChange: (credentials, warnings) => {
         first ??= credentials;
+        this.#credentials = credentials;
         this.#channel?.replaceCredentials(credentials);
         const expires = new Date(credentials.expiresMs).toISOString();
         this.#channelStatus = {
@@ -347,6 +368,7 @@ export class Brain {
     this.#channelFiles?.close();
     this.#authz.stop();
     await this.#handOver();
+    this.#following.stop();
     const served = this.#channel?.drain();
     this.#xds.close();
     await Promise.race([served, pause(farewellMs)]);
@@ -377,15 +399,17 @@ export class Brain {
   #follow(leadership: Leadership): void {
     if (this.#deaf) return;
     if (leadership.kind !== 'leader' || leadership.term !== this.#term) this.#lose();
+    this.#following.turnTo(leadership, this.#candidate?.brain ?? '');
     if (leadership.kind !== 'leader') return;
     if (this.#leading) this.#leading.term(leadership.untilMs);
     else this.#lead(leadership.term, leadership.untilMs);
   }
 
   #lose(): void {
+    if (!this.#leading) return;
     this.#desk.close();
     this.#enactment.follow();
-    this.#leading?.stop();
+    this.#leading.stop();
     this.#leading = this.#term = undefined;
   }
 
@@ -408,14 +432,20 @@ export class Brain {
     this.#enactment.lead();
     if (this.#loaded) this.#leading.observe(this.#enactment.plan, this.#loaded);
     this.#desk.open();
-    for (const news of this.#desk.retold()) this.#decide(news);
+    for (const news of this.#desk.retold()) this.#pass(news);
   }
 
-  /** What this brain's own nodes ask and tell while it leads. */
-  #decide(news: News): void {
-    if (news.kind === 'check') this.#leading!.ask(news.question, this.#self);
-    else if (news.kind === 'cancel') this.#leading!.withdraw(news.connection, this.#self);
-    else if (news.kind === 'session') this.#leading!.report(news.session);
+  /** What this brain's own nodes ask and tell: decided here, or passed to the brain that leads. */
+  #pass(news: News): void {
+    if (!this.#leading) this.#following.pass(news);
+    else if (news.kind === 'check') this.#leading.ask(news.question, this.#self);
+    else if (news.kind === 'cancel') this.#leading.withdraw(news.connection, this.#self);
+    else if (news.kind === 'session') this.#leading.report(news.session);
+  }
+
+  #answered(answer: Answer): void {
+    const fresh = this.#desk.answered(answer, now());
+    if (fresh) this.#authz.answer(fresh);
   }
 
   /** A node that speaks of another's connection is broken, or in the wrong hands. */
@@ -442,6 +472,7 @@ export class Brain {
     this.#metrics.planned(plan);
     this.#metrics.specRead('accepted');
     this.#shown = shownCertificates(plan, files);
+    this.#following.claims.planned();
     this.#loaded = loaded;
     this.#leading?.observe(plan, loaded);
     this.#spec = {
@@ -492,7 +523,10 @@ export class Brain {
 
   #nodesHave(runtimeVersion: string | undefined): boolean {
     const isRuntime = ({ typeUrl }: { readonly typeUrl: string }): boolean => typeUrl === TypeUrl.runtime;
-    return this.#xds.nodes().every(({ types }) => types.find(isRuntime)?.acked === runtimeVersion);
+    return (
+      this.#xds.nodes().every(({ types }) => types.find(isRuntime)?.acked === runtimeVersion) &&
+      this.#following.claims.haveRuntime(runtimeVersion)
+    );
   }
 
   /**
@@ -520,6 +554,14 @@ function versionOf(spec: Spec, files: ReadonlyMap<string, Uint8Array>): string {
   for (const [name, bytes] of [...files].sort(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(name).update(bytes);
   return hash.digest('hex').slice(0, 16);
+}
+
+/** @throws when other brains would not know this one by its certificate */
+function assertNames({ chain }: Credentials, brain: string): void {
+  if (brainIdentity(new X509Certificate(chain).subjectAltName) === brain) return;
+  throw new Error(
+    `other brains cannot know this one: expected exactly one URI that ends in /brain/${brain} in its certificate`,
+  );
 }
 
 function shownCertificates(plan: Plan, files: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, string> {

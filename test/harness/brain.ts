@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { formatAddress } from '../../xds-server/pure/plan/address.js';
 import type { Page, SessionStatus, Status, WaiterStatus } from '../../xds-server/pure/status/status.js';
-import { ChannelCertificates } from './channel-certificates.js';
+import { ChannelCertificates, type ChannelFiles } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson, getText } from './http.js';
 import { ownAddress, ownPort, sharedPort } from './own-address.js';
@@ -11,20 +11,18 @@ import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
 
 export class Brain {
-  readonly #place: readonly string[];
-  readonly #logFile: string;
+  readonly #running: Running;
   readonly xds: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
   /** What it and its nodes know each other by; undefined: plaintext. */
   readonly channel: ChannelCertificates | undefined;
   #child: Child;
 
-  private constructor({ place, logFile, xds, admin, channel }: Running, child: Child) {
-    this.#place = place;
-    this.#logFile = logFile;
-    this.xds = xds;
-    this.admin = admin;
-    this.channel = channel;
+  private constructor(running: Running, child: Child) {
+    this.#running = running;
+    this.xds = running.xds;
+    this.admin = running.admin;
+    this.channel = running.channel;
     this.#child = child;
   }
 
@@ -44,9 +42,11 @@ export class Brain {
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
     const channel = beside ? beside.channel : plaintext ? undefined : await ChannelCertificates.create();
-    const candidacy = store?.startsWith('etcd:') ? ['--brain', id] : [];
+    const isCandidate = store?.startsWith('etcd:') === true;
+    const candidacy = isCandidate ? ['--brain', id] : [];
     const place = store === undefined ? ['--spec', spec] : ['--store', store, ...candidacy];
-    const running = { place, logFile, xds, admin, channel };
+    const files = isCandidate ? await channel?.brainNamed(id) : channel?.brain;
+    const running = { place, logFile, xds, admin, channel, files };
     const brain = new Brain(running, await run(running));
     await brain.#waitUntilAlive();
     return brain;
@@ -54,8 +54,7 @@ export class Brain {
 
   /** Starts it again at the same addresses, after it was killed or stopped. */
   async startAgain(): Promise<void> {
-    const { xds, admin, channel } = this;
-    this.#child = await run({ place: this.#place, logFile: this.#logFile, xds, admin, channel });
+    this.#child = await run(this.#running);
     await this.#waitUntilAlive();
   }
 
@@ -164,14 +163,13 @@ interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {
   /** Options that say where the spec is. */
   readonly place: readonly string[];
   readonly logFile: string;
+  /** The brain's own; undefined: plaintext. */
+  readonly files: ChannelFiles | undefined;
 }
 
-function run({ place, logFile, xds, admin, channel }: Running): Promise<Child> {
-  const protection = channel
-    ? [
-        ...['--xds-certificate', channel.brain.certificate, '--xds-key', channel.brain.key],
-        ...['--xds-client-ca', channel.brain.ca],
-      ]
+function run({ place, logFile, xds, admin, files }: Running): Promise<Child> {
+  const protection = files
+    ? [...['--xds-certificate', files.certificate, '--xds-key', files.key], ...['--xds-client-ca', files.ca]]
     : ['--xds-plaintext'];
   return Child.start({
     title: 'brain',

@@ -69,6 +69,12 @@ export class Certificates {
     return this.#issue([`URI:${uri}`], 'clientAuth');
   }
 
+  /** For a program that is called and calls: a server's names, and a URI. */
+  peer(uri: string, ...hosts: readonly string[]): Promise<Certificate> {
+    const names = hosts.map((host) => `${isIP(host) ? 'IP' : 'DNS'}:${host}`);
+    return this.#issue([`URI:${uri}`, ...names], 'serverAuth,clientAuth');
+  }
+
   async #issue(subjectAlternativeNames: readonly string[], usage: string): Promise<Certificate> {
     this.#issued += 1;
     const file = (end: string) => path.join(this.folder, `${usage}-${this.#issued}${end}`);

@@ -38,6 +38,14 @@ export class ChannelCertificates {
     return this.#filesOf('brain');
   }
 
+  /** The files of one of several brains, made when they are not there. */
+  async brainNamed(id: string): Promise<ChannelFiles> {
+    const who = `brain-${id}`;
+    this.#install(who, await this.issuer.peer(`spiffe://sluice.test/brain/${id}`, brainName, '127.0.0.1'));
+    this.trust(who, this.issuer);
+    return this.#filesOf(who);
+  }
+
   /** The node's own files, made when they are not there. */
   async node(id: string): Promise<ChannelFiles> {
     await this.renewNode(id);

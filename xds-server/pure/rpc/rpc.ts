@@ -25,8 +25,10 @@ export type Status = (typeof Status)[keyof typeof Status];
 
 /** Who is at the other end of a channel. The same object for all calls of one channel and node. */
 export interface Caller {
-  /** Node id: what its certificate proves or, on plaintext loopback, what it says. */
+  /** Node id: what its certificate proves or, on plaintext loopback, what it says. Empty where a brain calls. */
   readonly node: string;
+  /** Brain id, by the same proof; absent where a node calls. */
+  readonly brain?: string;
   /** `address:port`, for the log. */
   readonly peer: string;
 }
@@ -54,6 +56,8 @@ export interface Receiver<Message> {
 export interface Method<Message = unknown> {
   /** `/package.Service/Method` */
   readonly path: string;
+  /** Who may call it; nodes where nothing is said. */
+  readonly from?: 'brains';
   /** Larger ones are refused before they are read. */
   readonly maxMessageBytes: number;
   /** @param bytes valid during the call of this function only. @throws when they are no such message */

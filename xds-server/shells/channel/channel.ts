@@ -11,6 +11,7 @@ import { constants, type X509Certificate } from 'node:crypto';
 import { createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Logger } from 'pino';
+import { brainIdentity, brainIdPattern } from '../../pure/identity/brain-identity.js';
 import { nodeIdExpected, nodeIdentity, nodeIdPattern } from '../../pure/identity/node-identity.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Caller, Method } from '../../pure/rpc/rpc.js';
@@ -50,8 +51,9 @@ export interface ChannelOptions {
   readonly exhausted: (path: string) => void;
 }
 
-/** The header by which a node names itself where it cannot prove it. */
+/** The headers by which a node or a brain names itself where it cannot prove it. */
 const nodeHeader = 'x-sluice-node';
+const brainHeader = 'x-sluice-brain';
 
 /** Each node has one for configuration and one a worker thread. */
 const maxConnections = 32_768;
@@ -155,6 +157,8 @@ export class Channel {
       const peer = endOf(socket);
       let last: Caller | undefined;
       this.#serve(socket, undefined, undefined, (header) => {
+        const brain = header(brainHeader);
+        if (brain !== undefined && brainIdPattern.test(brain)) return { node: '', brain, peer };
         const node = header(nodeHeader) ?? '';
         if (last?.node === node) return last;
         if (!nodeIdPattern.test(node)) return `expected the header ${nodeHeader} with ${nodeIdExpected}`;
@@ -210,19 +214,22 @@ export class Channel {
       turnAway('no_certificate', 'none');
       return;
     }
-    const identity = nodeIdentity(certificate.leaf.subjectAltName);
-    if (identity.kind === 'nobody') {
+    const { subjectAltName } = certificate.leaf;
+    const brain = brainIdentity(subjectAltName);
+    const identity = nodeIdentity(subjectAltName);
+    if (brain === undefined && identity.kind === 'nobody') {
       turnAway('not_a_node', identity.found);
       return;
     }
-    const { node } = identity;
-    const count = this.#countOfNode.get(node) ?? 0;
+    const who = brain ?? (identity.kind === 'node' ? identity.node : '');
+    const key = brain === undefined ? who : `brain ${who}`;
+    const count = this.#countOfNode.get(key) ?? 0;
     if (count >= maxConnectionsOfNode) {
-      turnAway('too_many', `${count} connections of node ${node}`);
+      turnAway('too_many', `${count} connections of ${brain === undefined ? 'node' : 'brain'} ${who}`);
       return;
     }
-    const caller: Caller = { node, peer };
-    this.#serve(socket, node, certificate, () => caller);
+    const caller: Caller = brain === undefined ? { node: who, peer } : { node: '', brain, peer };
+    this.#serve(socket, key, certificate, () => caller);
   }
 
   #serve(

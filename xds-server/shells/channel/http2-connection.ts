@@ -112,6 +112,8 @@ export class Http2Connection {
     });
     if (typeof caller === 'string') call.end(Status.unauthenticated, caller);
     else if (!method) call.end(Status.unimplemented, `there is no method ${path.slice(0, 200)}`);
+    else if ((method.from === 'brains') !== (caller.brain !== undefined))
+      call.end(Status.permissionDenied, `${path} is for ${method.from ?? 'nodes'}`);
     else call.begin(method);
   }
 }

@@ -1,10 +1,10 @@
 /** `sluice sessions`: who holds a slot. */
 import { Command } from 'commander';
-import type { Page, SessionStatus } from '../../pure/status/status.js';
+import type { Page, SessionStatus, Status } from '../../pure/status/status.js';
 import type { Address } from './address.js';
 import { askBrain } from './admin-client.js';
 import { adminOption, jsonOption, limitOption, offsetOption } from './options.js';
-import { type Column, renderAge, renderTable } from './table.js';
+import { type Column, printable, renderAge, renderTable } from './table.js';
 
 const columns: readonly Column<SessionStatus>[] = [
   { title: 'SERVICE', text: (row) => row.service },
@@ -42,7 +42,19 @@ export function sessionsCommand(): Command {
     .action(async ({ admin, limit, offset, json }: ListOptions) => {
       const page = await askBrain<Page<SessionStatus>>(admin, `/sessions?limit=${limit}&offset=${offset}`);
       process.stdout.write(json ? `${JSON.stringify(page, null, 2)}\n` : renderPage(columns, page));
+      await sayWhoKnows(admin);
     });
+}
+
+/** The lists are the leader's: on any other brain they are empty. */
+export async function sayWhoKnows(admin: Address): Promise<void> {
+  const { leadership } = await askBrain<Status>(admin, '/status');
+  if (leadership.role === 'leader') return;
+  const who =
+    leadership.role === 'follower'
+      ? `brain ${leadership.leader} at ${leadership.address} leads and has the list`
+      : 'no brain leads: nobody has the list';
+  process.stderr.write(`sluice: ${printable(who)}\n`);
 }
 
 export function renderPage<Row>(columns: readonly Column<Row>[], page: Page<Row>): string {

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { Page, WaiterStatus } from '../../pure/status/status.js';
 import { askBrain } from './admin-client.js';
 import { adminOption, jsonOption, limitOption, offsetOption } from './options.js';
-import { type ListOptions, renderPage } from './sessions.js';
+import { type ListOptions, renderPage, sayWhoKnows } from './sessions.js';
 import { type Column, renderAge } from './table.js';
 
 const columns: readonly Column<WaiterStatus>[] = [
@@ -26,5 +26,6 @@ export function waitingCommand(): Command {
     .action(async ({ admin, limit, offset, json }: ListOptions) => {
       const page = await askBrain<Page<WaiterStatus>>(admin, `/waiting?limit=${limit}&offset=${offset}`);
       process.stdout.write(json ? `${JSON.stringify(page, null, 2)}\n` : renderPage(columns, page));
+      await sayWhoKnows(admin);
     });
 }

@@ -86,6 +86,11 @@ export class AdsStream {
     return this.#subscriptions.get(typeUrl)?.holds(name) ?? false;
   }
 
+  /** Of the newest set of this type that the node has as far as it wants it. */
+  ackedVersion(typeUrl: TypeUrl): string | undefined {
+    return this.#subscriptions.get(typeUrl)?.ackedVersion;
+  }
+
   get convergence(): Convergence {
     return worst([...this.#subscriptions.values()].map(convergenceOf));
   }

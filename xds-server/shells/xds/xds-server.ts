@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { DeltaDiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DeltaDiscoveryRequest.js';
 import type { DiscoveryRequest__Output } from '#envoy-api/envoy/service/discovery/v3/DiscoveryRequest.js';
 import { type Call, type Method, type Receiver, Status } from '../../pure/rpc/rpc.js';
-import type { ResourceSet, Snapshot, TypeUrl } from '../../pure/snapshot/snapshot.js';
+import { type ResourceSet, type Snapshot, TypeUrl } from '../../pure/snapshot/snapshot.js';
 import { changedNames } from '../../pure/subscription/changes.js';
 import type { Variant } from '../../pure/subscription/exchange.js';
 import type { EnvoyApi } from '../envoy-api/envoy-api.js';
@@ -23,6 +23,8 @@ export interface XdsServerOptions {
   readonly bounds?: Partial<Bounds>;
   /** A node refused a version of `owner`'s resource; it keeps the last good one. */
   readonly onNack?: (node: string, typeUrl: TypeUrl, owner: string, message: string) => void;
+  /** A node has connected, has gone (`isHere` false), or has come further; `runtime`: the version of its limits. */
+  readonly onNode?: (node: string, isHere: boolean, runtime: string | undefined) => void;
   /** A node holds all it wants of this snapshot, `seconds` after it was published (or after the node connected, if later). */
   readonly onConverged?: (node: string, snapshotVersion: string, seconds: number) => void;
 }
@@ -182,6 +184,7 @@ export class XdsServer {
     streams?.delete(stream);
     if (streams?.size === 0) this.#streamsOfNode.delete(stream.node);
     this.options.log.info({ node: stream.node }, 'node disconnected');
+    if (!this.isConnected(stream.node)) this.options.onNode?.(stream.node, false, undefined);
     // A stream less may be one that did not hold what the other does.
     this.#acknowledgements.progressed(stream.node);
   }
@@ -206,6 +209,7 @@ export class XdsServer {
 
   #onProgressed(stream: AdsStream): void {
     this.#acknowledgements.progressed(stream.node);
+    if (!stream.isClosed) this.options.onNode?.(stream.node, true, stream.ackedVersion(TypeUrl.runtime));
     if (!stream.hasJustConverged()) return;
     const since = Math.max(this.#publishedAt, stream.connectedAt);
     this.options.onConverged?.(stream.node, stream.snapshot!.version, (performance.now() - since) / 1000);

@@ -1,0 +1,192 @@
+/**
+ * A brain among others: as a follower it passes what its nodes ask and tell to the leader, as the leader it takes what
+ * followers pass.
+ *
+ *   follower:  desk ──▶ link ══════▶ follow service ──▶ leading     :leader
+ *              desk ◀── link ◀══════ follow service ◀── answers
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Leading } from './leading.js';
+import type { CancelRequest } from './pure/cancel/cancel-request.js';
+import type { Leadership } from './pure/leadership/leadership.js';
+import type { NodeId } from './pure/ledger/events.js';
+import { Claims } from './pure/peers/claims.js';
+import type { Desk } from './pure/peers/desk.js';
+import type { News, Order } from './pure/peers/messages.js';
+import { Requests } from './pure/peers/requests.js';
+import type { Question as KillQuestion } from './shells/cancels/session-finder.js';
+import type { NodeLimits } from './shells/control/enactment.js';
+import { type Follower, FollowService } from './shells/peers/follow-service.js';
+import { LeaderLink, type LinkCredentials } from './shells/peers/leader-link.js';
+
+export interface FollowingOptions {
+  /** Monotonic, in milliseconds. */
+  readonly now: () => number;
+  readonly log: Logger;
+  readonly desk: Desk;
+  readonly leading: () => Leading | undefined;
+  readonly credentials: () => LinkCredentials | undefined;
+  /** To a question that is waited for. */
+  readonly answered: (order: Extract<Order, { kind: 'grant' | 'refuse' }>) => void;
+  /** Limits that the leader's nodes have, and that it has said. */
+  readonly limits: () => NodeLimits;
+  readonly obey: (limits: NodeLimits) => void;
+  /** Resolves true when a node of this brain's own is ready for a service. */
+  readonly whenReady: (node: NodeId, service: string) => Promise<boolean>;
+}
+
+/** Questions of the leader at once; who is not told asks again. */
+const maxAwaited = 20_000;
+/** A leader is found and has had its say by then. */
+const requestMs = 6_000;
+
+export class Following {
+  readonly claims: Claims<Follower>;
+  readonly #options: FollowingOptions;
+  readonly #service: FollowService;
+  readonly #requests: Requests;
+  readonly #awaited = new Set<string>();
+  #link: LeaderLink | undefined;
+  #leader: Extract<Leadership, { kind: 'follower' }> | undefined;
+  #term: number | undefined;
+
+  constructor(options: FollowingOptions) {
+    const { now, log } = options;
+    this.#options = options;
+    this.#requests = new Requests({ pass: (news) => this.pass(news), patience: () => pause(requestMs) });
+    this.claims = new Claims({
+      now,
+      ask: (follower, node, service) => follower.order({ kind: 'await', node, service }),
+    });
+    this.#service = new FollowService({
+      now,
+      term: () => this.#term,
+      joined: (follower) => {
+        log.info({ brain: follower.brain }, 'a brain follows');
+        follower.order({ kind: 'limits', ...options.limits() });
+      },
+      told: (follower, news) => this.#told(follower, news),
+      left: (follower) => {
+        log.warn({ brain: follower.brain }, 'a brain does not follow any more');
+        this.claims.lost(follower);
+        options.leading()?.leave(follower);
+      },
+    });
+  }
+
+  /** For other brains to call. */
+  get method() {
+    return this.#service.method;
+  }
+
+  /** How many brains follow this one. */
+  get followers(): number {
+    return [...this.#service.followers].length;
+  }
+
+  /** @param brain who this one is */
+  turnTo(leadership: Leadership, brain: string): void {
+    if (leadership.kind === 'leader') {
+      this.#leave();
+      this.#term = leadership.term;
+      return;
+    }
+    if (this.#term !== undefined) {
+      this.#term = undefined;
+      this.#service.dismiss('this brain does not lead any more');
+    }
+    if (leadership.kind === 'nobody') this.#leave();
+    else if (leadership.term !== this.#leader?.term) {
+      this.#leave();
+      this.#follow(leadership, brain);
+    }
+  }
+
+  /** For the leader, when it is another brain that can be reached. */
+  pass(news: News): void {
+    this.#link?.pass(news);
+  }
+
+  find(question: KillQuestion, node: NodeId): Promise<number | undefined> {
+    return this.#requests.find({ ...question, node });
+  }
+
+  interrupt(asked: CancelRequest): Promise<void> {
+    return this.#requests.interrupt(asked);
+  }
+
+  tellLimits(limits: NodeLimits): void {
+    for (const follower of this.#service.followers) follower.order({ kind: 'limits', ...limits });
+  }
+
+  stop(): void {
+    this.#leave();
+    this.#service.stop();
+  }
+
+  #follow(leader: Extract<Leadership, { kind: 'follower' }>, brain: string): void {
+    const { now, log, desk, credentials } = this.#options;
+    const of = { brain: leader.brain, address: leader.address, term: leader.term };
+    this.#leader = leader;
+    this.#link = new LeaderLink({
+      ...{ brain, leader, now },
+      credentials: credentials(),
+      opened: () => {
+        log.info(of, 'this brain follows');
+        desk.open();
+        this.#requests.open();
+        return desk.retold();
+      },
+      closed: (why) => {
+        log.warn({ ...of, why }, 'the leader is lost; what it is asked is kept');
+        desk.close();
+        this.#requests.close();
+      },
+      ordered: (order) => this.#ordered(order),
+    });
+  }
+
+  #leave(): void {
+    this.#link?.stop();
+    this.#link = undefined;
+    this.#leader = undefined;
+  }
+
+  #ordered(order: Order): void {
+    const { answered, obey } = this.#options;
+    if (order.kind === 'grant' || order.kind === 'refuse') answered(order);
+    else if (order.kind === 'limits') obey(order);
+    else if (order.kind === 'await') void this.#await(order.node, order.service);
+    else this.#requests.answered(order);
+  }
+
+  async #await(node: NodeId, service: string): Promise<void> {
+    const key = `${node} ${service}`;
+    if (this.#awaited.has(key) || this.#awaited.size >= maxAwaited) return;
+    this.#awaited.add(key);
+    const isReady = await this.#options.whenReady(node, service);
+    this.#awaited.delete(key);
+    if (isReady) this.pass({ kind: 'ready', node, service });
+  }
+
+  #told(follower: Follower, news: News): void {
+    const leading = this.#options.leading();
+    if (!leading) return;
+    if (news.kind === 'check') leading.ask(news.question, follower);
+    else if (news.kind === 'cancel') leading.withdraw(news.connection, follower);
+    else if (news.kind === 'session') leading.report(news.session);
+    else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.service);
+    else if (news.kind === 'node' && news.isHere) this.claims.claim(follower, news.node, news.runtime);
+    else if (news.kind === 'node') this.claims.release(follower, news.node);
+    else if (news.kind === 'find') {
+      const { request, node, connection, frontId } = news;
+      void leading
+        .find({ connection, frontId }, node)
+        .then((serverId) => follower.order({ kind: 'found', request, serverId }));
+    } else {
+      const { request, asked } = news;
+      void leading.cancel(asked).then(() => follower.order({ kind: 'interrupted', request }));
+    }
+  }
+}

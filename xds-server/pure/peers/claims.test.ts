@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { Claims } from './claims.js';
+
+let nowMs: number;
+let asked: string[];
+let claims: Claims<string>;
+
+beforeEach(() => {
+  nowMs = 0;
+  asked = [];
+  claims = new Claims({
+    now: () => nowMs,
+    ask: (brain, node, service) => asked.push(`${brain} ${node} ${service}`),
+  });
+});
+
+test('a brain is asked once when its node is ready for a service, and all who wait are told', () => {
+  claims.claim('b1', 'n1', 'v1');
+  let told = 0;
+  for (let i = 0; i < 2; i += 1) claims.whenReady('n1', 'checkout', () => (told += 1));
+  assert.deepEqual(asked, ['b1 n1 checkout']);
+  assert.equal(claims.isReady('n1', 'checkout'), false);
+  claims.becameReady('b1', 'n1', 'checkout');
+  assert.equal(told, 2);
+  assert.equal(claims.isReady('n1', 'checkout'), true);
+});
+
+test('the last brain that names a node has it, and is asked what is wanted', () => {
+  claims.claim('b1', 'n1', 'v1');
+  claims.whenReady('n1', 'checkout', () => undefined);
+  claims.claim('b2', 'n1', 'v1');
+  assert.deepEqual(asked, ['b1 n1 checkout', 'b2 n1 checkout']);
+  claims.becameReady('b1', 'n1', 'checkout');
+  assert.equal(claims.isReady('n1', 'checkout'), false);
+  claims.release('b1', 'n1');
+  assert.equal(claims.has('n1'), true);
+});
+
+test('who no longer waits is not asked for', () => {
+  const stop = claims.whenReady('n1', 'checkout', () => undefined);
+  stop();
+  stop();
+  claims.claim('b1', 'n1', 'v1');
+  assert.deepEqual(asked, []);
+});
+
+test('what a lost brain said holds for a while, and no longer', () => {
+  claims.claim('b1', 'n1', 'v1');
+  claims.becameReady('b1', 'n1', 'checkout');
+  claims.lost('b1');
+  assert.deepEqual([claims.has('n1'), claims.isReady('n1', 'checkout')], [false, true]);
+  nowMs = 14_999;
+  assert.equal(claims.isReady('n1', 'checkout'), true);
+  nowMs = 15_000;
+  assert.equal(claims.isReady('n1', 'checkout'), false);
+});
+
+test('another plan asks for everything anew', () => {
+  claims.claim('b1', 'n1', 'v1');
+  claims.becameReady('b1', 'n1', 'checkout');
+  claims.planned();
+  assert.equal(claims.isReady('n1', 'checkout'), false);
+});
+
+test('nodes have a version of limits when all have, those of lost brains aside', () => {
+  assert.equal(claims.haveRuntime('v2'), true);
+  claims.claim('b1', 'n1', 'v2');
+  claims.claim('b2', 'n2', 'v1');
+  assert.equal(claims.haveRuntime('v2'), false);
+  claims.lost('b2');
+  assert.equal(claims.haveRuntime('v2'), true);
+});

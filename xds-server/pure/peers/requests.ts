@@ -1,0 +1,65 @@
+/** Questions to the leader that are no checks: kept until they are answered, at most for a while, and told to a new leader. */
+import type { CancelRequest } from '../cancel/cancel-request.js';
+import type { News, Order, RequestId } from './messages.js';
+
+export interface RequestsOptions {
+  readonly pass: (news: News) => void;
+  /** Resolves after the longest that a question is worth waiting for. */
+  readonly patience: () => Promise<void>;
+}
+
+type Question = Extract<News, { kind: 'find' | 'interrupt' }>;
+type Reply = Extract<Order, { kind: 'found' | 'interrupted' }>;
+
+/** At once; what is beyond is answered with nothing. */
+const most = 1_000;
+
+export class Requests {
+  readonly #options: RequestsOptions;
+  readonly #open = new Map<RequestId, { readonly question: Question; settle(reply?: Reply): void }>();
+  #last = 0;
+  #hasLeader = false;
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+  }
+
+  /** There is a leader: it is asked what is not answered yet. */
+  open(): void {
+    this.#hasLeader = true;
+    for (const { question } of this.#open.values()) this.#options.pass(question);
+  }
+
+  close(): void {
+    this.#hasLeader = false;
+  }
+
+  /** @returns the server's id; undefined where there is none, or nobody to say. */
+  async find(of: Omit<Extract<News, { kind: 'find' }>, 'kind' | 'request'>): Promise<number | undefined> {
+    const reply = await this.#ask((request) => ({ kind: 'find', request, ...of }));
+    return reply?.kind === 'found' ? reply.serverId : undefined;
+  }
+
+  async interrupt(asked: CancelRequest): Promise<void> {
+    await this.#ask((request) => ({ kind: 'interrupt', request, asked }));
+  }
+
+  answered(reply: Reply): void {
+    this.#open.get(reply.request)?.settle(reply);
+  }
+
+  #ask(questionOf: (request: RequestId) => Question): Promise<Reply | undefined> {
+    if (this.#open.size >= most) return Promise.resolve(undefined);
+    this.#last = (this.#last % 0xffff_fffe) + 1;
+    const request = this.#last;
+    const question = questionOf(request);
+    return new Promise((resolve) => {
+      const settle = (reply?: Reply): void => {
+        if (this.#open.delete(request)) resolve(reply);
+      };
+      this.#open.set(request, { question, settle });
+      void this.#options.patience().then(() => settle());
+      if (this.#hasLeader) this.#options.pass(question);
+    });
+  }
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import protobuf from 'protobufjs';
+import type { News, Order } from '../../pure/peers/messages.js';
+import { refusals } from '../../pure/verdict/refusals.js';
+import { schema } from './schema.js';
+import { decodeOrders, decodeTelling, encodeOrders, encodeTelling } from './wire.js';
+
+const connection = 'a'.repeat(32);
+const upstream = {
+  localAddress: '10.0.0.1:4711',
+  remoteAddress: '10.0.0.5:5432',
+  serverId: 77,
+  login: 'accepted',
+} as const;
+const work = { service: 'checkout', line: 'idle 1', ageMs: 5, bornMonotonicMs: 9 };
+
+const news: readonly News[] = [
+  {
+    kind: 'check',
+    question: { connection, node: 'n1', service: 'x', source: '10.0.0.9', bornMs: 900, frontId: 7 },
+  },
+  {
+    kind: 'check',
+    question: { connection, node: 'n1', service: 'x', source: undefined, bornMs: 900, frontId: undefined },
+  },
+  { kind: 'cancel', connection },
+  {
+    kind: 'session',
+    session: {
+      event: { kind: 'report', connection, node: 'n1', service: 'checkout', upstream },
+      known: { frontId: 3, cancelDigest: 'ab' },
+      work: { ...work, isEnd: false },
+      ended: undefined,
+    },
+  },
+  {
+    kind: 'session',
+    session: {
+      event: {
+        ...{ kind: 'end', connection, node: 'n1', service: 'checkout', upstream },
+        evidence: 'server-closed',
+      },
+      known: undefined,
+      work: { ...work, bornMonotonicMs: undefined, isEnd: true },
+      ended: { durationMs: 12, loginError: '', endedBy: undefined },
+    },
+  },
+  { kind: 'node', node: 'n1', isHere: true, runtime: 'v1' },
+  { kind: 'node', node: 'n1', isHere: false, runtime: undefined },
+  { kind: 'ready', node: 'n1', service: 'checkout' },
+  { kind: 'find', request: 5, node: 'n1', connection, frontId: 9 },
+  {
+    kind: 'interrupt',
+    request: 6,
+    asked: { pid: 11, secret: Buffer.from([1, 2, 3, 4]), address: '10.0.0.9', serverName: 'x.test' },
+  },
+];
+
+test('what a brain tells is read as it was meant', () => {
+  const said = { term: 12, monotonicMs: 1_000, unixMs: 5, news };
+  assert.deepEqual(decodeTelling(encodeTelling(said)), said);
+});
+
+test('what is answered is read as it was meant', () => {
+  const refusal = refusals.connection_reused();
+  const orders: readonly Order[] = [
+    { kind: 'grant', connection, service: 'checkout', expiresMs: 1.5, waitedMs: 0 },
+    { kind: 'grant', connection, service: 'c', expiresMs: 1.5, waitedMs: 0, onlyKill: refusal },
+    { kind: 'refuse', connection, service: 'checkout', refusal, waitedMs: 3 },
+    { kind: 'await', node: 'n1', service: 'checkout' },
+    { kind: 'limits', spec: 's', limits: new Map([['checkout', 4]]) },
+    { kind: 'limits', spec: 's', limits: new Map() },
+    { kind: 'found', request: 5, serverId: 8 },
+    { kind: 'found', request: 5, serverId: undefined },
+    { kind: 'interrupted', request: 6 },
+  ];
+  assert.deepEqual(decodeOrders(encodeOrders(orders)), orders);
+});
+
+test('the schema is that of brains.proto', () => {
+  const root = new protobuf.Root();
+  root.loadSync(path.resolve(import.meta.dirname, '../../../protos/sluice/v1/brains.proto'));
+  assert.deepEqual(schema, root.toJSON());
+});

@@ -1,0 +1,165 @@
+/** The messages of pure/peers as bytes and back. Whether what they say is believed is not decided here. */
+import protobuf from 'protobufjs';
+import type { EndEvidence } from '../../pure/ledger/events.js';
+import type { News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
+import type { Refusal } from '../../pure/verdict/refusals.js';
+import { schema } from './schema.js';
+
+export interface Telling {
+  /** Of the first message. */
+  readonly term?: number;
+  /** When it was sent, on the sender's clocks. */
+  readonly monotonicMs: number;
+  readonly unixMs: number;
+  readonly news: readonly News[];
+}
+
+const root = protobuf.Root.fromJSON(schema as unknown as protobuf.INamespace);
+const telling = root.lookupType('sluice.v1.Telling');
+const ordering = root.lookupType('sluice.v1.Ordering');
+/** What is absent stays absent, but for lists. */
+const reading = { longs: Number, arrays: true, oneofs: true } as const;
+
+// biome-ignore lint/suspicious/noExplicitAny: what protobufjs makes of bytes has no type
+type Raw = any;
+
+export function encodeTelling({ term, monotonicMs, unixMs, news }: Telling): Uint8Array {
+  const raw = { term, monotonicMs, unixMs, news: news.map((each) => rawNews(each, monotonicMs)) };
+  return telling.encode(raw).finish();
+}
+
+/** Times are the sender's. @throws when the bytes are no such message */
+export function decodeTelling(bytes: Uint8Array): Telling {
+  const raw = telling.toObject(telling.decode(bytes), reading) as Raw;
+  const { term, monotonicMs = 0, unixMs = 0 } = raw;
+  const news = raw.news.map((each: Raw) => readNews(each, monotonicMs));
+  return { ...(term !== undefined && { term }), monotonicMs, unixMs, news };
+}
+
+export function encodeOrders(orders: readonly Order[]): Uint8Array {
+  return ordering.encode({ orders: orders.map(rawOrder) }).finish();
+}
+
+/** @throws when the bytes are no such message */
+export function decodeOrders(bytes: Uint8Array): readonly Order[] {
+  const raw = ordering.toObject(ordering.decode(bytes), { ...reading, objects: true }) as Raw;
+  return raw.orders.map(readOrder);
+}
+
+function rawNews(news: News, nowMs: number): Raw {
+  switch (news.kind) {
+    case 'check': {
+      const { bornMs, ...question } = news.question;
+      return { check: { ...question, waitedMs: nowMs - bornMs } };
+    }
+    case 'cancel':
+      return { cancel: news.connection };
+    case 'session':
+      return { session: rawSession(news.session) };
+    case 'interrupt':
+      return { interrupt: { request: news.request, ...news.asked } };
+    default:
+      return { [news.kind]: news };
+  }
+}
+
+function readNews(raw: Raw, nowMs: number): News {
+  const value = raw[raw.kind];
+  switch (raw.kind) {
+    case 'check': {
+      const { connection = '', node = '', service = '', waitedMs = 0, source, frontId } = value;
+      const question: Question = { connection, node, service, source, frontId, bornMs: nowMs - waitedMs };
+      return { kind: 'check', question };
+    }
+    case 'cancel':
+      return { kind: 'cancel', connection: value };
+    case 'session':
+      return { kind: 'session', session: readSession(value) };
+    case 'node': {
+      const { node = '', isHere = false, runtime } = value;
+      return { kind: 'node', node, isHere, runtime };
+    }
+    case 'ready':
+      return { kind: 'ready', node: value.node ?? '', service: value.service ?? '' };
+    case 'find': {
+      const { request = 0, node = '', connection = '', frontId = 0 } = value;
+      return { kind: 'find', request, node, connection, frontId };
+    }
+    case 'interrupt': {
+      const { request = 0, pid = 0, secret = new Uint8Array(), address = '', serverName } = value;
+      const named = serverName !== undefined && { serverName };
+      return { kind: 'interrupt', request, asked: { pid, secret, address, ...named } };
+    }
+    default:
+      throw new RangeError('news of a kind that is not known');
+  }
+}
+
+function rawSession({ event, known, work, ended }: SessionNews): Raw {
+  const { connection, node, service, upstream } = event;
+  const line = typeof work?.line === 'string' ? work.line : undefined;
+  return {
+    ...{ connection, node, service, ...upstream, ...known },
+    evidence: event.kind === 'end' ? event.evidence : undefined,
+    work: work && { ...work, line },
+    ended,
+  };
+}
+
+function readSession(raw: Raw): SessionNews {
+  const { connection = '', node = '', service, evidence } = raw;
+  const upstream = {
+    ...(raw.localAddress !== undefined && { localAddress: raw.localAddress }),
+    ...(raw.remoteAddress !== undefined && { remoteAddress: raw.remoteAddress }),
+    ...(raw.serverId !== undefined && { serverId: raw.serverId }),
+    ...(raw.login !== undefined && { login: raw.login }),
+  };
+  const isEnd = evidence !== undefined;
+  const { service: worksFor = '', line, ageMs = 0, bornMonotonicMs } = raw.work ?? {};
+  const { durationMs = 0, loginError, endedBy } = raw.ended ?? {};
+  return {
+    event: isEnd
+      ? { kind: 'end', connection, node, service, upstream, evidence: evidence as EndEvidence }
+      : { kind: 'report', connection, node, service: service ?? '', upstream },
+    known: isEnd ? undefined : { frontId: raw.frontId, cancelDigest: raw.cancelDigest },
+    work: raw.work && { service: worksFor, line, ageMs, bornMonotonicMs, isEnd },
+    ended: raw.ended && { durationMs, loginError, endedBy },
+  };
+}
+
+function rawOrder(order: Order): Raw {
+  if (order.kind === 'limits')
+    return { limits: { spec: order.spec, limits: Object.fromEntries(order.limits) } };
+  if (order.kind === 'interrupted') return { interrupted: order.request };
+  return { [order.kind]: order };
+}
+
+function readOrder(raw: Raw): Order {
+  const value = raw[raw.kind];
+  switch (raw.kind) {
+    case 'grant': {
+      const { connection = '', service = '', expiresMs = 0, waitedMs = 0, onlyKill } = value;
+      const only = onlyKill && { onlyKill: readRefusal(onlyKill) };
+      return { kind: 'grant', connection, service, expiresMs, waitedMs, ...only };
+    }
+    case 'refuse': {
+      const { connection = '', service = '', waitedMs = 0, refusal = {} } = value;
+      return { kind: 'refuse', connection, service, waitedMs, refusal: readRefusal(refusal) };
+    }
+    case 'await':
+      return { kind: 'await', node: value.node ?? '', service: value.service ?? '' };
+    case 'limits':
+      return { kind: 'limits', spec: value.spec ?? '', limits: new Map(Object.entries(value.limits ?? {})) };
+    case 'found':
+      return { kind: 'found', request: value.request ?? 0, serverId: value.serverId };
+    case 'interrupted':
+      return { kind: 'interrupted', request: value };
+    default:
+      throw new RangeError('an order of a kind that is not known');
+  }
+}
+
+function readRefusal(raw: Raw): Refusal {
+  const { reason, sqlstate = '', errno = 0, message = '', hint, retryable = false } = raw;
+  return { reason, sqlstate, errno, message, retryable, ...(hint !== undefined && { hint }) };
+}
