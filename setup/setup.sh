@@ -76,7 +76,7 @@ sim() { :; }
 
 all_of javascript "$@"
 if part sim; then
-  step 'simulation' build/sim/test/simulation/main.js setup/sim.sh setup/sim.json tsconfig.json test/simulation \
+  step 'simulation' build/sim/test/simulation/main.js setup/sim.sh setup/sim.json tsconfig.json test/simulation xds-server/shells/control \
     xds-server/pure
 fi
 # They are in the Python environment, or made of the Envoy API: both are there by now.

@@ -1,10 +1,13 @@
 import { NodeClock, type Stamps } from '../../xds-server/pure/clock/node-clock.js';
-import type { LedgerEffect, LedgerEvent } from '../../xds-server/pure/ledger/events.js';
-import type { Ledger } from '../../xds-server/pure/ledger/ledger.js';
+import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
+import { Desk } from '../../xds-server/pure/peers/desk.js';
+import type { Answer, News } from '../../xds-server/pure/peers/messages.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
+import type { Asker } from '../../xds-server/shells/control/admission.js';
 import type { Agenda } from './agenda.js';
 import { Process } from './machine.js';
 import type { Random } from './random.js';
+import type { Seat } from './seat.js';
 import { Violation } from './violation.js';
 
 /** What a node is told. `expiresMs`: on its own monotonic clock. */
@@ -36,53 +39,35 @@ interface Held {
   readonly bornMs: number;
 }
 
-/** What the brain needs of the world around it. */
-export interface Surroundings {
-  readonly trace: ((line: string) => void) | undefined;
-  readonly observe: (target: string) => void;
-  /** The ledger whose number this is has been told of the connection, or has granted it. */
-  readonly known: (connection: string, ledger: number, how: 'granted' | 'told') => void;
-  readonly looked: (effects: readonly LedgerEffect[], ledger: Ledger, nowMs: number) => void;
+/** To whom a brain passes what it is asked and told while it does not lead. */
+export interface Leader {
+  pass(news: News): void;
 }
 
 /** How far past its deadline an answer may be: clocks that tick in whole milliseconds. */
 const toleranceMs = 2;
+/** The front answers himself whom no leader has answered this long past his time. */
+const graceMs = 250;
 
-/** Drives the ledger as the shell does, and loses it when it dies. */
-export class Brain extends Process {
-  readonly #true: Agenda;
-  readonly #start: () => Ledger;
-  readonly #surroundings: Surroundings;
+/** What every brain has: the calls of its nodes, their clocks, and what a leader has to be told anew. */
+export class Brain extends Process implements Asker {
+  readonly number: number;
+  readonly #isAlone: boolean;
   readonly #held = new Map<string, Held>();
   /** By node: the clock as known by its present connection. */
   readonly #clocks = new Map<number, { readonly channel: number; readonly clock: NodeClock }>();
-  #ledger: Ledger;
-  #dueMs = Number.POSITIVE_INFINITY;
-  #sinceAudit = 0;
-  /** Each ledger has a number of its own. */
-  ledgerNumber = 1;
-  /** In true time. */
-  startedMs = 0;
-  /** The last one that it was told of. */
+  #desk: Desk;
+  #leader: Leader | undefined;
+  /** While it leads. */
+  seat: Seat | undefined;
+  /** The one in force. */
   plan: Plan | undefined;
-  events = 0;
-  granted = 0;
-  refused = 0;
 
-  constructor(agenda: Agenda, random: Random, start: () => Ledger, surroundings: Surroundings) {
+  constructor(number: number, agenda: Agenda, random: Random, isAlone: boolean) {
     super(agenda, random);
-    this.#true = agenda;
-    this.#start = start;
-    this.#surroundings = surroundings;
-    this.#ledger = start();
-  }
-
-  get ledger(): Ledger {
-    return this.#ledger;
-  }
-
-  holds(connection: string): boolean {
-    return this.#held.has(connection);
+    this.number = number;
+    this.#isAlone = isAlone;
+    this.#desk = this.#newDesk();
   }
 
   check(check: Check): void {
@@ -92,10 +77,11 @@ export class Brain extends Process {
     const waitedMs = clock.observe(check.stamps, arrivedMs);
     // Who is asked for again keeps his place, and the birth that he was given with it.
     const earlierMs = this.#held.get(connection)?.bornMs ?? Number.NEGATIVE_INFINITY;
-    const held = { check, clock, bornMs: Math.max(earlierMs, arrivedMs - waitedMs) };
+    const bornMs = arrivedMs - waitedMs;
+    const held = { check, clock, bornMs: Math.max(earlierMs, bornMs) };
     this.#held.set(connection, held);
     this.#expectAnswer(held);
-    this.tell({ kind: 'check', connection, node: nodeName(node), service, waitedMs, source });
+    this.#desk.ask({ connection, node: nodeName(node), service, source, bornMs, frontId: undefined });
   }
 
   /** The node has given the call up. */
@@ -103,7 +89,7 @@ export class Brain extends Process {
     const { connection } = check;
     if (this.#held.get(connection)?.check !== check) return;
     this.#held.delete(connection);
-    this.tell({ kind: 'cancel', connection });
+    this.#desk.withdraw(connection);
   }
 
   /** Every call of a connection that is given up. */
@@ -111,82 +97,88 @@ export class Brain extends Process {
     for (const { check } of [...this.#held.values()]) if (check.node === node) this.cancel(check);
   }
 
-  tell(event: LedgerEvent): void {
-    this.events++;
-    if (event.kind === 'plan') this.plan = event.plan;
-    const nowMs = this.clock.monotonicMs;
-    const { trace, known } = this.#surroundings;
-    const effects = this.#ledger.apply(event, nowMs);
-    trace?.(`${this.#true.nowMs} ${JSON.stringify(event, inJson)} => ${JSON.stringify(effects)}`);
-    if ((event.kind === 'report' || event.kind === 'end') && event.connection.startsWith(event.node))
-      known(event.connection, this.ledgerNumber, 'told');
-    for (const effect of effects) this.#carryOut(effect);
-    if (effects.length > 0) this.#surroundings.looked(effects, this.#ledger, nowMs);
-    if (++this.#sinceAudit >= 50) this.audit();
-    this.#arm();
+  /** News of a session. */
+  tell(event: Extract<LedgerEvent, { kind: 'report' | 'end' }>): void {
+    this.#desk.tell({ event, known: undefined, work: undefined, ended: undefined });
   }
 
-  audit(): void {
-    this.#sinceAudit = 0;
-    const contradictions = this.#ledger.audit();
-    if (contradictions.length > 0) throw new Violation(`audit: ${contradictions.join('; ')}`);
+  /** There is a leader from now on: it is told all that it has to know. */
+  open(leader: Leader): void {
+    this.#leader = leader;
+    this.#desk.open();
+    for (const news of [...this.#desk.retold()]) leader.pass(news);
+  }
+
+  close(): void {
+    this.#leader = undefined;
+    this.#desk.close();
+  }
+
+  answer(answer: Answer): void {
+    const nowMs = this.clock.monotonicMs;
+    const given = this.#desk.answered(answer, nowMs);
+    const held = given && this.#held.get(given.connection);
+    if (!held) return;
+    this.#held.delete(given.connection);
+    if (given.kind === 'refuse') {
+      held.check.reply({ kind: 'refuse' });
+      return;
+    }
+    const { service, expiresMs } = given;
+    const onNode = Math.floor(held.clock.nodeMs(nowMs) + expiresMs - nowMs);
+    held.check.reply({ kind: 'grant', expiresMs: onNode, service, onlyKill: given.onlyKill !== undefined });
+  }
+
+  clockAt(ms: number): number {
+    return ms;
   }
 
   override die(): void {
     super.die();
+    if (this.seat) this.seat.isOver = true;
+    this.seat = undefined;
     this.#held.clear();
     this.#clocks.clear();
-    this.#dueMs = Number.POSITIVE_INFINITY;
+    this.close();
+    this.#desk = this.#newDesk();
   }
 
-  override rise(): void {
-    super.rise();
-    this.ledgerNumber++;
-    this.startedMs = this.#true.nowMs;
-    this.#ledger = this.#start();
-  }
-
-  #carryOut(effect: LedgerEffect): void {
-    if (effect.kind === 'observe') {
-      this.#surroundings.observe(effect.target);
-      return;
-    }
-    const { connection, service } = effect;
-    const held = this.#held.get(connection);
-    this.#held.delete(connection);
-    if (effect.kind === 'refuse') {
-      this.refused++;
-      held?.check.reply({ kind: 'refuse' });
-      return;
-    }
-    this.granted++;
-    this.#surroundings.known(connection, this.ledgerNumber, 'granted');
-    if (!held) return;
-    const expiresMs = Math.floor(held.clock.nodeMs(this.clock.monotonicMs) + effect.ttlMs);
-    held.check.reply({ kind: 'grant', expiresMs, service, onlyKill: effect.onlyKill !== undefined });
+  #newDesk(): Desk {
+    return new Desk({ pass: (news) => this.#leader!.pass(news), keepsSessions: !this.#isAlone });
   }
 
   /** I3: by the deadline of the plan that is in force then. */
   #expectAnswer(held: Held): void {
-    const timeoutMs = this.plan?.services.get(held.check.service)?.timeoutMs ?? 0;
-    const leftMs = Math.max(0, held.bornMs + timeoutMs - this.clock.monotonicMs);
+    const leftMs = Math.max(0, held.bornMs + this.#timeoutMs(held) - this.clock.monotonicMs);
     this.after(leftMs + toleranceMs, () => {
       if (this.#held.get(held.check.connection) !== held) return;
       // It may have been stopped until now: what was due meanwhile comes after this.
-      this.after(toleranceMs, () => this.#expectedAnswer(held));
+      if (this.#isAlone) this.after(toleranceMs, () => this.#expectedAnswer(held));
+      else this.after(graceMs, () => this.#answerMyself(held));
     });
+  }
+
+  /** Nobody leads, or he who does is slow. */
+  #answerMyself(held: Held): void {
+    if (this.#held.get(held.check.connection) !== held) return;
+    this.cancel(held.check);
+    held.check.reply({ kind: 'refuse' });
   }
 
   #expectedAnswer(held: Held): void {
     // One that has gone waits for nothing, whether or not that is known here.
     if (this.#held.get(held.check.connection) !== held || held.check.isGivenUp) return;
-    const timeoutMs = this.plan?.services.get(held.check.service)?.timeoutMs ?? 0;
+    const timeoutMs = this.#timeoutMs(held);
     const waitedMs = this.clock.monotonicMs - held.bornMs;
     if (waitedMs <= timeoutMs + toleranceMs) this.#expectAnswer(held);
     else
       throw new Violation(
         `I3: ${held.check.connection} has waited ${waitedMs} ms, ${timeoutMs} expected at most`,
       );
+  }
+
+  #timeoutMs({ check }: Held): number {
+    return this.plan?.services.get(check.service)?.timeoutMs ?? 0;
   }
 
   #clockOf({ node, channel }: Check): NodeClock {
@@ -196,24 +188,15 @@ export class Brain extends Process {
     this.#clocks.set(node, { channel, clock });
     return clock;
   }
+}
 
-  #arm(): void {
-    const dueMs = this.#ledger.nextDeadlineMs() ?? Number.POSITIVE_INFINITY;
-    if (dueMs === Number.POSITIVE_INFINITY || dueMs >= this.#dueMs) return;
-    this.#dueMs = dueMs;
-    this.after(dueMs - this.clock.monotonicMs, () => {
-      if (this.#dueMs !== dueMs) return;
-      this.#dueMs = Number.POSITIVE_INFINITY;
-      this.tell({ kind: 'tick' });
-    });
-  }
+/** As the leader decides on what it is asked and told, of its own nodes and of others'. */
+export function decide(seat: Seat, news: News, asker: Asker): void {
+  if (news.kind === 'check') seat.admission.ask(news.question, asker);
+  else if (news.kind === 'cancel') seat.admission.withdraw(news.connection, asker);
+  else if (news.kind === 'session') seat.tell(news.session.event);
 }
 
 export function nodeName(node: number): string {
   return `n${node}`;
-}
-
-/** Maps too. */
-function inJson(_: string, value: unknown): unknown {
-  return value instanceof Map ? Object.fromEntries(value) : value;
 }

@@ -296,9 +296,10 @@ interface Lease {
 }
 
 /** One key. Leases run out on etcd's own clock, and not to the millisecond. */
-class Etcd {
+export class Etcd {
   readonly #agenda: Agenda;
   readonly #rate: number;
+  readonly #sweepMs: number;
   readonly #leases = new Map<string, Lease>();
   readonly #watchers = new Set<() => void>();
   #leaseIds = 0;
@@ -306,9 +307,11 @@ class Etcd {
   revision = 1;
   holder: Holder | undefined;
 
-  constructor(agenda: Agenda, rate: number) {
+  /** @param sweepMs how often it looks for leases that are over */
+  constructor(agenda: Agenda, rate: number, sweepMs = 7) {
     this.#agenda = agenda;
     this.#rate = rate;
+    this.#sweepMs = sweepMs;
     this.#sweep();
   }
 
@@ -374,6 +377,6 @@ class Etcd {
     this.take(() => {
       for (const [id, { expiresMs }] of this.#leases) if (expiresMs <= this.#nowMs) this.revoke(id);
     });
-    this.#agenda.after(7, () => this.#sweep());
+    this.#agenda.after(this.#sweepMs, () => this.#sweep());
   }
 }

@@ -5,9 +5,12 @@ import { type Brain, type Check, type Grant, nodeName, type Verdict } from './br
 import type { Database, DatabaseSession, Owner } from './database.js';
 import { Process } from './machine.js';
 import { Random } from './random.js';
+import type { Seat } from './seat.js';
 import { killSessionMs, loginTimeoutMs, settings, type Traits } from './traits.js';
 import type { Truth } from './truth.js';
 import type { Wire } from './wire.js';
+
+type News = Extract<LedgerEvent, { kind: 'report' | 'end' }>;
 
 export interface Connection extends Owner {
   /** Everything that happens by chance to it. */
@@ -25,6 +28,7 @@ export interface Connection extends Owner {
   /** The newest try; answers to earlier ones concern nobody. */
   call: number;
   check: Check | undefined;
+  way: Way | undefined;
   isAnswered: boolean;
   dialled: string | undefined;
   localAddress: string | undefined;
@@ -36,13 +40,18 @@ export interface Connection extends Owner {
 /** @param nowMs on the node's monotonic clock, when it acts on the grant */
 export type IsExpired = (grant: Grant, nowMs: number) => boolean;
 
+export interface Way {
+  readonly brain: Brain;
+  readonly wire: Wire;
+}
+
 export interface Neighbours {
   readonly agenda: Agenda;
   readonly traits: Traits;
   readonly databases: ReadonlyMap<string, Database>;
   readonly truth: Truth;
-  readonly brain: Brain;
-  readonly wire: Wire;
+  /** To each brain. */
+  readonly ways: readonly Way[];
   readonly trace: ((line: string) => void) | undefined;
   readonly isExpired: IsExpired;
 }
@@ -54,6 +63,8 @@ export class Envoy extends Process {
   readonly #ever = new Map<string, Connection>();
   readonly #beside: Neighbours;
   readonly #ports = new Set<string>();
+  /** Which brain is asked and told. */
+  #at = 0;
   #serial = 0;
   /** From now on nothing is lost. */
   isMended = false;
@@ -62,7 +73,16 @@ export class Envoy extends Process {
     super(beside.agenda, random);
     this.number = number;
     this.#beside = beside;
-    beside.wire.broken = () => this.#onBroken();
+    this.#at = random.between(0, beside.ways.length - 1);
+    for (const way of beside.ways) way.wire.broken = () => this.#onBroken(way);
+  }
+
+  get ways(): readonly Way[] {
+    return this.#beside.ways;
+  }
+
+  get #way(): Way {
+    return this.#beside.ways[this.#at]!;
   }
 
   everSeen(id: string): Connection | undefined {
@@ -92,6 +112,7 @@ export class Envoy extends Process {
       isOver: false,
       call: 0,
       check: undefined,
+      way: undefined,
       isAnswered: false,
       dialled: undefined,
       localAddress: undefined,
@@ -112,39 +133,34 @@ export class Envoy extends Process {
 
   /** Everything at once, and it says nothing. @param isSilent nor does its machine: nobody's connection is closed */
   crash(isSilent: boolean): void {
-    const { wire, brain, agenda } = this.#beside;
+    const { ways, agenda } = this.#beside;
     this.die();
     for (const connection of this.connections.values()) {
       if (connection.isOver) continue;
       this.#forget(connection);
       this.#abandon(connection, isSilent);
     }
-    const { connection } = wire;
-    agenda.after(isSilent ? 2_000 : 20, () => {
-      if (connection === wire.connection && !wire.isCut) wire.break();
-      else brain.do(() => brain.hangUp(this.number));
-    });
+    for (const { brain, wire } of ways) {
+      const { connection } = wire;
+      agenda.after(isSilent ? 2_000 : 20, () => {
+        if (connection === wire.connection && !wire.isCut) wire.break();
+        else brain.do(() => brain.hangUp(this.number));
+      });
+    }
   }
 
   /** What it says of a connection that is another node's. */
-  forge(id: string, service: string, random: Random): void {
-    const { brain } = this.#beside;
+  forge(id: string, service: string, random: Random, seat: Seat): void {
+    // A connection is the node's that spoke of it first, and nobody can guess one of which nothing was said yet.
+    if (seat.ledger.nodeOf(id) === undefined) return;
     const of = { connection: id, node: nodeName(this.number), service };
-    const event: LedgerEvent = random.chance(0.5)
-      ? { kind: 'end', ...of, upstream: {}, evidence: random.pick(['server-closed', 'never-opened']) }
-      : random.chance(0.5)
-        ? {
-            kind: 'report',
-            ...of,
-            upstream: { remoteAddress: '10.0.0.1:5432', serverId: random.between(1, 60) },
-          }
-        : { kind: 'check', ...of, waitedMs: 0 };
-    brain.do(() => {
-      // A connection is the node's that spoke of it first, and nobody can guess one of which nothing was said yet. One
-      // whose call is held is known by that already.
-      const isKnown = brain.ledger.nodeOf(id) !== undefined;
-      if (isKnown && (event.kind !== 'check' || !brain.holds(id))) brain.tell(event);
-    });
+    const upstream = { remoteAddress: '10.0.0.1:5432', serverId: random.between(1, 60) };
+    const evidence = random.pick(['server-closed', 'never-opened'] as const);
+    const question = { ...of, source: undefined, bornMs: 0, frontId: undefined };
+    const what = random.between(1, 4);
+    if (what <= 2) seat.tell({ kind: 'end', ...of, upstream: {}, evidence });
+    else if (what === 3) seat.tell({ kind: 'report', ...of, upstream });
+    else seat.admission.ask(question, { answer: () => undefined, clockAt: (ms) => ms });
   }
 
   everybodyLeaves(): void {
@@ -154,10 +170,10 @@ export class Envoy extends Process {
 
   leave(connection: Connection): void {
     if (connection.isOver) return;
-    const { brain, wire } = this.#beside;
     this.#say(`${connection.id} leaves`);
-    const { check } = connection;
-    if (check && !connection.isAnswered) {
+    const { check, way } = connection;
+    if (check && way && !connection.isAnswered) {
+      const { brain, wire } = way;
       check.isGivenUp = true;
       wire.send(connection.random, () => brain.do(() => brain.cancel(check)));
     }
@@ -167,7 +183,8 @@ export class Envoy extends Process {
 
   #ask(connection: Connection): void {
     if (connection.isOver) return;
-    const { brain, wire } = this.#beside;
+    const way = this.#way;
+    const { brain, wire } = way;
     const call = ++connection.call;
     const { id, service, source, random, bornMs, bornUnixMs } = connection;
     const nowMs = this.clock.monotonicMs;
@@ -195,9 +212,12 @@ export class Envoy extends Process {
       isGivenUp: false,
     };
     connection.check = check;
+    connection.way = way;
     wire.send(random, () => {
-      if (!brain.isUp) this.do(() => this.#askAgain(connection, call));
-      else
+      if (!brain.isUp) {
+        this.#turnFrom(way);
+        this.do(() => this.#askAgain(connection, call));
+      } else
         brain.do(() => {
           if (channel === wire.connection && !check.isGivenUp) brain.check(check);
         });
@@ -212,14 +232,20 @@ export class Envoy extends Process {
   }
 
   /** The HTTP/2 connection is given up, by both. */
-  #onBroken(): void {
-    const { brain, wire } = this.#beside;
+  #onBroken(way: Way): void {
+    const { brain, wire } = way;
+    this.#turnFrom(way);
     this.do(() => {
       for (const connection of this.connections.values())
-        if (connection.check && connection.check.channel !== wire.connection)
+        if (connection.way === way && connection.check!.channel !== wire.connection)
           this.#askAgain(connection, connection.call);
     });
     brain.do(() => brain.hangUp(this.number));
+  }
+
+  /** To another brain, if there is one. */
+  #turnFrom(way: Way): void {
+    if (way === this.#way) this.#at = (this.#at + 1) % this.#beside.ways.length;
   }
 
   #answered(connection: Connection, call: number, verdict: Verdict): void {
@@ -360,8 +386,9 @@ export class Envoy extends Process {
   }
 
   /** News. */
-  #send({ random }: Connection, event: LedgerEvent): void {
-    const { brain, wire, traits } = this.#beside;
+  #send({ random }: Connection, event: News): void {
+    const { traits } = this.#beside;
+    const { brain, wire } = this.#way;
     wire.tell(random, this.isMended ? 0 : traits.lossy, () => brain.do(() => brain.tell(event)));
   }
 

@@ -1,7 +1,7 @@
 import type { Agenda } from './agenda.js';
-import type { Brain } from './brain.js';
 import type { Database, SessionList } from './database.js';
 import type { Random } from './random.js';
+import type { Seat } from './seat.js';
 import { loginTimeoutMs, type Traits } from './traits.js';
 
 interface Observer {
@@ -14,37 +14,52 @@ interface Observer {
 const quickMs = 20;
 const calmMs = 1_000;
 
+/** What keeps databases from answering, whoever asks. */
+export class Troubles {
+  readonly #agenda: Agenda;
+  readonly #of = { unobserved: new Map<string, number>(), slow: new Map<string, number>() };
+
+  constructor(agenda: Agenda) {
+    this.#agenda = agenda;
+  }
+
+  begin(kind: 'unobserved' | 'slow', target: string, ms: number): void {
+    const troubles = this.#of[kind];
+    troubles.set(target, (troubles.get(target) ?? 0) + 1);
+    this.#agenda.after(ms, () => troubles.set(target, troubles.get(target)! - 1));
+  }
+
+  has(kind: 'unobserved' | 'slow', target: string): boolean {
+    return (this.#of[kind].get(target) ?? 0) > 0;
+  }
+}
+
 /** Asks each database for its sessions: soon when it is wanted, then ever more seldom; late or in vain while there is trouble. */
 export class Observers {
   readonly #agenda: Agenda;
   readonly #random: Random;
   readonly #traits: Traits;
-  readonly #brain: Brain;
+  readonly #seat: Seat;
   readonly #databases: ReadonlyMap<string, Database>;
+  readonly #troubles: Troubles;
   readonly #observers: ReadonlyMap<string, Observer>;
-  readonly #troubles = { unobserved: new Map<string, number>(), slow: new Map<string, number>() };
 
   constructor(
     agenda: Agenda,
     random: Random,
     traits: Traits,
-    brain: Brain,
+    seat: Seat,
     databases: ReadonlyMap<string, Database>,
+    troubles: Troubles,
   ) {
     this.#agenda = agenda;
     this.#random = random;
     this.#traits = traits;
-    this.#brain = brain;
+    this.#seat = seat;
     this.#databases = databases;
+    this.#troubles = troubles;
     this.#observers = new Map([...databases.keys()].map((target) => [target, idle()]));
-  }
-
-  /** With the brain, in each of its lives. */
-  start(): void {
-    for (const [target, observer] of this.#observers) {
-      Object.assign(observer, idle());
-      this.#askIn(target, observer, 0);
-    }
+    for (const [target, observer] of this.#observers) this.#askIn(target, observer, 0);
   }
 
   soon(target: string): void {
@@ -55,17 +70,11 @@ export class Observers {
     this.#askIn(target, observer, quickMs);
   }
 
-  trouble(kind: 'unobserved' | 'slow', target: string, ms: number): void {
-    const troubles = this.#troubles[kind];
-    troubles.set(target, (troubles.get(target) ?? 0) + 1);
-    this.#agenda.after(ms, () => troubles.set(target, troubles.get(target)! - 1));
-  }
-
   #askIn(target: string, observer: Observer, delayMs: number): void {
     const dueMs = this.#agenda.nowMs + delayMs;
     if (observer.isAsking || dueMs >= observer.dueMs) return;
     observer.dueMs = dueMs;
-    this.#brain.after(delayMs, () => {
+    this.#seat.after(delayMs, () => {
       if (observer.dueMs !== dueMs || observer.isAsking) return;
       observer.dueMs = Number.POSITIVE_INFINITY;
       observer.isAsking = true;
@@ -76,15 +85,15 @@ export class Observers {
 
   /** The list is of some moment between the question and the answer. */
   #ask(target: string, observer: Observer): void {
-    const brain = this.#brain;
-    const askedAtMs = brain.clock.monotonicMs;
-    const { life } = brain;
-    const mostMs = (this.#troubles.slow.get(target) ?? 0) > 0 ? 2_500 : 15;
+    const seat = this.#seat;
+    const askedAtMs = seat.process.clock.monotonicMs;
+    const mostMs = this.#troubles.has('slow', target) ? 2_500 : 15;
     this.#agenda.within(this.#random, 0, mostMs, () => {
       const list = this.#databases.get(target)!.list();
       this.#agenda.within(this.#random, 0, mostMs, () => {
-        if (life !== brain.life) return;
-        brain.do(() => {
+        if (seat.isOver) return;
+        seat.process.do(() => {
+          if (seat.isOver) return;
           observer.isAsking = false;
           observer.isTelling = true;
           this.#answer(target, askedAtMs, list);
@@ -96,15 +105,15 @@ export class Observers {
   }
 
   #answer(target: string, askedAtMs: number, { rows, sessions }: SessionList): void {
-    const brain = this.#brain;
-    if ((this.#troubles.unobserved.get(target) ?? 0) > 0) {
-      brain.tell({ kind: 'unobserved', target, problem: 'gone' });
+    const seat = this.#seat;
+    if (this.#troubles.has('unobserved', target)) {
+      seat.tell({ kind: 'unobserved', target, problem: 'gone' });
       return;
     }
     const own = [this.#databases.get(target)!.observerId];
     const { listsLogins } = this.#traits;
-    brain.tell({ kind: 'observed', target, askedAtMs, sessions: rows, own, listsLogins, loginTimeoutMs });
-    for (const session of sessions) session.shownTo = brain.ledgerNumber;
+    seat.tell({ kind: 'observed', target, askedAtMs, sessions: rows, own, listsLogins, loginTimeoutMs });
+    for (const session of sessions) session.shownTo = Math.max(session.shownTo, seat.number);
   }
 }
 

@@ -15,6 +15,8 @@ export interface Plant {
   readonly where: string;
   readonly invariants: readonly string[];
   readonly parts: Parts;
+  /** Only worlds of several brains can show it. */
+  readonly needsSeveral?: boolean;
 }
 
 type Apply = (event: LedgerEvent, nowMs: number) => LedgerEffect[];
@@ -121,6 +123,20 @@ export const plants: readonly Plant[] = [
     where: 'filters/core/src/verdict.rs',
     invariants: ['I1'],
     parts: { ...shipped, isExpired: () => false },
+  },
+  {
+    name: 'a leader goes on granting when its term is over',
+    where: 'ledger/ledger.ts: #lookAtTheClock',
+    invariants: ['I1'],
+    parts: { ...shipped, endsTerms: false },
+    needsSeveral: true,
+  },
+  {
+    name: 'a term is taken for longer than its lease',
+    where: 'leadership/election.ts: #endOf',
+    invariants: ['I1'],
+    parts: { ...shipped, election: { drift: -3 } },
+    needsSeveral: true,
   },
   {
     name: 'a grant that is not used is given to another while it may still be used',

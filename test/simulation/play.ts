@@ -41,8 +41,8 @@ export function invariantOf(violation: string): string {
 
 function outcome(world: World, run: () => void): Played {
   const violation = violationOf(run);
-  const { faults, brain } = world;
-  return { events: brain.events, faults, granted: brain.granted, violation };
+  const { events, faults, granted } = world;
+  return { events, faults, granted, violation };
 }
 
 /** What the ledger throws is as bad. */

@@ -13,20 +13,28 @@ export type Happening = { readonly atMs: number } & (
 );
 
 export type Fault =
-  | { readonly kind: 'brain-killed'; readonly ms: number }
-  | { readonly kind: 'brain-stopped'; readonly ms: number }
+  | { readonly kind: 'brain-killed'; readonly brain: number; readonly ms: number }
+  | { readonly kind: 'brain-stopped'; readonly brain: number; readonly ms: number }
   /** Its machine is gone: nobody hears of it. */
   | { readonly kind: 'node-lost'; readonly node: number; readonly ms: number }
   | { readonly kind: 'node-killed'; readonly node: number; readonly ms: number }
   | { readonly kind: 'node-stopped'; readonly node: number; readonly ms: number }
   | { readonly kind: 'wall-clock-set'; readonly node: number; readonly ms: number }
-  | { readonly kind: 'cut'; readonly node: number; readonly ms: number }
+  /** From one brain, or from all: 0. */
+  | { readonly kind: 'cut'; readonly node: number; readonly brain: number; readonly ms: number }
   | { readonly kind: 'lag'; readonly node: number; readonly ms: number }
   | { readonly kind: 'loss'; readonly node: number; readonly ms: number }
   /** The database does not answer its observer. */
   | { readonly kind: 'unobserved'; readonly target: number; readonly ms: number }
   | { readonly kind: 'slow-list'; readonly target: number; readonly ms: number }
-  | { readonly kind: 'database-killed'; readonly target: number };
+  | { readonly kind: 'database-killed'; readonly target: number }
+  | { readonly kind: 'brains-cut'; readonly one: number; readonly other: number; readonly ms: number }
+  | { readonly kind: 'etcd-cut'; readonly brain: number; readonly ms: number }
+  | { readonly kind: 'etcd-stopped'; readonly ms: number }
+  /** Every lease begins its life anew. */
+  | { readonly kind: 'etcd-leader-changed' }
+  /** Every watch ends. */
+  | { readonly kind: 'etcd-compacted' };
 
 /** A world and all that happens in it; `endMs`: when its faults end. */
 export interface Script {
@@ -66,6 +74,7 @@ export class Drawn implements Source {
     const random = this.#random;
     const { traits } = this;
     const node = (): number => random.between(1, traits.nodes);
+    const brain = (): number => random.between(1, traits.brains);
     const target = (): number => random.between(1, traits.targets);
     const ms = (most: number): number => random.between(0, most);
     const { meanMs } = traits;
@@ -77,8 +86,8 @@ export class Drawn implements Source {
       person: (atMs) => ({ atMs, kind: 'person', target: target(), ms: ms(10_000) }),
       plan: (atMs) => ({ atMs, kind: 'plan', seed: random.seed() }),
       forgery: (atMs) => ({ atMs, kind: 'forgery', node: node(), seed: random.seed() }),
-      'brain-killed': (atMs) => ({ atMs, kind: 'brain-killed', ms: ms(2_000) }),
-      'brain-stopped': (atMs) => ({ atMs, kind: 'brain-stopped', ms: ms(6_000) }),
+      'brain-killed': (atMs) => ({ atMs, kind: 'brain-killed', brain: brain(), ms: ms(2_000) }),
+      'brain-stopped': (atMs) => ({ atMs, kind: 'brain-stopped', brain: brain(), ms: ms(6_000) }),
       'node-lost': (atMs) => ({ atMs, kind: 'node-lost', node: node(), ms: ms(4_000) }),
       'node-killed': (atMs) => ({ atMs, kind: 'node-killed', node: node(), ms: ms(2_000) }),
       'node-stopped': (atMs) => ({ atMs, kind: 'node-stopped', node: node(), ms: ms(8_000) }),
@@ -88,11 +97,22 @@ export class Drawn implements Source {
         node: node(),
         ms: random.between(-90_000, 90_000),
       }),
-      cut: (atMs) => ({ atMs, kind: 'cut', node: node(), ms: ms(15_000) }),
+      cut: (atMs) => ({
+        atMs,
+        kind: 'cut',
+        node: node(),
+        brain: random.between(0, traits.brains),
+        ms: ms(15_000),
+      }),
       lag: (atMs) => ({ atMs, kind: 'lag', node: node(), ms: ms(8_000) }),
       loss: (atMs) => ({ atMs, kind: 'loss', node: node(), ms: ms(8_000) }),
       unobserved: (atMs) => ({ atMs, kind: 'unobserved', target: target(), ms: ms(8_000) }),
       'slow-list': (atMs) => ({ atMs, kind: 'slow-list', target: target(), ms: ms(8_000) }),
+      'brains-cut': (atMs) => ({ atMs, kind: 'brains-cut', one: brain(), other: brain(), ms: ms(8_000) }),
+      'etcd-cut': (atMs) => ({ atMs, kind: 'etcd-cut', brain: brain(), ms: ms(8_000) }),
+      'etcd-stopped': (atMs) => ({ atMs, kind: 'etcd-stopped', ms: ms(6_000) }),
+      'etcd-leader-changed': (atMs) => ({ atMs, kind: 'etcd-leader-changed' }),
+      'etcd-compacted': (atMs) => ({ atMs, kind: 'etcd-compacted' }),
       'database-killed': (atMs) => ({ atMs, kind: 'database-killed', target: target() }),
     };
     for (const [kind, draw] of Object.entries(kinds)) {

@@ -27,12 +27,29 @@ const kinds = [
   'database-killed',
 ] as const;
 
-type Recurring = 'client' | 'flood' | 'person' | 'plan' | 'forgery' | (typeof kinds)[number];
+/** What only several brains know. */
+const severalKinds = [
+  'brains-cut',
+  'etcd-cut',
+  'etcd-stopped',
+  'etcd-leader-changed',
+  'etcd-compacted',
+] as const;
+
+type Recurring =
+  | (typeof severalKinds)[number]
+  | 'client'
+  | 'flood'
+  | 'person'
+  | 'plan'
+  | 'forgery'
+  | (typeof kinds)[number];
 
 export interface Traits extends DatabaseTraits {
   readonly targets: number;
   readonly services: number;
   readonly nodes: number;
+  readonly brains: number;
   /** Several services log in as the same user. */
   readonly sharedUser: boolean;
   /** Services name the users that they admit. */
@@ -60,12 +77,16 @@ export function drawTraits(random: Random): Traits {
   const people = random.pick([undefined, undefined, 1_500, 200]);
   if (people !== undefined) meanMs.person = people;
   for (const kind of kinds) if (random.chance(0.25)) meanMs[kind] = random.between(2_000, 12_000);
+  const brains = random.chance(0.5) ? 1 : random.between(2, 3);
+  if (brains > 1)
+    for (const kind of severalKinds) if (random.chance(0.25)) meanMs[kind] = random.between(2_000, 12_000);
   // No world is without trouble.
   meanMs[random.pick(kinds)] ??= random.between(2_000, 8_000);
   return {
     targets: random.between(1, 2),
     services: random.between(1, 4),
     nodes: random.between(1, 4),
+    brains,
     isMysql,
     listsLogins,
     pids: isMysql || random.chance(0.3) ? undefined : random.between(40, 60),

@@ -1,15 +1,16 @@
-import { confirmationMs, recoveryMs } from '../../xds-server/pure/ledger/settings.js';
+import { confirmationMs } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import type { Agenda } from './agenda.js';
 import type { Database, DatabaseSession, Owner } from './database.js';
 import { settings, type Traits } from './traits.js';
 import { Violation } from './violation.js';
 
-/** The ledger that decides now. */
-interface Present {
-  readonly ledgerNumber: number;
+/** The newest ledger. */
+export interface Present {
+  readonly number: number;
   /** In true time. */
   readonly startedMs: number;
+  readonly recoveryMs: number;
 }
 
 /**
@@ -30,14 +31,14 @@ export class Truth {
   readonly #traits: Traits;
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #plans: { readonly plan: Plan; untilMs: number }[] = [];
-  readonly #present: Present;
+  readonly #present: () => Present;
 
   constructor(
     agenda: Agenda,
     traits: Traits,
     databases: ReadonlyMap<string, Database>,
     plan: Plan,
-    present: Present,
+    present: () => Present,
   ) {
     this.#agenda = agenda;
     this.#traits = traits;
@@ -61,9 +62,9 @@ export class Truth {
   compare({ target, owner }: DatabaseSession): void {
     const { service, tenant, onlyKill } = owner!;
     // Before it can have been told of everything a ledger gives nothing: what it gives all the same has no excuse.
+    const present = this.#present();
     const isEarly =
-      grantedBy(this.#present, owner!) &&
-      this.#agenda.nowMs < this.#present.startedMs + 0.9 * recoveryMs(settings);
+      grantedBy(present, owner!) && this.#agenda.nowMs < present.startedMs + 0.9 * present.recoveryMs;
     let there = 0;
     let maybePeople = 0;
     let ofService = 0;
@@ -73,7 +74,8 @@ export class Truth {
     for (const database of this.#databases.values())
       for (const session of database.sessions) {
         if (!session.owner) continue;
-        const account = isEarly || this.#isKnown(session.owner) ? 'known' : this.#account(session);
+        const account =
+          isEarly || this.#isKnown(session.owner, present) ? 'known' : this.#account(session, present);
         if (session.target === target) {
           if (account === 'people') maybePeople++;
           else if (account !== 'unlisted') there++;
@@ -83,7 +85,7 @@ export class Truth {
           ofService++;
           if (!session.owner.onlyKill) ordinary++;
           // Of an earlier ledger's sessions nobody knows any more which were let in for KILL alone.
-          else if (grantedBy(this.#present, session.owner)) killing++;
+          else if (grantedBy(present, session.owner)) killing++;
         }
         // At a database that is not counted yet it is not known; that does not stop another database.
         if (
@@ -113,15 +115,15 @@ export class Truth {
   }
 
   /** Long enough for nothing to open any more that was granted before. */
-  #isKnown({ knownTo, knownMs }: Owner): boolean {
-    return knownTo === this.#present.ledgerNumber && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
+  #isKnown({ knownTo, knownMs }: Owner, present: Present): boolean {
+    return knownTo === present.number && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
   }
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
-  #account({ target, user, shownTo, openedMs }: DatabaseSession): string {
-    const { ledgerNumber, startedMs } = this.#present;
-    if (shownTo !== ledgerNumber)
-      return openedMs <= startedMs + recoveryMs(settings) ? 'unlisted' : 'opened after the recovery';
+  #account({ target, user, shownTo, openedMs }: DatabaseSession, present: Present): string {
+    const { number, startedMs, recoveryMs } = present;
+    if (shownTo !== number)
+      return openedMs <= startedMs + recoveryMs ? 'unlisted' : 'opened after the recovery';
     if (!this.#traits.showsUsers) return 'people';
     const owners: string[] = [];
     for (const service of this.plan.services.values())
@@ -142,8 +144,8 @@ export class Truth {
   }
 }
 
-function grantedBy({ ledgerNumber }: Present, { knownTo, knownMs }: Owner): boolean {
-  return knownTo === ledgerNumber && knownMs === Number.NEGATIVE_INFINITY;
+function grantedBy({ number }: Present, { knownTo, knownMs }: Owner): boolean {
+  return knownTo === number && knownMs === Number.NEGATIVE_INFINITY;
 }
 
 function expect(what: string, found: number, most: number): void {

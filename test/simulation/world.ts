@@ -3,7 +3,7 @@
  * sessions that there really are, an observer asks them, and all of it late, lost, twice and out of order, on clocks that
  * disagree. The world knows the truth and compares; the brain is told only what a real one would be.
  *
- *   Envoys ══ checks, reports, ends ══ Wires ══▶ Brain (clocks, ledger) ◀── session lists ── Observers
+ *   Envoys ══ checks, reports, ends ══ Wires ══▶ Brains (clocks, ledger) ◀── session lists ── Observers
  *     │   ◀═══════════ verdicts ══════════════════════╛      └──── observe ────────────────▶   │
  *     └── open, close ──▶ Databases ◀── Truth counts, and knows the plans                      │
  *                              └────────────────────── lists ──────────────────────────────────┘
@@ -15,19 +15,22 @@
  *   - a server gives up a login after loginTimeoutMs;
  *   - no service moves to another database while grants for it are under way.
  */
+import type { ElectionSettings } from '../../xds-server/pure/leadership/settings.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { confirmationMs, type LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import { Agenda } from './agenda.js';
-import { Brain } from './brain.js';
+import type { Brain } from './brain.js';
+import { Brains } from './brains.js';
 import { Database } from './database.js';
 import { Envoy, type IsExpired } from './envoy.js';
 import { Fairness } from './fairness.js';
 import type { Process } from './machine.js';
-import { Observers } from './observers.js';
+import { Observers, Troubles } from './observers.js';
 import { drawPlan, longestTimeoutMs, redrawPlan } from './plans.js';
 import { Random } from './random.js';
 import type { Happening, Script, Source } from './script.js';
+import type { Seat, Surroundings } from './seat.js';
 import { loginTimeoutMs, settings, type Traits } from './traits.js';
 import { Truth } from './truth.js';
 import { Violation } from './violation.js';
@@ -37,11 +40,16 @@ import { keepAliveMs, Wire } from './wire.js';
 export interface Parts {
   readonly ledger: (settings: LedgerSettings) => Ledger;
   readonly isExpired: IsExpired;
+  readonly election: Partial<ElectionSettings>;
+  /** Whether a leader stops granting when its term is over. */
+  readonly endsTerms: boolean;
 }
 
 export const shipped: Parts = {
   ledger: (given) => new Ledger(given),
   isExpired: ({ expiresMs }, nowMs) => nowMs >= expiresMs,
+  election: {},
+  endsTerms: true,
 };
 
 const longestFaultMs = 20_000;
@@ -56,21 +64,23 @@ export interface Length {
 
 export class World {
   readonly traits: Traits;
-  readonly brain: Brain;
+  readonly brains: Brains;
+  events = 0;
   faults = 0;
+  granted = 0;
   readonly #source: Source;
   readonly #random: Random;
   readonly #agenda = new Agenda();
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #envoys: readonly Envoy[];
-  readonly #wires: readonly Wire[];
-  readonly #observers: Observers;
+  readonly #troubles: Troubles;
+  #observers: Observers | undefined;
   readonly #truth: Truth;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #happened: Happening[] = [];
   #isRecording = false;
   #people = 0;
-  /** The newest plan, which the brain may not have yet. */
+  /** The newest plan, which the brain that leads may not have yet. */
   #wanted: Plan;
 
   /** @param trace told what the ledger is told and what it answers, for looking at a seed that fails */
@@ -84,43 +94,75 @@ export class World {
     this.traits = traits;
     trace?.(JSON.stringify(traits));
     const plan = drawPlan(new Random(random.seed()), traits);
+    this.#wanted = plan;
     this.#databases = new Map(
       [...plan.targets.keys()].map((name) => [name, new Database(traits, new Random(random.seed()))]),
     );
-    const fairness = new Fairness(settings.starvationMs, (service) => this.brain.plan?.services.get(service));
-    this.brain = new Brain(agenda, random, () => parts.ledger(settings), {
-      trace,
-      observe: (target) => this.#observers.soon(target),
-      known: (connection, ledger, how) => this.#known(connection, ledger, how),
-      looked: (effects, ledger, nowMs) => {
-        // Who waits at a door of his own, and who came for KILL alone, is not told from the others here.
-        if (traits.sources === 0 && !traits.kills) fairness.look(effects, ledger, nowMs);
-      },
-    });
-    const truth = new Truth(agenda, traits, this.#databases, plan, this.brain);
-    this.#truth = truth;
-    this.#observers = new Observers(agenda, new Random(random.seed()), traits, this.brain, this.#databases);
-    const numbers = Array.from({ length: traits.nodes }, (_, i) => i + 1);
-    this.#wires = numbers.map(() => new Wire(agenda, settings.marginMs - 50));
-    this.#envoys = numbers.map((number) => {
-      const wire = this.#wires[number - 1]!;
-      const { isExpired } = parts;
-      const { brain } = this;
-      const databases = this.#databases;
-      return new Envoy(number, random, {
+    const databases = this.#databases;
+    this.#troubles = new Troubles(agenda);
+    this.brains = new Brains(
+      {
         agenda,
-        traits,
-        databases,
-        truth,
+        random: new Random(random.seed()),
+        count: traits.brains,
+        ledger: parts.ledger,
+        election: parts.election,
+        endsTerms: parts.endsTerms,
+        surroundings: this.#surroundings(),
+        seated: (seat) => {
+          trace?.(`${agenda.nowMs} brain ${(seat.process as Brain).number} leads, ledger ${seat.number}`);
+          const chance = new Random(random.seed());
+          this.#observers = new Observers(agenda, chance, traits, seat, databases, this.#troubles);
+        },
+      },
+      plan,
+    );
+    const truth = new Truth(agenda, traits, databases, plan, () => ({
+      number: this.brains.newest?.number ?? 0,
+      startedMs: this.brains.seatedMs,
+      recoveryMs: this.brains.recoveryMs,
+    }));
+    this.#truth = truth;
+    this.#envoys = Array.from({ length: traits.nodes }, (_, i) => {
+      const ways = this.brains.all.map((brain) => ({
         brain,
-        wire,
-        trace,
-        isExpired,
-      });
+        wire: new Wire(agenda, settings.marginMs - 50),
+      }));
+      const { isExpired } = parts;
+      return new Envoy(i + 1, random, { agenda, traits, databases, truth, ways, trace, isExpired });
     });
-    this.#wanted = plan;
-    this.#adopt(plan);
-    this.#observers.start();
+    for (const brain of this.brains.all) this.brains.start(brain);
+  }
+
+  #surroundings(): Surroundings {
+    const { traits } = this;
+    // Who waits at a door of his own, and who came for KILL alone, is not told from the others by it.
+    const isSimple = traits.sources === 0 && !traits.kills;
+    let fairness: { readonly of: Seat; readonly judge: Fairness } | undefined;
+    return {
+      trace: this.#trace,
+      trueMs: () => this.#agenda.nowMs,
+      observe: (seat, target) => {
+        if (seat === this.brains.newest) this.#observers?.soon(target);
+      },
+      known: (connection, ledger, how) => this.#known(connection, ledger, how),
+      planned: (seat, plan) => {
+        // It is in force when he who leads has it.
+        if (seat === this.brains.newest && this.#truth && plan !== this.#truth.plan) this.#truth.plan = plan;
+      },
+      looked: (effects, seat, nowMs) => {
+        if (!isSimple) return;
+        if (fairness?.of !== seat) {
+          const judge = new Fairness(settings.starvationMs, (service) => seat.plan?.services.get(service));
+          fairness = { of: seat, judge };
+        }
+        fairness.judge.look(effects, seat.ledger, nowMs);
+      },
+      counted: (what) => {
+        if (what === 'event') this.events++;
+        else if (what === 'grant') this.granted++;
+      },
+    };
   }
 
   /** Keeps what happens, so that it can be played again. */
@@ -135,7 +177,7 @@ export class World {
 
   /** Lets things happen until it is long enough, then mends everything and looks for what stays. */
   run({ events, faults }: Length): void {
-    while (this.brain.events < events || this.faults < faults) {
+    while (this.events < events || this.faults < faults) {
       const next = this.#source.next();
       if (!next) return;
       this.#agenda.pass(next.atMs);
@@ -162,27 +204,52 @@ export class World {
 
   /** @returns whether it was a fault, and of consequence. */
   #cause(happening: Happening): boolean {
-    const { brain } = this;
+    const { brains } = this;
     const { kind } = happening;
     if (kind === 'client') this.#envoy(happening.node).arrive(`s${happening.service}`, happening.seed);
     else if (kind === 'person') this.#person(happening.target, happening.ms);
     else if (kind === 'forgery') this.#forge(happening.node, new Random(happening.seed));
     else if (kind === 'plan') return this.#replan(new Random(happening.seed));
-    else if (kind === 'brain-killed') return this.#killBrain(happening.ms);
-    else if (kind === 'brain-stopped') return this.#stop(brain, happening.ms, this.#wires);
-    else if (kind === 'node-stopped')
-      return this.#stop(this.#envoy(happening.node), happening.ms, [this.#wire(happening.node)]);
-    else if (kind === 'node-lost' || kind === 'node-killed')
+    else if (kind === 'brain-killed') return this.#killBrain(this.#brain(happening.brain), happening.ms);
+    else if (kind === 'brain-stopped') {
+      const brain = this.#brain(happening.brain);
+      const wires = this.#envoys.map((envoy) => envoy.ways[happening.brain - 1]!.wire);
+      return this.#stop(brain, happening.ms, wires);
+    } else if (kind === 'node-stopped') {
+      const envoy = this.#envoy(happening.node);
+      return this.#stop(
+        envoy,
+        happening.ms,
+        envoy.ways.map(({ wire }) => wire),
+      );
+    } else if (kind === 'node-lost' || kind === 'node-killed')
       return this.#crash(this.#envoy(happening.node), kind === 'node-lost', happening.ms);
     else if (kind === 'wall-clock-set') this.#envoy(happening.node).clock.epochMs += happening.ms;
-    else if (kind === 'cut') this.#wire(happening.node).cut(this.#random, happening.ms);
-    else if (kind === 'lag') this.#wire(happening.node).lag(happening.ms);
-    else if (kind === 'loss') this.#wire(happening.node).lose(happening.ms);
-    else if (kind === 'unobserved')
-      this.#observers.trouble('unobserved', name(happening.target), happening.ms);
-    else if (kind === 'slow-list') this.#observers.trouble('slow', name(happening.target), happening.ms);
-    else this.#killDatabase(name(happening.target));
+    else if (kind === 'cut')
+      for (const wire of this.#wires(happening.node, happening.brain)) wire.cut(this.#random, happening.ms);
+    else if (kind === 'lag') for (const wire of this.#wires(happening.node, 0)) wire.lag(happening.ms);
+    else if (kind === 'loss') for (const wire of this.#wires(happening.node, 0)) wire.lose(happening.ms);
+    else if (kind === 'unobserved') this.#troubles.begin(kind, name(happening.target), happening.ms);
+    else if (kind === 'slow-list') this.#troubles.begin('slow', name(happening.target), happening.ms);
+    else if (kind === 'database-killed') this.#killDatabase(name(happening.target));
+    else if (kind === 'brains-cut') {
+      if (happening.one === happening.other) return false;
+      brains.cut(`b${happening.one}`, `b${happening.other}`, happening.ms);
+    } else if (kind === 'etcd-cut') brains.cut(`b${happening.brain}`, 'etcd', happening.ms);
+    else if (kind === 'etcd-stopped') brains.stopEtcd(happening.ms);
+    else if (kind === 'etcd-leader-changed') brains.changeEtcdLeader();
+    else brains.compactEtcd();
     return !['client', 'person', 'forgery'].includes(kind);
+  }
+
+  #brain(number: number): Brain {
+    return this.brains.all[number - 1]!;
+  }
+
+  /** To one brain, or to all: 0. */
+  #wires(node: number, brain: number): readonly Wire[] {
+    const wires = this.#envoy(node).ways.map(({ wire }) => wire);
+    return brain === 0 ? wires : [wires[brain - 1]!];
   }
 
   #person(number: number, ms: number): void {
@@ -202,13 +269,14 @@ export class World {
     const connections = [...random.pick(others).connections.values()];
     if (connections.length === 0) return;
     const { id, service } = random.pick(connections);
-    this.#envoy(number).forge(id, service, random);
+    const seat = this.brains.newest;
+    if (seat) this.#envoy(number).forge(id, service, random, seat);
   }
 
   #replan(random: Random): boolean {
     const plan = redrawPlan(this.#wanted, random, this.traits);
     this.#wanted = plan;
-    this.brain.do(() => this.#adopt(plan));
+    this.brains.adopt(plan);
     // Growing is no fault.
     return [...plan.targets.values()].some(({ name: target, budget }) => {
       const used = this.#databases.get(target)!.sessions.size;
@@ -216,22 +284,10 @@ export class World {
     });
   }
 
-  /** A plan is in force when the brain has it. */
-  #adopt(plan: Plan): void {
-    this.#truth.plan = plan;
-    this.brain.tell({ kind: 'plan', plan });
-  }
-
-  #killBrain(ms: number): boolean {
-    const { brain } = this;
+  #killBrain(brain: Brain, ms: number): boolean {
     if (!brain.isUp) return false;
-    brain.die();
-    for (const wire of this.#wires) wire.break();
-    this.#agenda.after(ms, () => {
-      brain.rise();
-      this.#adopt(this.#wanted);
-      this.#observers.start();
-    });
+    this.brains.kill(brain, ms);
+    for (const envoy of this.#envoys) envoy.ways[brain.number - 1]!.wire.break();
     return true;
   }
 
@@ -279,14 +335,16 @@ export class World {
     for (const envoy of this.#envoys) envoy.everybodyLeaves();
     this.#pass(longestSessionMs(this.traits));
     this.#compare();
-    const { sessions, waiterCount } = this.brain.ledger.view({ sessions: 100 });
+    const { sessions, waiterCount } = this.brains.newest!.ledger.view({ sessions: 100 });
     if (sessions.length > 0 || waiterCount > 0)
       throw new Violation(`I4: ${waiterCount} waiters stayed, and ${JSON.stringify(sessions)}`);
   }
 
   #compare(): void {
-    this.brain.audit();
-    const { targets } = this.brain.ledger.view();
+    const { newest } = this.brains;
+    if (!newest || newest.isOver) throw new Violation('I4: nobody leads');
+    newest.audit();
+    const { targets } = newest.ledger.view();
     for (const { name: target, free, budget, planned } of targets.values()) {
       const { size } = this.#databases.get(target)?.sessions ?? { size: 0 };
       if (planned && free !== budget - size)
@@ -306,13 +364,10 @@ export class World {
     return this.#envoys[number - 1]!;
   }
 
-  #wire(number: number): Wire {
-    return this.#wires[number - 1]!;
-  }
-
   #known(id: string, ledger: number, how: 'granted' | 'told'): void {
     const connection = this.#envoyOf(id).everSeen(id);
-    if (!connection) return;
+    // An older ledger may still be told of it.
+    if (!connection || ledger < connection.knownTo) return;
     if (how === 'granted') connection.knownMs = Number.NEGATIVE_INFINITY;
     else if (connection.knownTo !== ledger) connection.knownMs = this.#agenda.nowMs;
     connection.knownTo = ledger;
