@@ -45,7 +45,10 @@ function entry(n: number): object {
       upstream_local_address: address(`10.1.${(n >> 8) & 255}.${n & 255}`, 40_000 + (n >> 16)),
       upstream_remote_address: address('10.0.0.5', 5432),
       metadata: {
-        filter_metadata: { sluice: { fields: facts }, 'envoy.filters.network.ext_authz': { fields: verdict } },
+        filter_metadata: {
+          sluice: { fields: facts },
+          'envoy.filters.network.ext_authz': { fields: verdict },
+        },
       },
     },
     connection_properties: { received_bytes: 1000, sent_bytes: 2000 },

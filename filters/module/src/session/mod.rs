@@ -237,6 +237,8 @@ impl NetworkFilter for Session {
     fn on_event(&mut self, connection: &Connection<'_>, event: ConnectionEvent) {
         if event != ConnectionEvent::Connected {
             self.write_account(connection);
+            // Its alarm may ring once more.
+            self.only_kill = None;
         }
     }
 
