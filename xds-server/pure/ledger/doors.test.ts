@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
 import type { UpstreamFacts } from './events.js';
+import { confirmationMs } from './settings.js';
 
 const mallory = '10.6.6.6';
 const alice = '10.1.1.1';
@@ -137,6 +138,18 @@ test('who stands aside and leaves is forgotten; a service that goes takes its do
   for (const id of ['m1', 'm2', 'm3', 'm4']) checkFrom(ledger, id, mallory);
   assert.deepEqual(ledger.cancel('m3'), []);
   assert.deepEqual(ledger.plan({ services: { other: {} } }), ['refuse m4 service_removed']);
+});
+
+test('a grant that nobody confirmed, at a database that is gone, leaves the door', () => {
+  const ledger = driven();
+  for (const id of ['a1', 'a2']) checkFrom(ledger, id, alice);
+  ledger.pass(confirmationMs(ledger.settings));
+  const other = 'users/primary';
+  ledger.plan({ targets: { [other]: {} }, services: { checkout: { target: other } } });
+  assert.equal(ledger.service().doors, 0);
+  ledger.pass(confirmationMs(ledger.settings));
+  ledger.observed([], { target: other });
+  assert.deepEqual(checkFrom(ledger, 'a3', alice), ['grant a3']);
 });
 
 test('failures are forgotten in time, and so is the door', () => {

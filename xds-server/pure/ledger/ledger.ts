@@ -132,7 +132,8 @@ export class Ledger {
     const { nowMs } = this.#outcome;
     const recoverFromMs = Math.max(this.#startedMs! + recoveryMs(this.#settings), nowMs);
     const confirmedFromMs = nowMs + confirmationMs(this.#settings);
-    const { orphans, unseen } = adoptPlan(this.#books, plan, recoverFromMs, confirmedFromMs);
+    const { orphans, unseen, unprovable } = adoptPlan(this.#books, plan, recoverFromMs, confirmedFromMs);
+    for (const slot of unprovable) this.#slots.free(slot);
     for (const { connection, service, bornMs } of orphans) {
       const refusal = refusals.service_removed({ service: service.name });
       this.#outcome.refuse(connection, service.name, refusal, bornMs);

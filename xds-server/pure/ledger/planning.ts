@@ -6,13 +6,15 @@
 import { formatAddress } from '../plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
 import { type Books, eachWaiter, nowhere } from './books.js';
-import type { Service, Target, Waiter } from './records.js';
+import type { Service, Slot, Target, Waiter } from './records.js';
 
 export interface PlanChange {
   /** Of services that are gone: to be refused. They are in no queue any more. */
   readonly orphans: readonly Waiter[];
   /** Targets from which a list must be had before anything is granted. */
   readonly unseen: readonly Target[];
+  /** Closing at targets that nobody asks any more: to be freed. */
+  readonly unprovable: readonly Slot[];
 }
 
 /**
@@ -52,7 +54,8 @@ export function adoptPlan(
   forgetEmpty(books);
   books.recount();
   books.freeAll();
-  return { orphans, unseen: [...unseen] };
+  const unplanned = [...books.targets.values()].filter((target) => !target.plan);
+  return { orphans, unseen: [...unseen], unprovable: unplanned.flatMap(({ closing }) => [...closing]) };
 }
 
 /** Servers by address, as far as it is given in numbers and names one target. */
@@ -76,8 +79,6 @@ function adoptTargets(books: Books, plan: Plan, recoverFromMs: number): Target[]
     target.plan = undefined;
     target.recovering = true;
     books.schedule(target, undefined);
-    // Nobody asks its servers any more.
-    for (const slot of [...target.closing]) books.removeSlot(slot);
   }
   for (const targetPlan of plan.targets.values()) {
     const target = books.target(targetPlan.name);
