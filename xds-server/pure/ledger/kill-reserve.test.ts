@@ -116,3 +116,17 @@ test('a reserve that comes, grows or goes closes nothing and is counted at once'
   driven.end('f', 'never-opened');
   assert.deepEqual(driven.check('h'), ['grant h']);
 });
+
+test('the reserve is no way around a door: who may log in no more may not to KILL, either', () => {
+  const mallory = '10.6.6.6';
+  const roomy = DrivenLedger.recovered({ services: { checkout: { killReserve: 1, maxQueue: 0 } } });
+  for (const id of ['m1', 'm2', 'm3']) roomy.check(id, 'checkout', 0, mallory);
+  assert.deepEqual(roomy.check('m4', 'checkout', 0, mallory), ['refuse m4 login_limit']);
+
+  const driven = DrivenLedger.recovered({
+    services: { checkout: { maxConnections: 3, killReserve: 1, maxQueue: 0 } },
+  });
+  for (const id of ['m1', 'm2']) driven.check(id, 'checkout', 0, mallory);
+  assert.deepEqual(driven.check('m3', 'checkout', 0, mallory), ['refuse m3 service_limit']);
+  assert.deepEqual(driven.check('a', 'checkout', 0, '10.1.1.1'), ['grant a only-kill service_limit']);
+});

@@ -189,10 +189,11 @@ export class Ledger {
     else this.#turnAway(client, refusedAtOnce(service, held, this.#books));
   }
 
-  /** Who finds no room may still KILL, where the service has a reserve for that. */
+  /** Who finds no room may still KILL, where the service has a reserve for that; he comes by his door as all do. */
   #turnAway(client: Client, refusal: Refusal): void {
     const { connection, service, bornMs } = client;
-    if (isForFullness(refusal) && mayKill(service, this.#books)) this.#slots.grantKill(client, refusal);
+    if (isForFullness(refusal) && mayKill(service, this.#books) && !this.#doors.closed(client))
+      this.#slots.grantKill(client, refusal);
     else this.#outcome.refuse(connection, service.name, refusal, bornMs);
   }
 
