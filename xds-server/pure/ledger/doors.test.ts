@@ -100,6 +100,17 @@ test('after failures in a row the door is shut, for longer each time, and opens 
   assert.deepEqual(ledger.pass(1), ['grant m7']);
 });
 
+test('logins that break off together, as a server goes, shut the door once', () => {
+  const ledger = DrivenLedger.recovered({
+    targets: { [primary]: { budget: 100 } },
+    services: { checkout: { maxConnections: 100 } },
+  });
+  for (let i = 1; i <= 25; i += 1) checkFrom(ledger, `a${i}`, alice);
+  for (let i = 1; i <= 25; i += 1) ledger.end(`a${i}`, 'server-closed', address);
+  assert.deepEqual(checkFrom(ledger, 'a26', alice), []);
+  assert.deepEqual(ledger.pass(250), ['grant a26']);
+});
+
 test('one login that is accepted wipes the failures out', () => {
   const ledger = driven();
   for (let i = 1; i <= 4; i += 1) fails(ledger, `m${i}`);

@@ -74,12 +74,16 @@ export class Doors {
     const { door } = slot;
     if (!door) return;
     const { freeFailures, shutMs, mostShutMs, forgetMs } = this.#settings;
-    door.failures += 1;
+    const { nowMs } = this.#outcome;
     door.earned >>= 1;
-    const doublings = door.failures - freeFailures;
-    if (doublings >= 0)
-      door.shutUntilMs = this.#outcome.nowMs + Math.min(mostShutMs, shutMs * 2 ** Math.min(doublings, 30));
-    door.forgetAtMs = Math.max(door.shutUntilMs, this.#outcome.nowMs + forgetMs);
+    // What was under way when it was shut is the same mishap: a server that goes takes all its logins along.
+    if (!this.isShut(door)) {
+      door.failures += 1;
+      const doublings = door.failures - freeFailures;
+      if (doublings >= 0)
+        door.shutUntilMs = nowMs + Math.min(mostShutMs, shutMs * 2 ** Math.min(doublings, 30));
+    }
+    door.forgetAtMs = Math.max(door.shutUntilMs, nowMs + forgetMs);
     this.#leave(slot, door);
   }
 
