@@ -57,18 +57,24 @@ export class LedgerLoop {
     return () => this.#listeners.delete(listener);
   }
 
-  /** When this returns outside of an effect, the effects of the event and of all that it caused are carried out. */
+  /**
+   * When this returns outside of an effect, the effects of the event and of all that it caused are carried out.
+   *
+   * @throws the first error of a listener; the other effects are carried out all the same
+   */
   apply(event: LedgerEvent): void {
     if (this.#stopped) return;
     this.#pending.push(event);
     if (this.#busy) return;
     this.#busy = true;
+    const errors: unknown[] = [];
     try {
-      for (let next = this.#pending.shift(); next; next = this.#pending.shift()) this.#step(next);
+      for (let next = this.#pending.shift(); next; next = this.#pending.shift()) this.#step(next, errors);
     } finally {
       this.#busy = false;
     }
     this.#arm();
+    if (errors.length > 0) throw errors[0];
   }
 
   stop(): void {
@@ -78,7 +84,7 @@ export class LedgerLoop {
     this.#listeners.clear();
   }
 
-  #step(event: LedgerEvent): void {
+  #step(event: LedgerEvent, errors: unknown[]): void {
     let effects: readonly LedgerEffect[];
     try {
       effects = this.#ledger.apply(event, this.#now());
@@ -88,11 +94,19 @@ export class LedgerLoop {
       this.#broken(error);
       return;
     }
-    for (const effect of effects) for (const listener of this.#listeners) listener(effect);
+    for (const effect of effects)
+      for (const listener of this.#listeners) {
+        try {
+          listener(effect);
+        } catch (error) {
+          errors.push(error);
+        }
+      }
   }
 
   /** A timer that fires too early only asks again; so it is moved only when the deadline comes nearer. */
   #arm(): void {
+    if (this.#stopped) return;
     const due = this.#ledger.nextDeadlineMs() ?? Number.POSITIVE_INFINITY;
     if (due >= this.#timerDueMs || due === Number.POSITIVE_INFINITY) return;
     clearTimeout(this.#timer);
