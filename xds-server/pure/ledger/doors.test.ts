@@ -151,6 +151,17 @@ test('who stands aside and leaves is forgotten; a service that goes takes its do
   assert.deepEqual(ledger.plan({ services: { other: {} } }), ['refuse m4 service_removed']);
 });
 
+test('a limit that grows widens doors at once', () => {
+  const grown = (maxConnections: number) => ({
+    targets: { [primary]: { budget: 40 } },
+    services: { checkout: { maxConnections } },
+  });
+  const ledger = DrivenLedger.recovered(grown(4));
+  for (const id of ['a1', 'a2', 'a3', 'a4']) checkFrom(ledger, id, alice);
+  assert.equal(ledger.service().waiters, 2);
+  assert.deepEqual(ledger.plan(grown(40)), ['grant a3', 'grant a4']);
+});
+
 test('a grant that nobody confirmed, at a database that is gone, leaves the door', () => {
   const ledger = driven();
   for (const id of ['a1', 'a2']) checkFrom(ledger, id, alice);

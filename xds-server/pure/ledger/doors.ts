@@ -99,6 +99,13 @@ export class Doors {
       this.#bringBack(door, Math.min(1, this.#room(door)));
   }
 
+  /** There is a new plan: what has grown may let in who stands aside. */
+  planned(): void {
+    for (const { aside } of this.#books.targets.values())
+      for (const { doors } of aside)
+        for (const door of doors.values()) if (door.aside.size > 0) this.#settle(door);
+  }
+
   /** The list of a target is new: whoever it shows to be in is in. */
   listed(target: Target): void {
     const { listsLogins } = target.list;

@@ -134,6 +134,7 @@ export class Ledger {
     const confirmedFromMs = nowMs + confirmationMs(this.#settings);
     const { orphans, unseen, unprovable } = adoptPlan(this.#books, plan, recoverFromMs, confirmedFromMs);
     for (const slot of unprovable) this.#slots.free(slot);
+    this.#doors.planned();
     for (const { connection, service, bornMs } of orphans) {
       const refusal = refusals.service_removed({ service: service.name });
       this.#outcome.refuse(connection, service.name, refusal, bornMs);
