@@ -75,7 +75,8 @@ export class Claims<Brain> {
 
   /** Whether a brain that is there has it. */
   has(node: NodeId): boolean {
-    return this.#valid(node)?.lostMs === undefined && this.#claims.has(node);
+    const claim = this.#valid(node);
+    return claim !== undefined && claim.lostMs === undefined;
   }
 
   isReady(node: NodeId, service: string): boolean {
