@@ -76,8 +76,8 @@ sim() { :; }
 
 all_of javascript "$@"
 if part sim; then
-  step 'simulation' build/sim/test/simulation/main.js setup/sim.sh setup/sim.json tsconfig.json test/simulation xds-server/shells/control \
-    xds-server/pure
+  step 'simulation' build/sim/test/simulation/main.js setup/sim.sh setup/sim.json tsconfig.json test/simulation \
+    xds-server/pure xds-server/shells/control
 fi
 # They are in the Python environment, or made of the Envoy API: both are there by now.
 if part bench; then
