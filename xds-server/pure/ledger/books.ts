@@ -56,6 +56,7 @@ export class Books {
         waiting: new Set(),
         aside: new Set(),
         users: undefined,
+        hasStrangers: false,
         list: new SessionList((row, by) => this.#countRow(created, row, by)),
         unjoined: { ours: 0, people: 0 },
         recovering: true,
@@ -308,6 +309,7 @@ export function unusedReserve({ plan, killing }: Service): number {
   return plan ? Math.max(0, plan.killReserve - killing) : 0;
 }
 
-function accountOf({ user }: Row, { users }: Target): Row['account'] {
-  return user === undefined || users === undefined ? 'unknown' : (users.get(user) ?? 'none');
+function accountOf({ user }: Row, { users, hasStrangers }: Target): Row['account'] {
+  if (user === undefined || users === undefined) return 'unknown';
+  return users.get(user) ?? (hasStrangers ? 'unknown' : 'none');
 }

@@ -138,7 +138,11 @@ function adoptUsers(books: Books): void {
     if (service.plan) add(service.target, { service, users: service.users });
   for (const { target, service, users } of books.slots.values())
     if (users !== service.users || target !== service.target || !service.plan) add(target, { users });
-  for (const target of books.targets.values()) target.users = usersOf(claims.get(target) ?? []);
+  for (const target of books.targets.values()) {
+    const of = [...(claims.get(target) ?? [])];
+    target.users = usersOf(of);
+    target.hasStrangers = of.some(({ users }) => users === undefined);
+  }
 }
 
 /** Accounts that sessions of a target may have; `service` where they are a planned one's today. */
@@ -150,9 +154,9 @@ interface Claim {
 function usersOf(claims: Iterable<Claim>): Target['users'] {
   const known = new Map<string, Service | 'several'>();
   for (const { service, users } of claims) {
-    // Where any user is admitted, or was to a slot that is still there, it is impossible to tell.
-    if (!users) return undefined;
-    for (const user of users) known.set(user, known.has(user) ? 'several' : (service ?? 'several'));
+    // Where any user is admitted it is impossible to tell.
+    if (!users && service) return undefined;
+    for (const user of users ?? []) known.set(user, known.has(user) ? 'several' : (service ?? 'several'));
   }
   return known;
 }

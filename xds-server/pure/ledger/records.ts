@@ -165,6 +165,8 @@ export interface Target {
   readonly aside: Set<Service>;
   /** Accounts of its services; undefined: any. */
   users: ReadonlyMap<string, Service | 'several'> | undefined;
+  /** A session that was taken in may have any other account, too: it is not known what its service admitted. */
+  hasStrangers: boolean;
   readonly list: SessionList;
   /** Rows without an owner. */
   readonly unjoined: { ours: number; people: number };

@@ -130,3 +130,17 @@ test('a check that is overtaken by the report of its own connection is let go', 
   assert.deepEqual(driven.report('a', { serverId: 5 }), ['refuse a connection_reused']);
   assert.deepEqual(driven.target(), { ...driven.target(), used: 1, waiters: 0 });
 });
+
+test('a session of a removed service hides no other session of an account that a service has', () => {
+  const named = { services: { checkout: { maxConnections: 2, allow: [{ user: 'shop' }] } } };
+  const driven = new DrivenLedger({ services: {} });
+  driven.report('taken-in', { serverId: 1, remoteAddress: '10.0.0.5:5432' });
+  driven.plan(named);
+  driven.pass(recoveryMs(driven.settings));
+  driven.observed([
+    { serverId: 1, user: 'shop' },
+    { serverId: 2, user: 'shop' },
+  ]);
+  assert.deepEqual(driven.check('third'), []);
+  assert.equal(driven.service().heldBy, 'service');
+});
