@@ -157,7 +157,7 @@ export class Leading {
   }
 
   #carryOut(effect: LedgerEffect): void {
-    if (effect.kind === 'observe') this.#observers.soon(effect.target);
+    if (effect.kind === 'observe') this.#observers.soon(effect.target, effect.dialledAfterMs);
     else this.#admission.carryOut(effect);
   }
 }

@@ -97,7 +97,7 @@ async function serverNameSent(host: string, tls: LinkTls): Promise<string | unde
   const { port } = liar.address() as net.AddressInfo;
   const login = { user: 'watcher', password: () => 'w' };
   try {
-    await assert.rejects(connectPostgres({ host, port }, login, { tls }));
+    await assert.rejects(connectPostgres({ host, port }, login, { tls }, 3_000));
     return sent;
   } finally {
     liar.close();

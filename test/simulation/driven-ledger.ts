@@ -133,7 +133,8 @@ export class DrivenLedger {
 }
 
 function inShort(effect: LedgerEffect): string {
-  if (effect.kind === 'observe') return `observe ${effect.target}`;
+  if (effect.kind === 'observe')
+    return `observe ${effect.target}${effect.dialledAfterMs === undefined ? '' : ' and its logins'}`;
   if (effect.kind === 'grant')
     return `grant ${effect.connection}${effect.onlyKill ? ` only-kill ${effect.onlyKill.reason}` : ''}`;
   return `refuse ${effect.connection} ${effect.refusal.reason}`;

@@ -176,6 +176,9 @@ export class Books {
     from.closing.delete(slot);
     this.#count(slot, -1);
     slot.target = target;
+    // No list of this one has been looked at for it.
+    slot.latestStep = Number.POSITIVE_INFINITY;
+    slot.suspects = undefined;
     target.slots.add(slot);
     if (slot.state === 'closing') target.closing.add(slot);
     this.#count(slot, 1);

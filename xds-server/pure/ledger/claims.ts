@@ -17,7 +17,7 @@ const certain = 3;
 
 /** 0: no better than a guess. */
 export function strength(slot: Slot, row: Row): number {
-  if (row.seenStep > slot.latestStep || !hasAccount(slot, row)) return 0;
+  if (isTooLate(slot, row) || !hasAccount(slot, row)) return 0;
   if (slot.serverId !== undefined) return slot.serverId === row.serverId ? certain : 0;
   if (!hasAddress(slot, row) || !isOurGrant(slot) || row.seenStep <= slot.earliestStep) return 0;
   return slot.listedId === row.serverId ? 2 : 1;
@@ -49,7 +49,12 @@ export function isUncertain(row: Row): boolean {
 
 /** Whether nothing that is known speaks against it. */
 export function mayBe(slot: Slot, row: Row): boolean {
-  return row.seenStep > slot.earliestStep && row.seenStep <= slot.latestStep && hasAccount(slot, row);
+  return row.seenStep > slot.earliestStep && !isTooLate(slot, row) && hasAccount(slot, row);
+}
+
+/** It came after a list that would have shown it as a session, or as logging in. */
+function isTooLate({ latestStep, suspects }: Slot, { seenStep, serverId }: Row): boolean {
+  return seenStep > latestStep && !suspects?.has(serverId);
 }
 
 /** False only where the account is surely not one that the slot's service admitted. */

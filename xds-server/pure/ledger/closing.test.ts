@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import type { PlanSketch } from '../../../test/simulation/sketch.js';
 import { confirmationMs } from './settings.js';
 
 const plan = { services: { checkout: { maxConnections: 2 } } };
@@ -55,12 +56,93 @@ test('where logins are not listed, a session that never logged in is waited for 
   driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
   driven.observed([], noLogins);
   assert.equal(driven.target().closing, 1);
-  assert.deepEqual(driven.pass(58_000), []);
+  // The moment from the kernel to the server is over: now it may be learnt sooner.
+  assert.deepEqual(driven.pass(58_000), [`observe ${primary} and its logins`]);
   driven.observed([], noLogins);
   assert.equal(driven.target().closing, 1);
   assert.deepEqual(driven.pass(2_000), [`observe ${primary}`]);
   driven.observed([], noLogins);
   assert.equal(driven.target().used, 0);
+});
+
+/** One that is over and never logged in, and the time after which the server must have been dialled for it. */
+function brokenOff(options: Partial<PlanSketch> = {}): { driven: DrivenLedger; arrivedMs: number } {
+  const driven = DrivenLedger.recovered({ ...plan, ...options });
+  driven.observed([], noLogins);
+  driven.check('a');
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  return { driven, arrivedMs: driven.nowMs + driven.settings.marginMs };
+}
+
+const hidden = (serverIds: readonly number[], dialledMs: number) => ({
+  ...noLogins,
+  logins: { serverIds, dialledMs, letInMs: dialledMs + 20 },
+});
+
+test('where logins can be asked for, a session that never logged in is over when the queue before the server has passed', () => {
+  const { driven, arrivedMs } = brokenOff();
+  assert.deepEqual(driven.pass(driven.settings.marginMs), [`observe ${primary} and its logins`]);
+  const effect = driven.effects[0];
+  assert.ok(effect?.kind === 'observe');
+  assert.equal(effect.dialledAfterMs, arrivedMs);
+  driven.nowMs = arrivedMs + 1_000;
+  // It may have come in just before that connection.
+  driven.observed([], hidden([], arrivedMs + 1));
+  assert.equal(driven.target().closing, 1);
+  driven.nowMs = arrivedMs + 1 + 20 + driven.settings.loginStartMs;
+  driven.observed([], hidden([], arrivedMs + 1));
+  assert.equal(driven.target().used, 0);
+});
+
+test('a connection that was dialled too early proves nothing, however late it is asked', () => {
+  const { driven, arrivedMs } = brokenOff();
+  driven.pass(30_000);
+  assert.deepEqual(driven.observed([], hidden([], arrivedMs)), [`observe ${primary} and its logins`]);
+  assert.equal(driven.target().closing, 1);
+});
+
+test('while one of those is logging in who were then, a session that never logged in may be that one', () => {
+  const { driven, arrivedMs } = brokenOff();
+  driven.pass(10_000);
+  driven.observed([], hidden([70, 71], arrivedMs + 1));
+  assert.equal(driven.target().closing, 1);
+  driven.observed([], hidden([71, 72], arrivedMs + 1));
+  assert.equal(driven.target().closing, 1);
+  // A list that does not say who is logging in proves nothing.
+  driven.observed([], noLogins);
+  assert.equal(driven.target().closing, 1);
+  // Who came later is somebody else.
+  driven.observed([], hidden([72], arrivedMs + 1));
+  assert.equal(driven.target().used, 0);
+});
+
+test('one of those who gets in is counted once with the slot, and the slot stays until it is gone', () => {
+  const { driven, arrivedMs } = brokenOff();
+  driven.pass(10_000);
+  driven.observed([], hidden([70], arrivedMs + 1));
+  driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }, { serverId: 71 }], hidden([], arrivedMs + 1));
+  assert.deepEqual(driven.target(), { ...driven.target(), closing: 1, unjoined: 1 });
+  driven.observed([{ serverId: 71 }], hidden([], arrivedMs + 1));
+  assert.equal(driven.target().used, 0);
+});
+
+test('behind a proxy nobody knows whom the server has yet to meet: a login is waited for', () => {
+  const targets = { [primary]: { proxyProtocol: 'v2' as const } };
+  const { driven, arrivedMs } = brokenOff({ targets });
+  assert.deepEqual(driven.pass(30_000), []);
+  driven.observed([], hidden([], arrivedMs + 1));
+  assert.equal(driven.target().closing, 1);
+});
+
+test('where people fill the reserve the observer does not dial a second time', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const full = { ...noLogins, own: [6] };
+  driven.observed([{ serverId: 7 }], full);
+  driven.check('a');
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  assert.deepEqual(driven.pass(30_000), []);
+  assert.deepEqual(driven.observed([{ serverId: 7 }], full), []);
+  assert.deepEqual(driven.observed([], full), [`observe ${primary} and its logins`]);
 });
 
 test('where logins are not listed, one that had logged in is freed by the first list without it', () => {

@@ -37,6 +37,18 @@ export interface ObservedSession {
   readonly user?: string;
 }
 
+/**
+ * Server processes that log in, as one list shows them beside the sessions. A process that leaves them before the list
+ * is made is among its sessions, or has ended.
+ */
+export interface ObservedLogins {
+  readonly serverIds: readonly ServerId[];
+  /** When the oldest of the connections over which the list was asked for was dialled. */
+  readonly dialledMs: number;
+  /** When the last of them had been let in. */
+  readonly letInMs: number;
+}
+
 /** How a session's end was seen by the node. */
 export type EndEvidence =
   /** It is certain that no server has taken a connection: the client went before, or nobody listened. */
@@ -94,6 +106,8 @@ export type LedgerEvent =
       readonly listsLogins: boolean;
       /** The longest a login may take on the server before it gives up (authentication_timeout, connect_timeout). */
       readonly loginTimeoutMs: number;
+      /** Who is logging in, where the list omits them and was asked for it. */
+      readonly logins?: ObservedLogins;
     }
   /** The list could not be had. Whoever asks goes on trying without being told. */
   | { readonly kind: 'unobserved'; readonly target: TargetName; readonly problem: string }
@@ -128,4 +142,9 @@ export type LedgerEffect =
    * A slot waits for the database's word: ask for the session list of this target soon, and until a list has been
    * had that was asked for from now on. At most one a target and event.
    */
-  | { readonly kind: 'observe'; readonly target: TargetName };
+  | {
+      readonly kind: 'observe';
+      readonly target: TargetName;
+      /** And for those who log in, over a connection that is dialled after this time. */
+      readonly dialledAfterMs?: number;
+    };

@@ -8,7 +8,8 @@ export class Outcome {
   /** Which step it is; several may be at the same time. */
   step = 0;
   #effects: LedgerEffect[] = [];
-  readonly #observed = new Set<Target>();
+  /** With the time after which the connection for it is to be dialled, where that matters. */
+  readonly #observed = new Map<Target, number | undefined>();
 
   grant(
     connection: ConnectionId,
@@ -32,14 +33,21 @@ export class Outcome {
     this.#effects.push({ kind: 'refuse', connection, service, refusal, waitedMs: this.nowMs - bornMs });
   }
 
-  observe(target: Target): void {
-    this.#observed.add(target);
+  observe(target: Target, dialledAfterMs?: number): void {
+    const before = this.#observed.get(target);
+    const laterMs = Math.max(before ?? Number.NEGATIVE_INFINITY, dialledAfterMs ?? Number.NEGATIVE_INFINITY);
+    this.#observed.set(target, Number.isFinite(laterMs) ? laterMs : undefined);
   }
 
   /** Everything since the last time this was asked. */
   take(): LedgerEffect[] {
     const effects = this.#effects;
-    for (const { name } of this.#observed) effects.push({ kind: 'observe', target: name });
+    for (const [{ name }, dialledAfterMs] of this.#observed)
+      effects.push({
+        kind: 'observe',
+        target: name,
+        ...(dialledAfterMs !== undefined && { dialledAfterMs }),
+      });
     this.#observed.clear();
     this.#effects = [];
     return effects;

@@ -5,24 +5,73 @@
  * A list may not show a session that lives
  *
  *   while it logs in, where the server lists no logins: so one that is not known to have logged in is waited for as
- *     long as a login may take;
+ *     long as a login may take, or until the queue before the server is known to have passed (below);
  *   in the moment between the server's kernel and the server: so one that was never listed is waited for by a margin;
  *   by anything that it could be known by (no server id, an address that NAT may have changed): then it may be any row
  *     that was there in time and is not surely another's, and stays as long as there is one. Of several such slots and
  *     one row each stays: which of them it is may still come out, and their services' limits hold whichever it is.
+ *
+ * A server takes in connections in the order in which they came. One that was dialled when all that the slot's node had
+ * sent was there is let in after the slot's; what was taken in before it shows as logging in a moment later
+ * (`loginStartMs`), because nothing but the server's own work is between. So of a list that is asked for then the slot's
+ * session is a row, one of those who log in (a suspect), or over:
+ *
+ *   closing ── margin ──▶ arrived ── dialled ── let in ── loginStartMs ──▶ asked: no row, and each suspect gone ──▶ free
  */
 
 import { isUncertain, mayBe, openedBy } from './claims.js';
-import type { Slot, Target } from './records.js';
+import type { Row, Slot, Target } from './records.js';
+import type { LedgerSettings } from './settings.js';
 
-/** The earliest question whose answer can prove that a closing slot is free. */
-export function provableFromMs(slot: Slot, marginMs: number): number {
-  if (slot.listedId !== undefined || slot.serverId !== undefined) return slot.closingMs;
+type Margins = Pick<LedgerSettings, 'marginMs' | 'loginStartMs'>;
+
+export interface Question {
+  /** When the next question is wanted, */
+  readonly fromMs: number;
+  /** and when another one, should that settle nothing. */
+  readonly otherwiseMs: number;
+  /** It is also for those who log in, over a connection that was dialled later than this. */
+  readonly dialledAfterMs?: number;
+}
+
+/** The question that may bring a closing slot nearer to its proof. */
+export function nextQuestion(slot: Slot, settings: Margins, nowMs: number): Question {
+  const { plan, list, unjoined } = slot.target;
+  const bySilenceMs = provableFromMs(slot, settings.marginMs);
+  const arrived = arrivedMs(slot, settings.marginMs);
+  const otherwise = { fromMs: bySilenceMs, otherwiseMs: bySilenceMs };
+  if (bySilenceMs <= Math.max(arrived, nowMs) || !plan || plan.proxyProtocol) return otherwise;
+  const hasPassed = list.logins !== undefined && list.logins.dialledMs > arrived;
+  // The observer's second connection is in the reserve too.
+  if (!hasPassed && unjoined.people + list.own >= plan.reserve) return otherwise;
+  const passedMs = hasPassed ? list.logins!.letInMs + settings.loginStartMs : arrived;
+  return { fromMs: Math.min(passedMs, bySilenceMs), otherwiseMs: bySilenceMs, dialledAfterMs: arrived };
+}
+
+/** The earliest question whose answer proves that a closing slot is free, whoever logs in. */
+function provableFromMs(slot: Slot, marginMs: number): number {
+  if (isKnown(slot)) return slot.closingMs;
   const { listsLogins, loginTimeoutMs } = slot.target.list;
-  return Math.max(
-    slot.closingMs,
-    openedBy(slot) + (listsLogins ? marginMs : Math.max(marginMs, loginTimeoutMs)),
-  );
+  const arrived = arrivedMs(slot, marginMs);
+  return listsLogins ? arrived : Math.max(arrived, openedBy(slot) + loginTimeoutMs);
+}
+
+/** From when on all that a closing slot's node has sent to the server has come there. */
+function arrivedMs(slot: Slot, marginMs: number): number {
+  return Math.max(slot.closingMs, openedBy(slot) + marginMs);
+}
+
+function isKnown({ listedId, serverId }: Slot): boolean {
+  return listedId !== undefined || serverId !== undefined;
+}
+
+/** Whether the slot's session, if it lives, is in the list or among those who log in. */
+function isShown(slot: Slot, { marginMs, loginStartMs }: Margins): boolean {
+  const { plan, list } = slot.target;
+  // A proxy may hold on to a connection for as long as it likes, and let others overtake it.
+  if (!list.logins || plan?.proxyProtocol) return false;
+  const { dialledMs, letInMs } = list.logins;
+  return dialledMs > arrivedMs(slot, marginMs) && list.askedAtMs > letInMs + loginStartMs;
 }
 
 /**
@@ -30,14 +79,33 @@ export function provableFromMs(slot: Slot, marginMs: number): number {
  *
  * @param step in which the list was received
  */
-export function provenFree(target: Target, marginMs: number, step: number): Slot[] {
+export function provenFree(target: Target, settings: Margins, step: number): Slot[] {
   const { list } = target;
-  const due = [...target.closing].filter((slot) => list.askedAtMs > provableFromMs(slot, marginMs));
-  for (const slot of due) slot.latestStep = Math.min(slot.latestStep, step);
-  const uncertain = due.some((slot) => list.isVague(slot)) ? [...list.rows].filter(isUncertain) : [];
-  return due.filter((slot) =>
-    list.isVague(slot)
-      ? !uncertain.some((row) => mayBe(slot, row))
-      : slot.row === undefined && !list.isContested(slot, marginMs),
-  );
+  const free: Slot[] = [];
+  const { marginMs } = settings;
+  let uncertain: readonly Row[] | undefined;
+  const alive = new Map<ReadonlySet<number>, boolean>();
+  for (const slot of target.closing) {
+    const isOverdue = list.askedAtMs > provableFromMs(slot, marginMs);
+    if (!isOverdue && !isShown(slot, settings)) continue;
+    if (!isOverdue && slot.latestStep > step) slot.suspects = list.loggingIn;
+    slot.latestStep = Math.min(slot.latestStep, step);
+    if (!isOverdue && slot.suspects && isAnyAlive(slot.suspects)) continue;
+    const isVague = list.isVague(slot);
+    if (isVague) uncertain ??= [...list.rows].filter(isUncertain);
+    const isGone = isVague
+      ? !uncertain!.some((row) => mayBe(slot, row))
+      : slot.row === undefined && !list.isContested(slot, marginMs);
+    if (isGone) free.push(slot);
+  }
+  return free;
+
+  /** Asked once for all slots that have the same suspects. */
+  function isAnyAlive(suspects: ReadonlySet<number>): boolean {
+    const known = alive.get(suspects);
+    if (known !== undefined) return known;
+    const found = [...suspects].some((id) => list.loggingIn.has(id));
+    alive.set(suspects, found);
+    return found;
+  }
 }

@@ -46,6 +46,8 @@ export interface Slot {
   earliestStep: number;
   /** The step of the first list that would have shown it had it lived: none that is seen later is its own. */
   latestStep: number;
+  /** Who was logging in at that list, where it showed that: its own session, if it lives, may still be one of these. */
+  suspects: ReadonlySet<ServerId> | undefined;
   /** When it was heard of that it is open; undefined while no node has said so. */
   openedByMs: number | undefined;
   reportedMs: number;

@@ -7,7 +7,7 @@
  * its row along, also out of a list that was asked for before the end and arrives after it.
  */
 import { hasAddress, isOurGrant, isSameSession, isStronger, isSuccessor, mayBe, strength } from './claims.js';
-import type { LedgerEvent, NodeId, ServerId } from './events.js';
+import type { LedgerEvent, NodeId, ObservedLogins, ServerId } from './events.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
 
@@ -38,6 +38,9 @@ export class SessionList {
   receivedAtMs = Number.NEGATIVE_INFINITY;
   listsLogins = false;
   loginTimeoutMs = 60_000;
+  /** Who was logging in; undefined where the last list does not say. */
+  logins: ObservedLogins | undefined;
+  loggingIn: ReadonlySet<ServerId> = new Set();
   /** The observer's own sessions. */
   own = 0;
 
@@ -61,6 +64,8 @@ export class SessionList {
     this.receivedAtMs = nowMs;
     this.listsLogins = list.listsLogins;
     this.loginTimeoutMs = list.loginTimeoutMs;
+    this.logins = list.logins;
+    this.loggingIn = new Set(list.logins?.serverIds);
     this.own = list.own.length;
     this.#rows = new Set(this.#read(list, before, step));
     this.#byId = indexed(this.#rows, (row) => row.serverId);
@@ -193,9 +198,12 @@ export class SessionList {
     );
     for (const slot of unsure.sort((a, b) => b.earliestStep - a.earliestStep)) {
       for (const account of [slot.service, ...byAccount.keys()]) {
-        const latest = byAccount.get(account)?.at(-1);
+        const there = byAccount.get(account) ?? [];
+        // Its own may be among those who were logging in, whoever has come since.
+        const at = slot.suspects ? there.findLastIndex((row) => mayBe(slot, row)) : there.length - 1;
+        const latest = there[at];
         if (!latest || !mayBe(slot, latest)) continue;
-        byAccount.get(account)!.pop();
+        there.splice(at, 1);
         this.#own(slot, latest);
         break;
       }

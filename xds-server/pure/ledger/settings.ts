@@ -15,6 +15,8 @@ export interface LedgerSettings {
   readonly follows: 'restart' | 'term';
   /** From a thing's happening on a node or server until the brain can know of it, at the worst. */
   readonly marginMs: number;
+  /** From a server's having taken in a connection until it shows it as logging in, at the worst; not its time in a queue. */
+  readonly loginStartMs: number;
   /** A session that is not reported for this long is silent; several report intervals. */
   readonly silentAfterMs: number;
   /** A service whose waiters got nothing for this long, while others were served, goes first once. */
@@ -45,6 +47,7 @@ export const defaultSettings: LedgerSettings = {
   reportIntervalMs: 2_000,
   follows: 'restart',
   marginMs: 500,
+  loginStartMs: 1_000,
   silentAfterMs: 7_000,
   starvationMs: 5_000,
   recoveryQueue: 10_000,

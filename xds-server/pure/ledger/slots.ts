@@ -4,7 +4,7 @@ import { type Books, nowhere } from './books.js';
 import type { Doors } from './doors.js';
 import type { LedgerEvent, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
-import { provableFromMs, provenFree } from './proof.js';
+import { nextQuestion, provenFree } from './proof.js';
 import type { Client, ClosingCause, Slot, Target } from './records.js';
 import { confirmationMs, type LedgerSettings } from './settings.js';
 
@@ -50,6 +50,7 @@ export class Slots {
     slot.target.list.release(slot);
     slot.earliestStep = this.#outcome.step;
     slot.latestStep = Number.POSITIVE_INFINITY;
+    slot.suspects = undefined;
     this.#books.setState(slot, 'granted');
     this.#announce(slot);
   }
@@ -73,6 +74,7 @@ export class Slots {
     if (slot.state !== 'session') {
       this.#books.setState(slot, 'session');
       slot.latestStep = Number.POSITIVE_INFINITY;
+      slot.suspects = undefined;
       this.#books.schedule(slot, nowMs + this.#settings.silentAfterMs);
     }
     this.#learn(slot, upstream);
@@ -99,7 +101,7 @@ export class Slots {
       if (slot.state === 'session' && target.list.isMissing(slot)) this.#close(slot, 'unlisted');
     this.#doors.listed(target);
     if (this.#doors.isAwaited(target)) this.#outcome.observe(target);
-    for (const slot of provenFree(target, this.#settings.marginMs, this.#outcome.step)) this.free(slot);
+    for (const slot of provenFree(target, this.#settings, this.#outcome.step)) this.free(slot);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
   }
@@ -108,7 +110,7 @@ export class Slots {
     // Each report would have moved the deadline of a session: it is looked at only when it comes.
     const silentFromMs = slot.reportedMs + this.#settings.silentAfterMs;
     if (slot.state === 'granted') this.#close(slot, 'unconfirmed');
-    else if (slot.state === 'closing') this.#outcome.observe(slot.target);
+    else if (slot.state === 'closing') this.#awaitProof(slot);
     else if (silentFromMs <= this.#outcome.nowMs) this.#close(slot, 'silent');
     else this.#books.schedule(slot, silentFromMs);
   }
@@ -158,10 +160,13 @@ export class Slots {
 
   /** A list can prove nothing before a certain time, or is wanted now. */
   #awaitProof(slot: Slot): void {
-    const fromMs = provableFromMs(slot, this.#settings.marginMs);
-    const isEarly = fromMs > this.#outcome.nowMs;
-    this.#books.schedule(slot, isEarly ? fromMs : undefined);
-    if (!isEarly) this.#outcome.observe(slot.target);
+    const { nowMs } = this.#outcome;
+    const { fromMs, otherwiseMs, dialledAfterMs } = nextQuestion(slot, this.#settings, nowMs);
+    this.#books.schedule(
+      slot,
+      [fromMs, otherwiseMs].find((ms) => ms > nowMs),
+    );
+    if (fromMs <= nowMs) this.#outcome.observe(slot.target, dialledAfterMs);
   }
 }
 
@@ -190,6 +195,7 @@ function newSlot(
     bornMs,
     earliestStep,
     latestStep: Number.POSITIVE_INFINITY,
+    suspects: undefined,
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,

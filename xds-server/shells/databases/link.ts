@@ -29,18 +29,34 @@ export interface ServerFacts {
   readonly listsLogins: boolean;
   /** The longest a login may take before the server gives it up. */
   readonly loginTimeoutMs: number;
+  /**
+   * Where its list omits them: whether the link can name them, and a connection that the server has taken in shows there
+   * after no more than its own work.
+   */
+  readonly namesLogins: boolean;
   /** Sessions that it gives to ordinary accounts. */
   readonly capacity: number;
   /** Fingerprint (SHA-256) of the certificate that it showed, where clients may bind their login to it. */
   readonly certificate?: string;
 }
 
+export interface ServerSessions {
+  /** All sessions of clients that the server has, this connection's own among them. */
+  readonly sessions: readonly ObservedSession[];
+  /** Who was logging in just before; undefined when that was not asked, or the server cannot say. */
+  readonly loggingIn?: readonly ServerId[];
+}
+
 export interface Link {
   readonly facts: ServerFacts;
   /** The server's number for this very connection. */
   readonly ownId: ServerId;
-  /** All sessions of clients that the server has, this connection's own among them. Rejects when the link is of no more use. */
-  list(): Promise<ObservedSession[]>;
+  /**
+   * Rejects when the link is of no more use.
+   *
+   * @param withLogins also who is logging in: dearer
+   */
+  list(withLogins: boolean): Promise<ServerSessions>;
   close(): void;
 }
 
@@ -52,7 +68,8 @@ export interface Approach {
   readonly tls?: LinkTls | undefined;
 }
 
-export type Connect = (endpoint: Endpoint, login: Login, approach: Approach) => Promise<Link>;
+/** @param mostMs after which it is given up */
+export type Connect = (endpoint: Endpoint, login: Login, approach: Approach, mostMs: number) => Promise<Link>;
 
 /** Longer than a server in trouble needs for so small a question; then the link is given up. */
 export const patience = { connectMs: 3_000, answerMs: 2_000 } as const;

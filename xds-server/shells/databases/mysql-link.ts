@@ -51,13 +51,14 @@ export async function connectMysql(
   endpoint: Endpoint,
   login: Login,
   { proxyProtocol, tls }: Approach,
+  mostMs: number,
 ): Promise<Link> {
   const connection = await mysql.createConnection({
     host: endpoint.host,
     port: endpoint.port,
     user: login.user,
     password: login.password(),
-    connectTimeout: patience.connectMs,
+    connectTimeout: mostMs,
     connectAttributes: { program_name: 'sluice-observer' },
     enableKeepAlive: true,
     ...(proxyProtocol && { stream: () => dialled(endpoint, proxyProtocol) }),
@@ -82,6 +83,7 @@ export async function connectMysql(
         version: facts.version,
         listsLogins: true,
         loginTimeoutMs: Number(facts.login_seconds) * 1000,
+        namesLogins: false,
         capacity: Number(facts.capacity),
       },
       ownId: Number(facts.own),
@@ -91,7 +93,7 @@ export async function connectMysql(
           const rows = await ask<SessionRow>(sessionsQuery);
           const [count] = await ask<{ readonly Value: string }>(countQuery);
           if (Number(count?.Value) <= rows.length || time === inBetween.times)
-            return rows.map((row) => sessionOf(row, loopback));
+            return { sessions: rows.map((row) => sessionOf(row, loopback)) };
           await pause(inBetween.pauseMs);
         }
       },

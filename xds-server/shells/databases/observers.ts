@@ -73,9 +73,9 @@ export class Observers {
     }
   }
 
-  /** A slot of this target waits for the database's word. */
-  soon(target: TargetName): void {
-    this.#observed.get(target)?.observer.soon();
+  /** A slot of this target waits for the database's word, over a connection that is dialled after a certain time or any. */
+  soon(target: TargetName, dialledAfterMs?: number): void {
+    this.#observed.get(target)?.observer.soon(dialledAfterMs);
   }
 
   isDown(target: TargetName): boolean {

@@ -26,16 +26,26 @@ const factsQuery = `
          pg_backend_pid() AS own,
          pg_has_role('pg_read_all_stats', 'USAGE') AS may_observe,
          extract(epoch FROM current_setting('authentication_timeout')::interval)::int AS login_seconds,
+         current_setting('log_hostname')::bool AS looks_up_names,
          current_setting('max_connections')::int
            - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true)::int, 0) AS capacity`;
 
-/** A backend_type that is hidden could be a client's: it is asked for too, and then refused as an answer. */
+/** Of all processes. A backend_type that is hidden could be a client's, and is refused as an answer. */
 const sessionsQuery = {
   name: 'sluice_sessions',
   text: `SELECT pid, host(client_addr) AS address, client_port AS port, usename AS account,
-                backend_type IS NULL AS hidden
-           FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL`,
+                backend_type = 'client backend' AS client, backend_type IS NULL AS hidden
+           FROM pg_stat_activity`,
+};
+
+/**
+ * From the end of its start-up message to the end of its login a process is in a transaction, and holds the lock that each
+ * transaction has. Asked before the sessions: who ends the one between the two is in the other.
+ */
+const loginsQuery = {
+  name: 'sluice_logins',
+  text: `SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'virtualxid' AND pid IS NOT NULL`,
 };
 
 interface Facts {
@@ -43,6 +53,8 @@ interface Facts {
   readonly own: number;
   readonly may_observe: boolean;
   readonly login_seconds: number;
+  /** Before it reads the start-up message. */
+  readonly looks_up_names: boolean;
   readonly capacity: number;
 }
 
@@ -52,6 +64,7 @@ interface SessionRow {
   readonly port: number | null;
   /** Null while it logs in. */
   readonly account: string | null;
+  readonly client: boolean;
   readonly hidden: boolean;
 }
 
@@ -59,6 +72,7 @@ export async function connectPostgres(
   endpoint: Endpoint,
   login: Login,
   { proxyProtocol, tls }: Approach,
+  mostMs: number,
 ): Promise<Link> {
   const client = new pg.Client({
     // The driver sends it as server name.
@@ -69,7 +83,7 @@ export async function connectPostgres(
     password: login.password,
     database,
     application_name: 'sluice-observer',
-    connectionTimeoutMillis: patience.connectMs,
+    connectionTimeoutMillis: mostMs,
     query_timeout: patience.answerMs,
     statement_timeout: patience.answerMs,
     keepAlive: true,
@@ -99,16 +113,21 @@ export async function connectPostgres(
         version: String(facts.version),
         listsLogins: facts.version >= firstThatListsLogins,
         loginTimeoutMs: facts.login_seconds * 1000,
+        namesLogins: facts.version < firstThatListsLogins && !facts.looks_up_names,
         capacity: facts.capacity,
         ...(tls && { certificate: certificateOf(client) }),
       },
       ownId: facts.own,
-      async list() {
+      async list(withLogins) {
         if (broken) throw broken;
-        const { rows } = await client.query<SessionRow>(sessionsQuery);
+        const locks = withLogins ? client.query<{ readonly pid: number }>(loginsQuery) : undefined;
+        const [begun, { rows }] = await Promise.all([locks, client.query<SessionRow>(sessionsQuery)]);
         if (rows.some((row) => row.hidden))
           throw new Error(`${login.user} no longer sees other sessions: expected pg_read_all_stats`);
-        return rows.map(sessionOf);
+        const sessions = rows.filter(({ client }) => client).map(sessionOf);
+        if (!begun) return { sessions };
+        const known = new Set(rows.map(({ pid }) => pid));
+        return { sessions, loggingIn: begun.rows.map(({ pid }) => pid).filter((pid) => !known.has(pid)) };
       },
       close: () => close(client),
     };

@@ -4,13 +4,19 @@ import type { LedgerEvent } from '../../pure/ledger/events.js';
 import type { Link } from './link.js';
 import { TargetObserver } from './target-observer.js';
 
-const facts = { version: '10.11', listsLogins: true, loginTimeoutMs: 10_000, capacity: 100 };
+const facts = {
+  version: '10.11',
+  listsLogins: true,
+  loginTimeoutMs: 10_000,
+  namesLogins: false,
+  capacity: 100,
+};
 
 /** A server whose list is this one; its first session is the observer's own. */
 const link = (ids: readonly number[]): Link => ({
   facts,
   ownId: ids[0]!,
-  list: async () => ids.map((serverId) => ({ serverId })),
+  list: async () => ({ sessions: ids.map((serverId) => ({ serverId })) }),
   close: () => {},
 });
 

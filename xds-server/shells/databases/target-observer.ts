@@ -10,7 +10,7 @@
  * One question at a time. A target's answer is that of all its servers together: where one is silent the others
  * prove nothing about a connection that may be on any of them.
  */
-import type { LedgerEvent, ObservedSession, ServerId } from '../../pure/ledger/events.js';
+import type { LedgerEvent, ServerId } from '../../pure/ledger/events.js';
 import type { Endpoint, TargetPlan } from '../../pure/plan/plan.js';
 import {
   type Connect,
@@ -18,8 +18,10 @@ import {
   type Link,
   type LinkTls,
   type Login,
+  patience,
   problemOf,
   type ServerFacts,
+  type ServerSessions,
 } from './link.js';
 
 /** Between two questions when each is wanted for a reason of its own. */
@@ -35,6 +37,12 @@ const downAfterMs = 1_000;
 
 /** Between attempts to connect: longer each time, so that a wrong password does not fill the server's log. */
 const reconnect = { firstMs: 250, mostMs: 2_000 } as const;
+
+/**
+ * Between two connections that are dialled to know that the queue before a server has passed; twice as long each time
+ * that one fails.
+ */
+const redial = { leastMs: 1_000, mostMs: 16_000 } as const;
 
 export interface TargetObserverOptions {
   readonly target: TargetPlan;
@@ -60,6 +68,8 @@ export class TargetObserver {
   #asking = false;
   /** Something happened that the question under way may have been too early for. */
   #again = false;
+  /** The next question is also for who logs in. */
+  #withLogins = false;
   #telling = false;
   #stopped = false;
   #answeredMs: number | undefined;
@@ -89,8 +99,16 @@ export class TargetObserver {
     return this.#options.now() - since >= downAfterMs;
   }
 
-  /** A slot waits for the database's word. */
-  soon(): void {
+  /**
+   * A slot waits for the database's word.
+   *
+   * @param dialledAfterMs also for who logs in, over connections that are dialled after this time
+   */
+  soon(dialledAfterMs?: number): void {
+    if (dialledAfterMs !== undefined) {
+      this.#withLogins = true;
+      for (const server of this.#servers) server.renew(dialledAfterMs, () => this.soon());
+    }
     // Asked for because the answer that is being told did not settle it: no reason to ask faster.
     if (this.#telling) return;
     this.#pauseMs = quickMs;
@@ -123,7 +141,9 @@ export class TargetObserver {
     this.#asking = true;
     const askedAtMs = this.#options.now();
     this.#askedMs = askedAtMs;
-    const answers = await Promise.allSettled(this.#servers.map((server) => server.list()));
+    const withLogins = this.#withLogins;
+    this.#withLogins = false;
+    const answers = await Promise.allSettled(this.#servers.map((server) => server.list(withLogins)));
     this.#asking = false;
     if (this.#stopped) return;
     this.#telling = true;
@@ -158,21 +178,38 @@ export class TargetObserver {
       own: given.map((answer) => answer.own),
       listsLogins: given.every((answer) => answer.facts.listsLogins),
       loginTimeoutMs: Math.max(...given.map((answer) => answer.facts.loginTimeoutMs)),
+      ...(given.every(({ loggingIn }) => loggingIn) && {
+        logins: {
+          serverIds: given.flatMap(({ loggingIn }) => loggingIn!),
+          dialledMs: Math.min(...given.map(({ dialledMs }) => dialledMs)),
+          letInMs: Math.max(...given.map(({ letInMs }) => letInMs)),
+        },
+      }),
     };
   }
 }
 
-interface ServerAnswer {
-  readonly sessions: readonly ObservedSession[];
+interface Dialled {
+  readonly link: Link;
+  readonly dialledMs: number;
+  readonly letInMs: number;
+}
+
+interface ServerAnswer extends ServerSessions, Omit<Dialled, 'link'> {
   readonly own: ServerId;
   readonly facts: ServerFacts;
 }
 
-/** One server and the one connection to it. */
+/** One server and the one connection to it; two while a new one takes the place of the old. */
 class ObservedServer {
   readonly #endpoint: Endpoint;
   readonly #options: TargetObserverOptions;
-  #link: Link | undefined;
+  #dialled: Dialled | undefined;
+  /** It takes the place of the one above at the next question. */
+  #newer: Dialled | undefined;
+  #renewing = false;
+  #renewFromMs = Number.NEGATIVE_INFINITY;
+  #renewPauseMs: number = redial.leastMs;
   #closed = false;
   #pauseMs: number = reconnect.firstMs;
   #retryAtMs = Number.NEGATIVE_INFINITY;
@@ -185,37 +222,85 @@ class ObservedServer {
     this.#options = options;
   }
 
-  async list(): Promise<ServerAnswer> {
-    const link = this.#link ?? (await this.#connect());
+  async list(withLogins: boolean): Promise<ServerAnswer> {
+    const dialled = this.#newest() ?? (await this.#connect());
+    const { link, dialledMs, letInMs } = dialled;
     try {
-      return { sessions: await link.list(), own: link.ownId, facts: link.facts };
+      const answer = await link.list(withLogins && link.facts.namesLogins);
+      return { ...answer, own: link.ownId, facts: link.facts, dialledMs, letInMs };
     } catch (error) {
       link.close();
-      this.#link = undefined;
+      this.#dialled = undefined;
       throw error;
     }
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#link?.close();
+  /**
+   * Dials anew, beside the connection that there is, unless that is young enough.
+   *
+   * It is given up only when a login would be: each dial that is given up is one more that the server will take in, and
+   * give a slot to for a moment.
+   */
+  renew(dialledAfterMs: number, done: () => void): void {
+    const { now, login, tls, connect, target } = this.#options;
+    const before = this.#newer ?? this.#dialled;
+    const dialledMs = now();
+    if (!before?.link.facts.namesLogins || before.dialledMs > dialledAfterMs) return;
+    if (this.#renewing || this.#closed || dialledMs < this.#renewFromMs || dialledMs <= dialledAfterMs)
+      return;
+    this.#renewing = true;
+    const approach = { proxyProtocol: target.proxyProtocol, tls };
+    connect(this.#endpoint, login, approach, before.link.facts.loginTimeoutMs)
+      .then((link) => {
+        this.#renewPauseMs = redial.leastMs;
+        this.#newer = { link, dialledMs, letInMs: now() };
+        if (this.#closed) this.close();
+        else done();
+      })
+      .catch(() => {
+        // The connection that there is says what is wrong, if anything is.
+        this.#renewPauseMs = Math.min(this.#renewPauseMs * 2, redial.mostMs);
+      })
+      .finally(() => {
+        this.#renewing = false;
+        this.#renewFromMs = now() + this.#renewPauseMs;
+      });
   }
 
-  async #connect(): Promise<Link> {
+  close(): void {
+    this.#closed = true;
+    this.#dialled?.link.close();
+    this.#newer?.link.close();
+  }
+
+  #newest(): Dialled | undefined {
+    if (!this.#newer) return this.#dialled;
+    this.#dialled?.link.close();
+    this.#dialled = this.#newer;
+    this.#newer = undefined;
+    return this.#dialled;
+  }
+
+  async #connect(): Promise<Dialled> {
     const { now, login, tls, connect, connected, target } = this.#options;
     if (now() < this.#retryAtMs) throw this.#failure;
     const startedMs = now();
     try {
-      const link = await connect(this.#endpoint, login, { proxyProtocol: target.proxyProtocol, tls });
+      const link = await connect(
+        this.#endpoint,
+        login,
+        { proxyProtocol: target.proxyProtocol, tls },
+        patience.connectMs,
+      );
       if (this.#closed) {
         link.close();
         throw new Error('stopped');
       }
-      this.#link = link;
+      this.#dialled = { link, dialledMs: startedMs, letInMs: now() };
       this.#pauseMs = reconnect.firstMs;
       this.unreachableSinceMs = undefined;
       connected(this.#endpoint, link.facts);
-      return link;
+      return this.#dialled;
     } catch (error) {
       const nobodyThere = isUnreachable(error);
       this.#failure = error;
