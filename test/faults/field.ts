@@ -32,6 +32,7 @@ export class Field {
   static async build({ databaseLink = false } = {}): Promise<Field> {
     const orders = await protectedPostgres('orders', {
       budget,
+      reserve: 3,
       accounts: [{ name: account.user, password: account.password }],
       databases: [account.database],
     });

@@ -20,7 +20,7 @@ export const observer = 'sluice_observer';
 const observerPassword = 'watches only';
 
 /** The observer's connection, and the session by which the harness asks the database. */
-const reserve = 2;
+const leastReserve = 2;
 
 export interface ProtectedOptions<Account> {
   /** Sessions that clients may have, all together. */
@@ -48,8 +48,16 @@ export async function protectedPostgres(
   {
     budget,
     accounts,
+    reserve = leastReserve,
     ...options
-  }: ProtectedOptions<PostgresAccount> & { readonly version?: PostgresVersion },
+  }: ProtectedOptions<PostgresAccount> & {
+    readonly version?: PostgresVersion;
+    /**
+     * With 3 the observer may dial a second time, to know when the queue before the server has passed. While it does not
+     * there is room for one session more: who looks for those has to count them himself.
+     */
+    readonly reserve?: number;
+  },
 ): Promise<Protected<Postgres>> {
   const server = await Postgres.start({
     ...options,
@@ -57,7 +65,7 @@ export async function protectedPostgres(
     maxConnections: budget + reserve,
     accounts: [...accounts, { name: observer, password: observerPassword, memberOf: ['pg_monitor'] }],
   });
-  return { server, budget, input: { engine: 'postgres', ...rest(name, server, budget) } };
+  return { server, budget, input: { engine: 'postgres', ...rest(name, server, budget, reserve) } };
 }
 
 /** @param options.budget at least 8: MariaDB allows no fewer than 10 sessions. */
@@ -68,7 +76,7 @@ export async function protectedMariaDb(
   const server = await MariaDb.start({
     ...options,
     name,
-    maxConnections: budget + reserve,
+    maxConnections: budget + leastReserve,
     accounts: [...accounts, { name: observer, password: observerPassword, globalPrivileges: ['PROCESS'] }],
   });
   return { server, budget, input: { engine: 'mariadb', version: '10.11', ...rest(name, server, budget) } };
@@ -86,13 +94,18 @@ export async function protectedMySql(
   const server = await MySql.start({
     ...options,
     name,
-    maxConnections: budget + reserve,
+    maxConnections: budget + leastReserve,
     accounts: [...accounts, watcher],
   });
   return { server, budget, input: { engine: 'mysql', version: '8.0', ...rest(name, server, budget) } };
 }
 
-function rest(name: string, server: { readonly host: string; readonly port: number }, budget: number) {
+function rest(
+  name: string,
+  server: { readonly host: string; readonly port: number },
+  budget: number,
+  reserve: number = leastReserve,
+) {
   const password = path.join(scratchFolder(`${name}-observer`), 'password');
   writeFileSync(password, observerPassword, { mode: 0o600 });
   return {
