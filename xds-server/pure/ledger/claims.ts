@@ -62,6 +62,11 @@ function hasAccount({ service, users }: Slot, { account }: Row): boolean {
   return !users || account === service || account === 'several' || account === 'unknown';
 }
 
+/** Those for which that is so; undefined: all. */
+export function accountsOf({ service, users }: Slot): readonly Row['account'][] | undefined {
+  return users && [service, 'several', 'unknown'];
+}
+
 /**
  * Of a slot that another ledger granted any row could be: as likely another's, which would not be counted then. So it
  * gets none until its node has said which.

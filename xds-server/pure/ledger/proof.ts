@@ -19,9 +19,10 @@
  *   closing ── margin ──▶ arrived ── dialled ── let in ── loginStartMs ──▶ asked: no row, and each suspect gone ──▶ free
  */
 
-import { isUncertain, mayBe, openedBy } from './claims.js';
-import type { Row, Slot, Target } from './records.js';
+import { openedBy } from './claims.js';
+import type { Slot, Target } from './records.js';
 import type { LedgerSettings } from './settings.js';
+import { UncertainRows } from './uncertain-rows.js';
 
 type Margins = Pick<LedgerSettings, 'marginMs' | 'loginStartMs'>;
 
@@ -83,7 +84,7 @@ export function provenFree(target: Target, settings: Margins, step: number): Slo
   const { list } = target;
   const free: Slot[] = [];
   const { marginMs } = settings;
-  let uncertain: readonly Row[] | undefined;
+  let uncertain: UncertainRows | undefined;
   const alive = new Map<ReadonlySet<number>, boolean>();
   for (const slot of target.closing) {
     const isOverdue = list.askedAtMs > provableFromMs(slot, marginMs);
@@ -92,9 +93,9 @@ export function provenFree(target: Target, settings: Margins, step: number): Slo
     slot.latestStep = Math.min(slot.latestStep, step);
     if (!isOverdue && slot.suspects && isAnyAlive(slot.suspects)) continue;
     const isVague = list.isVague(slot);
-    if (isVague) uncertain ??= [...list.rows].filter(isUncertain);
+    if (isVague) uncertain ??= new UncertainRows(list.rows);
     const isGone = isVague
-      ? !uncertain!.some((row) => mayBe(slot, row))
+      ? !uncertain!.haveOneFor(slot)
       : slot.row === undefined && !list.isContested(slot, marginMs);
     if (isGone) free.push(slot);
   }

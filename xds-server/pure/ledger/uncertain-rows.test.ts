@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { mayBe } from './claims.js';
+import type { Row, Service, Slot } from './records.js';
+import { UncertainRows } from './uncertain-rows.js';
+
+const [one, other] = [{ name: 'one' } as Service, { name: 'other' } as Service];
+const step = fc.integer({ min: 0, max: 6 });
+const id = fc.integer({ min: 1, max: 5 });
+
+const row: fc.Arbitrary<Row> = fc.record({
+  serverId: id,
+  peer: fc.constant(undefined),
+  user: fc.constant(undefined),
+  seenStep: step,
+  owner: fc.constant(undefined),
+  account: fc.constantFrom<Row['account']>(one, other, 'several', 'none', 'unknown'),
+});
+
+const slot = fc
+  .record({
+    service: fc.constantFrom(one, other),
+    users: fc.constantFrom(undefined, new Set(['app'])),
+    earliestStep: fc.oneof(step, fc.constant(Number.NEGATIVE_INFINITY)),
+    latestStep: fc.oneof(step, fc.constant(Number.POSITIVE_INFINITY)),
+    suspects: fc.option(
+      fc.uniqueArray(id).map((ids) => new Set(ids)),
+      { nil: undefined },
+    ),
+  })
+  .map((given) => given as unknown as Slot);
+
+test('there is one for a slot if and only if one of them may be its own', () => {
+  fc.assert(
+    fc.property(fc.array(row), slot, (rows, of) => {
+      assert.equal(
+        new UncertainRows(rows).haveOneFor(of),
+        rows.some((each) => mayBe(of, each)),
+      );
+    }),
+    { numRuns: 2_000 },
+  );
+});

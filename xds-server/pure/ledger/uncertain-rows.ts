@@ -1,0 +1,54 @@
+/**
+ * The rows of a list that are not surely somebody's, for the question whether one of them may be a slot's. A node may take
+ * thousands of grants along, at a server with thousands of sessions: no slot is compared with each row.
+ */
+import { accountsOf, isUncertain, mayBe } from './claims.js';
+import type { Row, Slot } from './records.js';
+
+export class UncertainRows {
+  readonly #rows: readonly Row[];
+  /** In which steps they were first seen: by account, in order. */
+  readonly #seen = new Map<Row['account'], number[]>();
+  /** Those that were logging in when a slot should have been shown: many slots have the same suspects. */
+  readonly #suspected = new Map<Slot['suspects'], readonly Row[]>();
+
+  constructor(rows: Iterable<Row>) {
+    this.#rows = [...rows].filter(isUncertain);
+    for (const { account, seenStep } of this.#rows) {
+      const steps = this.#seen.get(account);
+      if (steps) steps.push(seenStep);
+      else this.#seen.set(account, [seenStep]);
+    }
+    for (const steps of this.#seen.values()) steps.sort((a, b) => a - b);
+  }
+
+  /** `mayBe` for any of them. */
+  haveOneFor(slot: Slot): boolean {
+    for (const account of accountsOf(slot) ?? this.#seen.keys()) {
+      const steps = this.#seen.get(account) ?? [];
+      const next = steps[firstAbove(steps, slot.earliestStep)];
+      if (next !== undefined && next <= slot.latestStep) return true;
+    }
+    return this.#suspectsOf(slot).some((row) => mayBe(slot, row));
+  }
+
+  #suspectsOf({ suspects }: Slot): readonly Row[] {
+    if (!suspects) return [];
+    const known = this.#suspected.get(suspects);
+    if (known) return known;
+    const found = this.#rows.filter(({ serverId }) => suspects.has(serverId));
+    this.#suspected.set(suspects, found);
+    return found;
+  }
+}
+
+function firstAbove(sorted: readonly number[], bound: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! > bound) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
