@@ -48,8 +48,8 @@ const nothingPlanned: Plan = {
 
 /** How long a grown limit waits for nodes that do not follow. */
 const growthPatienceMs = 1_000;
-/** Between two looks at how far a change of limits has come. */
-const settlingMs = 5;
+/** Between two looks at how far a change of limits has come: a while if a database is down, and each costs a view of all. */
+const settling = { firstMs: 5, mostMs: 100 } as const;
 
 export class Enactment {
   readonly #options: EnactmentOptions;
@@ -143,6 +143,7 @@ export class Enactment {
     const { now, log, ledger, nodesHave } = this.#options;
     const round = this.#round;
     const untilMs = now() + growthPatienceMs;
+    let lookMs: number = settling.firstMs;
     for (;;) {
       if (this.#nodesPlan !== plan && this.#hasSettled(plan, ledger())) this.#publish(plan, snapshotOf(plan));
       if (this.#ledgerPlan !== plan) {
@@ -152,7 +153,8 @@ export class Enactment {
         if (follow || now() >= untilMs) this.#limit(plan);
       }
       if (this.#nodesPlan === plan && this.#ledgerPlan === plan) return;
-      await pause(settlingMs);
+      await pause(lookMs);
+      lookMs = Math.min(2 * lookMs, settling.mostMs);
       if (this.#round !== round) return;
     }
   }
