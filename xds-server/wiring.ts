@@ -8,7 +8,7 @@
  *                          ╰──▶ another brain, where that one leads
  */
 import { createHash, X509Certificate } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Following } from './following.js';
 import { Leading } from './leading.js';
@@ -85,6 +85,8 @@ const handOverLookMs = 10;
 /** Between two looks at whose time is up while nobody leads, and how long a leader's own word may be on its way. */
 const expiryLookMs = 100;
 const expiryGraceMs = 500;
+/** In one turn of the loop. */
+const retoldAtOnce = 500;
 
 const ledgerSettings = { ...defaultSettings, connectTimeoutMs, reportIntervalMs };
 /** Of a brain that does not lead. */
@@ -432,7 +434,17 @@ export class Brain {
     this.#enactment.lead();
     if (this.#loaded) this.#leading.observe(this.#enactment.plan, this.#loaded);
     this.#desk.open();
-    for (const news of this.#desk.retold()) this.#pass(news);
+    void this.#retell(this.#leading);
+  }
+
+  /** In pieces: sessions may be a hundred thousand, and the term runs out when the lease is not renewed meanwhile. */
+  async #retell(leading: Leading): Promise<void> {
+    let told = 0;
+    for (const news of this.#desk.retold()) {
+      if (++told % retoldAtOnce === 0) await nextTurn();
+      if (this.#leading !== leading) return;
+      this.#pass(news);
+    }
   }
 
   /** What this brain's own nodes ask and tell: decided here, or passed to the brain that leads. */
