@@ -44,7 +44,7 @@ export class Brains {
   readonly #cuts = new Map<string, number>();
   readonly #seatSettings: LedgerSettings;
   #seats = 0;
-  /** The one whose ledger is the newest. */
+  /** The one of the latest term. */
   newest: Seat | undefined;
   /** In true time. */
   seatedMs = 0;
@@ -108,6 +108,10 @@ export class Brains {
     this.#etcd.changeLeader();
   }
 
+  mend(): void {
+    for (const candidate of this.#candidates.values()) candidate.isMended = true;
+  }
+
   compactEtcd(): void {
     for (const candidate of this.#candidates.values()) candidate.loseWatch();
   }
@@ -149,9 +153,14 @@ export class Brains {
       return;
     }
     const { ledger, surroundings, seated, agenda } = this.#options;
-    const seat = new Seat(brain, ledger(this.#seatSettings), ++this.#seats, term, surroundings);
-    brain.seat = this.newest = seat;
-    this.seatedMs = agenda.nowMs;
+    const number = this.all.length > 1 ? term : ++this.#seats;
+    const seat = new Seat(brain, ledger(this.#seatSettings), number, term, surroundings);
+    brain.seat = seat;
+    // One that hears late that it was elected may be of a term that is over.
+    if (!this.newest || number > this.newest.number) {
+      this.newest = seat;
+      this.seatedMs = agenda.nowMs;
+    }
     seat.lead(endMs);
     seat.tell({ kind: 'plan', plan: brain.plan! });
     seated(seat);

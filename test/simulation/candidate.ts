@@ -20,6 +20,8 @@ export class Candidate {
   #dueMs = Number.POSITIVE_INFINITY;
   #unwatch: (() => void) | undefined;
   #told: Leadership = { kind: 'nobody' };
+  /** From now on etcd answers at once. */
+  isMended = false;
 
   constructor(
     agenda: Agenda,
@@ -120,7 +122,8 @@ export class Candidate {
 
   /** Of a message to etcd or from it. */
   #delayMs(): number {
-    return this.#random.chance(0.95) ? this.#random.next() * 5 : this.#random.next() * 800;
+    const isSlow = !this.isMended && this.#random.chance(0.05);
+    return this.#random.next() * (isSlow ? 800 : 5);
   }
 }
 

@@ -74,7 +74,7 @@ export class World {
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #envoys: readonly Envoy[];
   readonly #troubles: Troubles;
-  #observers: Observers | undefined;
+  readonly #observers = new WeakMap<Seat, Observers>();
   readonly #truth: Truth;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #happened: Happening[] = [];
@@ -112,7 +112,7 @@ export class World {
         seated: (seat) => {
           trace?.(`${agenda.nowMs} brain ${(seat.process as Brain).number} leads, ledger ${seat.number}`);
           const chance = new Random(random.seed());
-          this.#observers = new Observers(agenda, chance, traits, seat, databases, this.#troubles);
+          this.#observers.set(seat, new Observers(agenda, chance, traits, seat, databases, this.#troubles));
         },
       },
       plan,
@@ -143,7 +143,7 @@ export class World {
       trace: this.#trace,
       trueMs: () => this.#agenda.nowMs,
       observe: (seat, target) => {
-        if (seat === this.brains.newest) this.#observers?.soon(target);
+        this.#observers.get(seat)?.soon(target);
       },
       known: (connection, ledger, how) => this.#known(connection, ledger, how),
       planned: (seat, plan) => {
@@ -326,6 +326,8 @@ export class World {
   #settle(): void {
     for (const envoy of this.#envoys) envoy.isMended = true;
     this.#pass(longestFaultMs + 2 * longestSessionMs(this.traits));
+    // Whoever was down is up by now.
+    this.brains.mend();
     this.#trace?.(`${this.#agenda.nowMs} mended`);
     const services = [...this.#truth.plan.services.keys()];
     for (const envoy of this.#envoys)
