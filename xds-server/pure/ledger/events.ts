@@ -67,7 +67,7 @@ export type LedgerEvent =
       readonly node: NodeId;
       readonly service: string;
       readonly waitedMs: number;
-      /** Where the client comes from: its address without a port. */
+      /** Where the client comes from: its address without a port; of IPv6 the network that it has to itself. */
       readonly source?: string | undefined;
     }
   /**

@@ -13,7 +13,7 @@ export interface Question {
   readonly connection: ConnectionId;
   readonly node: NodeId;
   readonly service: string;
-  /** Its address without a port; undefined where it has none. */
+  /** Where it comes from, as the ledger takes it; undefined where it has no address. */
   readonly source: string | undefined;
   /** When it was born. */
   readonly bornMs: number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isWithin } from './network.js';
+import { isWithin, sourceOf } from './network.js';
 
 test('an address is within a network when the bits of the prefix agree', () => {
   assert.ok(isWithin('10.1.2.3', '10.1.0.0/16'));
@@ -53,4 +53,11 @@ test('IPv4 prefixes agree with arithmetic on 32 bits', () => {
       },
     ),
   );
+});
+
+test('an IPv6 client that takes another address of its network is the same one to limits', () => {
+  assert.equal(sourceOf('2001:db8:0:1::7'), sourceOf('2001:db8:0:1:ffff::1'));
+  assert.notEqual(sourceOf('2001:db8:0:1::7'), sourceOf('2001:db8:0:2::7'));
+  assert.notEqual(sourceOf('10.1.2.3'), sourceOf('10.1.2.4'));
+  assert.notEqual(sourceOf('::ffff:10.1.2.3'), sourceOf('::ffff:10.1.2.4'));
 });

@@ -1,5 +1,8 @@
 /** Is an address within a network? An IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2) is the IPv4 address. */
-import { type IpBytes, isMapped, parseCidr, parseIp, unmapped } from '../spec/ip.js';
+import { formatIp, type IpBytes, isMapped, maskOf, parseCidr, parseIp, unmapped } from '../spec/ip.js';
+
+/** Of IPv6, what one client has to itself (RFC 4291 section 2.5.4). */
+const ownPrefix = 64;
 
 /** `10.1.2.3` as it comes from a socket, a zone (`fe80::1%eth0`) left aside; undefined when it is no address. */
 export function addressBytes(text: string): IpBytes | undefined {
@@ -18,4 +21,12 @@ export function isWithin(address: string, cidr: string): boolean {
   for (let i = 0; i < whole; i++) if (network[i] !== host[i]) return false;
   const rest = prefix & 7;
   return rest === 0 || ((network[whole]! ^ host[whole]!) & (0xff << (8 - rest)) & 0xff) === 0;
+}
+
+/** Whom limits take for one client: an IPv4 address, or the network that an IPv6 client has to itself. */
+export function sourceOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const bytes = addressBytes(address);
+  if (!bytes || bytes.length === 4) return address;
+  return formatIp(maskOf({ network: bytes, prefix: ownPrefix }));
 }

@@ -19,6 +19,7 @@ import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
 import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { cancelMetadata, grantMetadata, killMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
 import { type Identified, identify } from '../../pure/verdict/identify.js';
+import { sourceOf } from '../../pure/verdict/network.js';
 import { noLeader, type Reason, type Refusal, refusals } from '../../pure/verdict/refusals.js';
 import { CertificateNames } from './certificate-names.js';
 import { type Check, readCheck } from './check-request.js';
@@ -191,7 +192,7 @@ export class AuthzService {
       return;
     }
     held.service = identified.service;
-    const source = address === '' ? undefined : address;
+    const source = address === '' ? undefined : sourceOf(address);
     ask({ connection, node, service: identified.service.name, source, bornMs, frontId });
   }
 

@@ -14,7 +14,7 @@ import type { KnownSession, SessionDirectory } from '../../pure/cancel/session-d
 import { TokenBuckets } from '../../pure/cancel/token-buckets.js';
 import { serviceOf } from '../../pure/plan/hostnames.js';
 import type { Plan } from '../../pure/plan/plan.js';
-import { formatIp, maskOf, parseIp } from '../../pure/spec/ip.js';
+import { sourceOf } from '../../pure/verdict/network.js';
 import { nextReport } from './next-report.js';
 
 /** What became of a request; the label of `sluice_cancels_total`. */
@@ -49,9 +49,6 @@ const perSession = { burst: 10, perSecond: 2 } as const;
 const maxBuckets = 20_000;
 /** Requests under way, those that wait for a report included. */
 const maxAtOnce = 1000;
-/** A client has at least a network of this length to itself. */
-const ownPrefix = 64;
-
 export class Cancels {
   readonly #options: CancelsOptions;
   readonly #addresses = new TokenBuckets(perAddress, maxBuckets);
@@ -74,7 +71,7 @@ export class Cancels {
 
   async #carryOut(request: CancelRequest): Promise<CancelOutcome> {
     const { now, plan, send } = this.#options;
-    const from = networkOf(request.address);
+    const from = sourceOf(request.address);
     if (this.#underWay > maxAtOnce || !this.#addresses.take(from, now())) return 'rate_limited';
     const found = await this.#find(request);
     if (typeof found === 'string') {
@@ -117,11 +114,4 @@ function isKeyOf({ connection }: KnownSession, digest: string, { pid, secret }: 
   const own = createHash('sha256').update(connection).update(id).update(secret).digest().subarray(0, 16);
   const known = Buffer.from(digest, 'hex');
   return known.length === own.length && timingSafeEqual(known, own);
-}
-
-/** Who asks: an IPv4 address, or the network that an IPv6 client has to itself. */
-function networkOf(address: string): string {
-  const ip = parseIp(address);
-  if (!ip || ip.length === 4) return address;
-  return formatIp(maskOf({ network: ip, prefix: ownPrefix }));
 }

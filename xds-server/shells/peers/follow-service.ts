@@ -84,7 +84,7 @@ export class Follower {
     this.#call.end(Status.aborted, why);
   }
 
-  /** @returns what our clock was at a time of its own, as early as it may have been */
+  /** @returns what our clock was at a time of its own; never earlier than it was */
   stamped(monotonicMs: number, unixMs: number): (ms: number) => number {
     const nowMs = this.#now();
     this.heardMs = nowMs;
