@@ -60,17 +60,17 @@ export class LeaderKey {
   }
 
   watch(timeoutMs: number, listener: KeyListener): void {
-    this.look(timeoutMs)
-      .then((seen) => {
-        if (this.#stopped) return;
-        this.#watch = this.#etcd.watch(this.#name, seen.revision + 1, {
-          changed: ({ revision, entry }) => listener.seen({ revision, holder: entry && holderOf(entry) }),
-          ended: (end) =>
-            listener.ended(end.kind === 'lost' ? end.reason : `what came after ${end.revision} is compacted`),
-        });
-        listener.seen(seen);
-      })
-      .catch((error: Error) => listener.ended(error.message));
+    const begin = (seen: Seen): void => {
+      if (this.#stopped) return;
+      this.#watch = this.#etcd.watch(this.#name, seen.revision + 1, {
+        changed: ({ revision, entry }) => listener.seen({ revision, holder: entry && holderOf(entry) }),
+        ended: (end) =>
+          listener.ended(end.kind === 'lost' ? end.reason : `what came after ${end.revision} is compacted`),
+      });
+      listener.seen(seen);
+    };
+    // What the listener makes of it is no end of the watch: a bug there must not pass for a lost etcd.
+    void this.look(timeoutMs).then(begin, (error: Error) => listener.ended(error.message));
   }
 
   stop(): void {
