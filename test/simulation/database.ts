@@ -1,5 +1,7 @@
 import type { ObservedSession, ServerId } from '../../xds-server/pure/ledger/events.js';
+import type { Agenda } from './agenda.js';
 import type { Random } from './random.js';
+import { settings } from './traits.js';
 
 export interface DatabaseTraits {
   /** A server that knows its id from the first byte on, never uses one again, and closes a session's socket first. */
@@ -39,7 +41,12 @@ export interface DatabaseSession {
   shownTo: number;
 }
 
+/** Most that a process may need from its being taken in until it shows as logging in. */
+const startMs = 0.9 * settings.loginStartMs;
+
 export interface SessionList {
+  /** Who is logging in and not listed. */
+  readonly loggingIn: readonly ServerId[];
   readonly rows: readonly ObservedSession[];
   /** What the rows are of. */
   readonly sessions: readonly DatabaseSession[];
@@ -53,6 +60,10 @@ export class Database {
   readonly #random: Random;
   readonly #ids = new Set<ServerId>();
   #lastId = 1_000_000;
+  /** Connections that the kernel has and the server has not, in the order in which they came. */
+  readonly #queue: ((how: 'taken in' | 'reset') => void)[] = [];
+  #isTakingIn = false;
+  #stoppedUntilMs = 0;
 
   constructor(traits: DatabaseTraits, random: Random) {
     this.#traits = traits;
@@ -69,6 +80,39 @@ export class Database {
     return session;
   }
 
+  /**
+   * One after the other, and not while the server stands still.
+   *
+   * @param started when its process shows; or the server has been killed before
+   */
+  dial(agenda: Agenda, started: (how: 'taken in' | 'reset') => void): void {
+    this.#queue.push((how) => {
+      const mostMs = this.#random.chance(0.8) ? 10 : startMs;
+      agenda.within(this.#random, 0, how === 'reset' ? 0 : mostMs, () => started(how));
+    });
+    this.#takeIn(agenda);
+  }
+
+  /** It takes nobody in for so long; whom it has goes on. */
+  stop(agenda: Agenda, ms: number): void {
+    this.#stoppedUntilMs = Math.max(this.#stoppedUntilMs, agenda.nowMs + ms);
+  }
+
+  kill(): void {
+    for (const answer of this.#queue.splice(0)) answer('reset');
+  }
+
+  #takeIn(agenda: Agenda): void {
+    if (this.#isTakingIn || this.#queue.length === 0) return;
+    this.#isTakingIn = true;
+    const leastMs = Math.max(0, this.#stoppedUntilMs - agenda.nowMs);
+    agenda.within(this.#random, leastMs, leastMs + 3, () => {
+      this.#isTakingIn = false;
+      if (agenda.nowMs >= this.#stoppedUntilMs) this.#queue.shift()?.('taken in');
+      this.#takeIn(agenda);
+    });
+  }
+
   close(session: DatabaseSession): void {
     if (this.sessions.delete(session)) this.#ids.delete(session.serverId);
   }
@@ -76,14 +120,18 @@ export class Database {
   list(): SessionList {
     const rows: ObservedSession[] = [];
     const sessions: DatabaseSession[] = [];
+    const loggingIn: ServerId[] = [];
     const { showsUsers } = this.#traits;
     for (const session of this.sessions) {
       const { listed, serverId, peer, user } = session;
-      if (!listed) continue;
+      if (!listed) {
+        loggingIn.push(serverId);
+        continue;
+      }
       rows.push(showsUsers ? { serverId, peer, user } : { serverId, peer });
       sessions.push(session);
     }
-    return { rows, sessions };
+    return { rows, sessions, loggingIn };
   }
 
   #newId(): ServerId {

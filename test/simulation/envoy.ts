@@ -32,6 +32,8 @@ export interface Connection extends Owner {
   isAnswered: boolean;
   dialled: string | undefined;
   localAddress: string | undefined;
+  /** The server's kernel has taken it; there is no process yet. */
+  isOpen: boolean;
   session: DatabaseSession | undefined;
   isIdKnown: boolean;
   readonly isPatient: boolean;
@@ -116,6 +118,7 @@ export class Envoy extends Process {
       isAnswered: false,
       dialled: undefined,
       localAddress: undefined,
+      isOpen: false,
       session: undefined,
       isIdKnown: false,
       isPatient,
@@ -127,7 +130,7 @@ export class Envoy extends Process {
     });
     if (isPatient || !random.chance(0.3)) return;
     this.#within(connection, 0, 4_000, () => {
-      if (!connection.session) this.leave(connection);
+      if (!connection.isOpen) this.leave(connection);
     });
   }
 
@@ -284,20 +287,44 @@ export class Envoy extends Process {
     }
   }
 
+  /** Servers that list logins are thought to take everybody in at once. */
   #open(connection: Connection, target: string, user: string): void {
-    const { agenda, databases, traits, truth } = this.#beside;
-    const { random } = connection;
-    const database = databases.get(target)!;
-    const peer = traits.nat ? `10.0.2.${this.number}:${10_000 + ++this.#serial}` : connection.localAddress!;
-    const session = database.open({ target, owner: connection, user, peer, openedMs: agenda.nowMs });
-    connection.session = session;
-    this.#say(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
-    truth.compare(session);
+    const { agenda, databases, traits } = this.#beside;
+    const { nowMs } = agenda;
+    connection.isOpen = true;
+    if (traits.listsLogins) this.#start(connection, target, user, nowMs);
+    else
+      databases.get(target)!.dial(agenda, (how) => {
+        if (how === 'taken in') this.#start(connection, target, user, nowMs);
+        else this.serverClosed(connection);
+      });
     this.do(() => {
       connection.isIdKnown ||= traits.isMysql;
       this.#reportEach(connection);
     });
-    agenda.within(random, 0, random.chance(0.1) ? loginTimeoutMs : 20, () => {
+    // Somebody who breaks off at once: the server has yet to meet him.
+    if (!connection.isPatient && connection.random.chance(0.1))
+      this.#within(connection, 0, 30, () => this.leave(connection));
+  }
+
+  /** The server has a process for it, whether somebody is there yet or not. */
+  #start(connection: Connection, target: string, user: string, openedMs: number): void {
+    const { agenda, databases, traits, truth } = this.#beside;
+    const { random } = connection;
+    // It may have gone before it said a word.
+    if (connection.isOver && random.chance(0.3)) return;
+    const database = databases.get(target)!;
+    const peer = traits.nat ? `10.0.2.${this.number}:${10_000 + ++this.#serial}` : connection.localAddress!;
+    const session = database.open({ target, owner: connection, user, peer, openedMs });
+    connection.session = session;
+    this.#say(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
+    truth.compare(session);
+    if (connection.isOver) {
+      this.#abandon(connection, false);
+      return;
+    }
+    const leftMs = Math.max(0, openedMs + loginTimeoutMs - agenda.nowMs);
+    agenda.within(random, 0, random.chance(0.1) ? leftMs : Math.min(20, leftMs), () => {
       if (!database.sessions.has(session)) return;
       session.listed = true;
       // He does not get in, or the server has had enough of him.
@@ -401,11 +428,11 @@ export class Envoy extends Process {
   }
 }
 
-function upstreamOf({ dialled, localAddress, session, isIdKnown, login }: Connection): UpstreamFacts {
+function upstreamOf({ dialled, localAddress, isOpen, session, isIdKnown, login }: Connection): UpstreamFacts {
   if (dialled === undefined) return {};
   return {
     remoteAddress: serverOf(dialled),
-    ...(session && localAddress !== undefined && { localAddress }),
+    ...(isOpen && localAddress !== undefined && { localAddress }),
     ...(session && isIdKnown && { serverId: session.serverId }),
     ...(login && { login }),
   };

@@ -9,10 +9,19 @@ interface Observer {
   dueMs: number;
   isAsking: boolean;
   isTelling: boolean;
+  /** On the brain's clock, of the connection over which it asks. */
+  dialledMs: number;
+  letInMs: number;
+  newer: { readonly dialledMs: number; readonly letInMs: number } | undefined;
+  isRenewing: boolean;
+  renewFromMs: number;
+  /** The next question is also for who logs in. */
+  withLogins: boolean;
 }
 
 const quickMs = 20;
 const calmMs = 1_000;
+const redialMs = 1_000;
 
 /** What keeps databases from answering, whoever asks. */
 export class Troubles {
@@ -58,16 +67,41 @@ export class Observers {
     this.#seat = seat;
     this.#databases = databases;
     this.#troubles = troubles;
-    this.#observers = new Map([...databases.keys()].map((target) => [target, idle()]));
+    const { monotonicMs } = seat.process.clock;
+    this.#observers = new Map([...databases.keys()].map((target) => [target, idle(monotonicMs)]));
     for (const [target, observer] of this.#observers) this.#askIn(target, observer, 0);
   }
 
-  soon(target: string): void {
+  soon(target: string, dialledAfterMs?: number): void {
     const observer = this.#observers.get(target);
+    if (observer && dialledAfterMs !== undefined) {
+      observer.withLogins = true;
+      if (observer.dialledMs <= dialledAfterMs) this.#renew(target, observer, dialledAfterMs);
+    }
     // Asked for because the answer that is being told did not settle it: no reason to ask faster.
     if (!observer || observer.isTelling) return;
     observer.pauseMs = quickMs;
     this.#askIn(target, observer, quickMs);
+  }
+
+  /** Its login is short, and never one too many: it has its place in the reserve. */
+  #renew(target: string, observer: Observer, dialledAfterMs: number): void {
+    const { process } = this.#seat;
+    const dialledMs = process.clock.monotonicMs;
+    if (observer.isRenewing || dialledMs < observer.renewFromMs || dialledMs <= dialledAfterMs) return;
+    observer.isRenewing = true;
+    this.#databases.get(target)!.dial(this.#agenda, (how) =>
+      this.#agenda.within(this.#random, 5, 30, () =>
+        process.do(() => {
+          const { monotonicMs: letInMs } = process.clock;
+          Object.assign(observer, { isRenewing: false, renewFromMs: letInMs + redialMs });
+          if (this.#seat.isOver || how === 'reset') return;
+          // What is asked now is asked over the connection before.
+          observer.newer = { dialledMs, letInMs };
+          this.soon(target);
+        }),
+      ),
+    );
   }
 
   #askIn(target: string, observer: Observer, delayMs: number): void {
@@ -87,6 +121,9 @@ export class Observers {
   #ask(target: string, observer: Observer): void {
     const seat = this.#seat;
     const askedAtMs = seat.process.clock.monotonicMs;
+    if (observer.newer) Object.assign(observer, observer.newer);
+    const { dialledMs, letInMs, withLogins } = observer;
+    observer.withLogins = false;
     const mostMs = this.#troubles.has('slow', target) ? 2_500 : 15;
     this.#agenda.within(this.#random, 0, mostMs, () => {
       const list = this.#databases.get(target)!.list();
@@ -96,7 +133,7 @@ export class Observers {
           if (seat.isOver) return;
           observer.isAsking = false;
           observer.isTelling = true;
-          this.#answer(target, askedAtMs, list);
+          this.#answer(target, askedAtMs, list, withLogins ? { dialledMs, letInMs } : undefined);
           observer.isTelling = false;
           this.#askIn(target, observer, observer.pauseMs);
         });
@@ -104,7 +141,12 @@ export class Observers {
     });
   }
 
-  #answer(target: string, askedAtMs: number, { rows, sessions }: SessionList): void {
+  #answer(
+    target: string,
+    askedAtMs: number,
+    { rows, sessions, loggingIn }: SessionList,
+    connection: { readonly dialledMs: number; readonly letInMs: number } | undefined,
+  ): void {
     const seat = this.#seat;
     if (this.#troubles.has('unobserved', target)) {
       seat.tell({ kind: 'unobserved', target, problem: 'gone' });
@@ -112,11 +154,31 @@ export class Observers {
     }
     const own = [this.#databases.get(target)!.observerId];
     const { listsLogins } = this.#traits;
-    seat.tell({ kind: 'observed', target, askedAtMs, sessions: rows, own, listsLogins, loginTimeoutMs });
+    seat.tell({
+      kind: 'observed',
+      target,
+      askedAtMs,
+      sessions: rows,
+      own,
+      listsLogins,
+      loginTimeoutMs,
+      ...(connection && !listsLogins && { logins: { serverIds: loggingIn, ...connection } }),
+    });
     for (const session of sessions) session.shownTo = Math.max(session.shownTo, seat.number);
   }
 }
 
-function idle(): Observer {
-  return { pauseMs: quickMs, dueMs: Number.POSITIVE_INFINITY, isAsking: false, isTelling: false };
+function idle(nowMs: number): Observer {
+  return {
+    pauseMs: quickMs,
+    dueMs: Number.POSITIVE_INFINITY,
+    isAsking: false,
+    isTelling: false,
+    dialledMs: nowMs,
+    letInMs: nowMs,
+    newer: undefined,
+    isRenewing: false,
+    renewFromMs: Number.NEGATIVE_INFINITY,
+    withLogins: false,
+  };
 }

@@ -91,6 +91,32 @@ export const plants: readonly Plant[] = [
     parts: mapped((event) => (event.kind === 'observed' ? { ...event, listsLogins: true } : event)),
   },
   {
+    name: 'whoever is shown no login believes it, whenever his connection was dialled',
+    where: 'ledger/proof.ts: isShown',
+    invariants: ['I1'],
+    parts: mapped((event) =>
+      event.kind === 'observed' && event.logins
+        ? { ...event, logins: { ...event.logins, dialledMs: Number.POSITIVE_INFINITY } }
+        : event,
+    ),
+  },
+  {
+    name: 'a process that was taken in is thought to show at once',
+    where: 'ledger/proof.ts: isShown',
+    invariants: ['I1'],
+    parts: twisted((apply) => apply, { loginStartMs: 0 }),
+  },
+  {
+    name: 'nobody asks after those who were logging in',
+    where: 'ledger/proof.ts: provenFree',
+    invariants: ['I1'],
+    parts: mapped((event) =>
+      event.kind === 'observed' && event.logins
+        ? { ...event, logins: { ...event.logins, serverIds: [] } }
+        : event,
+    ),
+  },
+  {
     name: 'a new ledger does not wait for what its nodes have to say',
     where: 'ledger/settings.ts: recoveryMs',
     invariants: ['I1'],

@@ -28,6 +28,8 @@ export type Fault =
   | { readonly kind: 'unobserved'; readonly target: number; readonly ms: number }
   | { readonly kind: 'slow-list'; readonly target: number; readonly ms: number }
   | { readonly kind: 'database-killed'; readonly target: number }
+  /** The process that takes in connections stands still; what it has taken in goes on. */
+  | { readonly kind: 'postmaster-stopped'; readonly target: number; readonly ms: number }
   | { readonly kind: 'brains-cut'; readonly one: number; readonly other: number; readonly ms: number }
   | { readonly kind: 'etcd-cut'; readonly brain: number; readonly ms: number }
   | { readonly kind: 'etcd-stopped'; readonly ms: number }
@@ -114,6 +116,7 @@ export class Drawn implements Source {
       'etcd-leader-changed': (atMs) => ({ atMs, kind: 'etcd-leader-changed' }),
       'etcd-compacted': (atMs) => ({ atMs, kind: 'etcd-compacted' }),
       'database-killed': (atMs) => ({ atMs, kind: 'database-killed', target: target() }),
+      'postmaster-stopped': (atMs) => ({ atMs, kind: 'postmaster-stopped', target: target(), ms: ms(3_000) }),
     };
     for (const [kind, draw] of Object.entries(kinds)) {
       const mean = meanMs[kind as keyof Traits['meanMs']];

@@ -9,7 +9,7 @@ import { Violation } from './violation.js';
 export interface Surroundings {
   readonly trace: ((line: string) => void) | undefined;
   readonly trueMs: () => number;
-  readonly observe: (seat: Seat, target: string) => void;
+  readonly observe: (seat: Seat, target: string, dialledAfterMs: number | undefined) => void;
   /** The ledger whose number this is has been told of the connection, or has granted it. */
   readonly known: (connection: string, ledger: number, how: 'granted' | 'told') => void;
   readonly looked: (effects: readonly LedgerEffect[], seat: Seat, nowMs: number) => void;
@@ -94,7 +94,7 @@ export class Seat {
   #carryOut(effect: LedgerEffect): void {
     const { observe, known, counted } = this.#surroundings;
     if (effect.kind === 'observe') {
-      observe(this, effect.target);
+      observe(this, effect.target, effect.dialledAfterMs);
       return;
     }
     counted(effect.kind === 'grant' ? 'grant' : 'refusal');

@@ -25,6 +25,7 @@ const kinds = [
   'unobserved',
   'slow-list',
   'database-killed',
+  'postmaster-stopped',
 ] as const;
 
 /** What only several brains know. */

@@ -142,8 +142,8 @@ export class World {
     return {
       trace: this.#trace,
       trueMs: () => this.#agenda.nowMs,
-      observe: (seat, target) => {
-        this.#observers.get(seat)?.soon(target);
+      observe: (seat, target, dialledAfterMs) => {
+        this.#observers.get(seat)?.soon(target, dialledAfterMs);
       },
       known: (connection, ledger, how) => this.#known(connection, ledger, how),
       planned: (seat, plan) => {
@@ -231,6 +231,8 @@ export class World {
     else if (kind === 'loss') for (const wire of this.#wires(happening.node, 0)) wire.lose(happening.ms);
     else if (kind === 'unobserved') this.#troubles.begin(kind, name(happening.target), happening.ms);
     else if (kind === 'slow-list') this.#troubles.begin('slow', name(happening.target), happening.ms);
+    else if (kind === 'postmaster-stopped')
+      this.#databases.get(name(happening.target))!.stop(this.#agenda, happening.ms);
     else if (kind === 'database-killed') this.#killDatabase(name(happening.target));
     else if (kind === 'brains-cut') {
       if (happening.one === happening.other) return false;
@@ -313,6 +315,7 @@ export class World {
 
   #killDatabase(target: string): void {
     const database = this.#databases.get(target)!;
+    database.kill();
     for (const session of [...database.sessions]) {
       database.close(session);
       if (!session.owner) continue;
