@@ -165,7 +165,7 @@ export class Postgres {
   signal(signal: NodeJS.Signals): void {
     const { pid } = this;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    for (const child of children.split(' ')) if (child !== '') process.kill(Number(child), signal);
+    for (const child of children.split(' ')) if (child !== '') signalIfThere(Number(child), signal);
     this.#child.signal(signal);
   }
 
@@ -173,6 +173,15 @@ export class Postgres {
     await this.#superuser.end().catch(() => {});
     await this.#child.stop();
     await execute('rm', ['-rf', path.join(this.#folder, 'data')]);
+  }
+}
+
+/** A backend may have gone since it was looked for. */
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ESRCH') throw error;
   }
 }
 
