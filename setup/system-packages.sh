@@ -37,6 +37,7 @@ if [[ " $* " == *' drivers '* ]]; then
   needs pkg-config command -v pkg-config
   needs python3-dev compgen -G '/usr/include/python3.*/Python.h'
   needs sysbench command -v sysbench
+  needs libfaketime compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1'
 fi
 if [[ " $* " == *' bench '* ]]; then needs pgbouncer test -x /usr/sbin/pgbouncer; fi
 if [[ " $* " == *' mysql '* ]]; then

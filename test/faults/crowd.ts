@@ -4,13 +4,14 @@
  */
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import type pg from 'pg';
-import { type Account, postgresClient } from '../e2e/sessions.js';
+import { type Account, mysqlSession, postgresClient } from '../e2e/sessions.js';
 import type { Sluice } from '../harness/sluice.js';
 
 export interface CrowdOptions {
   readonly service: string;
   readonly account: Account;
+  /** Postgres unless said otherwise. */
+  readonly protocol?: 'postgres' | 'mysql';
   readonly clients: number;
   /** How long a session works, at least and at most. */
   readonly workMs: readonly [number, number];
@@ -23,12 +24,27 @@ export interface CrowdOptions {
 /** What became of attempts. */
 export interface Tally {
   readonly waitsMs: number[];
-  /** By SQLSTATE. */
-  readonly refused: Map<string, number>;
+  /** By SQLSTATE or errno. */
+  readonly refused: Map<string, Refused>;
   /** Closed before the login was through, by the driver's text. */
   readonly closed: Map<string, number>;
   /** Sessions that ended before their work did. */
   cut: number;
+}
+
+export interface Refused {
+  count: number;
+  /** What the first of them read. */
+  readonly text: string;
+  /** The longest of their waits. */
+  mostMs: number;
+}
+
+/** A session that is open. */
+interface Visit {
+  /** One statement that takes so long. */
+  work(ms: number): Promise<unknown>;
+  leave(): Promise<void>;
 }
 
 /** A client that was turned away does not come again at once. */
@@ -59,6 +75,11 @@ export class Crowd {
   /** On `performance.now()`. */
   get lastAdmittedMs(): number {
     return this.#lastAdmittedMs;
+  }
+
+  /** Let in since the last `take`. */
+  get served(): number {
+    return this.#tally.waitsMs.length;
   }
 
   /** From now on whoever is in stays, until `release`: nobody's slot becomes free. */
@@ -92,29 +113,46 @@ export class Crowd {
     await pause(this.#between(0, 500));
     while (!this.#isOver) {
       const socket = new net.Socket();
-      const { service, account } = this.#options;
-      const client = postgresClient(this.#sluice, service, account, { stream: socket });
       const since = performance.now();
+      let visit: Visit;
       try {
-        await client.connect();
+        visit = await this.#arrive(socket);
       } catch (error) {
-        this.#turnedAway(error as Error & { readonly code?: string });
+        this.#turnedAway(error as Failure, performance.now() - since);
         socket.destroy();
         await pause(this.#between(offendedMs, 2 * offendedMs));
         continue;
       }
       this.#lastAdmittedMs = performance.now();
       this.#tally.waitsMs.push(this.#lastAdmittedMs - since);
-      await this.#work(client, socket);
+      await this.#work(visit, socket);
     }
   }
 
-  async #work(client: pg.Client, socket: net.Socket): Promise<void> {
+  async #arrive(socket: net.Socket): Promise<Visit> {
+    const { service, account, protocol = 'postgres' } = this.#options;
+    if (protocol === 'mysql') {
+      socket.connect(this.#sluice.ports.mysql, this.#sluice.host);
+      const connection = await mysqlSession(this.#sluice, service, account, socket);
+      return {
+        work: (ms) => connection.query(`SELECT sleep(${ms / 1000})`),
+        leave: () => connection.end(),
+      };
+    }
+    const client = postgresClient(this.#sluice, service, account, { stream: socket });
+    await client.connect();
+    return {
+      work: (ms) => client.query(`SELECT pg_sleep(${ms / 1000})`),
+      leave: () => client.end(),
+    };
+  }
+
+  async #work(visit: Visit, socket: net.Socket): Promise<void> {
     const { workMs, vanishing = 0 } = this.#options;
     const forMs = this.#between(...workMs);
     const vanishes = this.#next() < vanishing;
     try {
-      const query = client.query(`SELECT pg_sleep(${forMs / 1000})`);
+      const query = visit.work(forMs);
       if (vanishes) {
         query.catch(() => undefined);
         await pause(forMs / 2);
@@ -123,17 +161,25 @@ export class Crowd {
       }
       await query;
       await this.#frozen;
-      await client.end();
+      await visit.leave();
     } catch {
       this.#tally.cut += 1;
       socket.destroy();
     }
   }
 
-  #turnedAway({ code, message }: Error & { readonly code?: string }): void {
+  #turnedAway(failure: Failure, waitedMs: number): void {
     const { refused, closed } = this.#tally;
-    if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) refused.set(code, (refused.get(code) ?? 0) + 1);
-    else closed.set(code ?? message, (closed.get(code ?? message) ?? 0) + 1);
+    const code = answerOf(failure);
+    if (code === undefined) {
+      const text = failure.code ?? failure.message;
+      closed.set(text, (closed.get(text) ?? 0) + 1);
+      return;
+    }
+    const known = refused.get(code) ?? { count: 0, text: failure.message, mostMs: 0 };
+    known.count += 1;
+    known.mostMs = Math.max(known.mostMs, waitedMs);
+    refused.set(code, known);
   }
 
   #between(least: number, most: number): number {
@@ -145,6 +191,14 @@ export class Crowd {
     this.#random = (this.#random * 48_271) % 2_147_483_647;
     return this.#random / 2_147_483_647;
   }
+}
+
+type Failure = Error & { readonly code?: string; readonly errno?: number };
+
+/** SQLSTATE or errno, where the client was answered at all. */
+function answerOf({ code, errno }: Failure): string | undefined {
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) return code;
+  return errno !== undefined && errno >= 1000 ? `${errno}` : undefined;
 }
 
 function newTally(): Tally {

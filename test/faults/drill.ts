@@ -6,30 +6,47 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { percentile } from '../bench/statistics.js';
 import { waitUntil } from '../harness/wait-until.js';
 import type { Crowd } from './crowd.js';
-import { budget, type Field } from './field.js';
+import { type AnyServer, type Field, timeoutMs } from './field.js';
+import { saidTooMany } from './judge.js';
+import { Watch } from './watch.js';
 
-export interface Drill {
+export interface Drill<Server extends AnyServer = AnyServer> {
   readonly name: string;
-  /** What this fault may do to clients; everything else is a violation. A refusal is by SQLSTATE. */
+  /** What this fault may do to clients; everything else is a violation. A refusal is by SQLSTATE or errno. */
   readonly excuses: {
     readonly refused?: readonly string[];
     /** Closed before their login was through: their Envoy died, or was cut off from the server. */
     readonly closed?: boolean;
     /** Sessions that broke. */
     readonly cut?: boolean;
+    /** How long slots may stay taken that nobody has, where it is more than a report interval. */
+    readonly settledWithinMs?: number;
   };
   /** Resolves when the fault is over. */
-  fault(field: Field): Promise<void>;
+  fault(field: Field<Server>, stage: Stage): Promise<void>;
+}
+
+export interface Stage {
+  readonly crowd: Crowd;
+  readonly watch: Watch;
+  /** What this drill has seen beside what each is asked. */
+  found(findings: Findings): void;
+}
+
+export interface Findings {
+  readonly violations?: readonly string[];
+  readonly figures?: Readonly<Record<string, number>>;
 }
 
 export interface Outcome {
   readonly drill: string;
   readonly violations: readonly string[];
   readonly served: number;
-  readonly wait_ms: { readonly p50: number; readonly p99: number; readonly most: number };
-  readonly refused: Readonly<Record<string, number>>;
+  readonly wait_ms: Spread;
+  readonly refused: Readonly<Record<string, { readonly clients: number; readonly most_ms: number }>>;
   readonly closed: Readonly<Record<string, number>>;
   readonly cut: number;
+  readonly budget: number;
   /** The most sessions that the database has counted. */
   readonly peak: number;
   readonly looks: number;
@@ -37,91 +54,119 @@ export interface Outcome {
   readonly again_ms: number;
   /** From then until the ledger's count was the database's (I4). */
   readonly settled_ms: number;
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+export interface Spread {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly most: number;
 }
 
 /** The flood is at its height before a fault, and goes on behind it. */
 const heightMs = 2_000;
 const againWithinMs = 60_000;
-const settledWithinMs = 90_000;
-const betweenLooksMs = 4;
+/** One report interval. */
+const settledBarMs = 2_000;
+const settledAtLastMs = 90_000;
+/** A client hears that its time is up so much later, on a busy machine. */
+const lateMs = 5_000;
 
-export async function hold(drill: Drill, field: Field, crowd: Crowd): Promise<Outcome> {
-  const watch = watchPeak(field);
+export async function hold<Server extends AnyServer>(
+  { name, excuses, fault }: Drill<Server>,
+  field: Field<Server>,
+  crowd: Crowd,
+): Promise<Outcome> {
+  const { budget } = field;
+  const { server } = field.orders;
+  const saidBefore = await saidTooMany(server);
+  const watch = new Watch(() => field.sessions(), budget);
   crowd.take();
   await pause(heightMs);
-  await drill.fault(field);
-  const overMs = performance.now();
   const violations: string[] = [];
+  const figures: Record<string, number> = {};
+  const found = (findings: Findings): void => {
+    violations.push(...(findings.violations ?? []));
+    Object.assign(figures, findings.figures);
+  };
+  await fault(field, { crowd, watch, found });
+  const overMs = performance.now();
   const note = (what: string) => (error: unknown) => {
     violations.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   };
   await waitUntil('a client is let in again', () => crowd.lastAdmittedMs > overMs, againWithinMs).catch(
     note('I3'),
   );
-  const again = crowd.lastAdmittedMs - overMs;
+  const againMs = crowd.lastAdmittedMs - overMs;
   crowd.freeze();
   const frozenMs = performance.now();
+  const { settledWithinMs = settledBarMs } = excuses;
+  let last = '';
   await waitUntil(
     'the ledger counts what the database counts',
     async () => {
       const [grants, sessions] = await Promise.all([field.grants(), field.sessions()]);
+      if (performance.now() - frozenMs > settledWithinMs) last ||= await unsettled(field, sessions);
       return grants === sessions;
     },
-    settledWithinMs,
+    settledAtLastMs,
   ).catch(note('I4'));
-  const settled = performance.now() - frozenMs;
+  const settledMs = performance.now() - frozenMs;
+  if (settledMs > settledWithinMs) violations.push(`I4: settled after ${round(settledMs)} ms; ${last}`);
   crowd.release();
   await pause(heightMs);
-  const { peak, looks } = watch.stop();
+  await watch.stop();
   const { waitsMs, refused, closed, cut } = crowd.take();
 
-  if (peak > budget) violations.push(`I1: ${peak} sessions at once, the budget is ${budget}`);
-  if (field.orders.server.hasSaidTooMany) violations.push('I1: the database has said "too many"');
-  for (const [code, count] of refused)
-    if (!drill.excuses.refused?.includes(code)) violations.push(`I3: ${count} clients refused by ${code}`);
+  if (watch.excess) violations.push(`I1: ${watch.excess}`);
+  const said = await saidTooMany(server);
+  if (said !== undefined && said !== saidBefore) violations.push(`I1: ${said}`);
+  for (const [code, { count, text }] of refused)
+    if (!excuses.refused?.includes(code))
+      violations.push(`I3: ${count} clients refused by ${code} (${text})`);
+  const mostMs = Math.max(0, ...waitsMs, ...[...refused.values()].map((each) => each.mostMs));
+  if (mostMs > timeoutMs + lateMs)
+    violations.push(`I3: a client waited ${round(mostMs)} ms, its time is ${timeoutMs}`);
   for (const [text, count] of closed)
-    if (!drill.excuses.closed) violations.push(`I3: ${count} clients closed without a word (${text})`);
-  if (cut > 0 && !drill.excuses.cut) violations.push(`I6: ${cut} sessions broke`);
+    if (!excuses.closed) violations.push(`I3: ${count} clients closed without a word (${text})`);
+  if (cut > 0 && !excuses.cut) violations.push(`I6: ${cut} sessions broke`);
   return {
-    drill: drill.name,
+    drill: name,
     violations,
     served: waitsMs.length,
-    wait_ms: {
-      p50: round(percentile(waitsMs, 0.5)),
-      p99: round(percentile(waitsMs, 0.99)),
-      most: round(Math.max(...waitsMs)),
-    },
-    refused: Object.fromEntries(refused),
+    wait_ms: spreadOf(waitsMs),
+    refused: Object.fromEntries(
+      [...refused].map(([code, each]) => [code, { clients: each.count, most_ms: round(each.mostMs) }]),
+    ),
     closed: Object.fromEntries(closed),
     cut,
-    peak,
-    looks,
-    again_ms: round(again),
-    settled_ms: round(settled),
+    budget,
+    peak: watch.peak,
+    looks: watch.looks,
+    again_ms: round(againMs),
+    settled_ms: round(settledMs),
+    figures,
   };
+}
+
+/** Who holds slots that nobody has, for whoever looks into it. */
+async function unsettled(field: Field, sessions: number): Promise<string> {
+  const { rows, total } = await field.sluice.brain.sessions();
+  const { targets } = await field.sluice.brain.status();
+  const states = new Map<string, number>();
+  for (const { state, node, server_id } of rows) {
+    const kind = `${state} at ${node}${server_id === null ? ' before its login' : ''}`;
+    states.set(kind, (states.get(kind) ?? 0) + 1);
+  }
+  const kinds = [...states].map(([kind, count]) => `${count} ${kind}`).join(', ');
+  return `${total} slots, ${sessions} sessions: ${kinds}; unclaimed ${targets.map((each) => each.unclaimed)}`;
+}
+
+function spreadOf(ms: readonly number[]): Spread {
+  if (ms.length === 0) return { p50: 0, p90: 0, p99: 0, most: 0 };
+  const at = (part: number) => round(percentile(ms, part));
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), most: round(Math.max(...ms)) };
 }
 
 const round = (ms: number): number => Math.round(ms);
-
-/** Asks the database again and again, as long as it answers. */
-function watchPeak(field: Field): { stop(): { readonly peak: number; readonly looks: number } } {
-  let peak = 0;
-  let looks = 0;
-  let isOver = false;
-  const look = async (): Promise<void> => {
-    while (!isOver) {
-      // One that is killed or stopped counts nothing.
-      const count = await field.sessions().catch(() => 0);
-      peak = Math.max(peak, count);
-      looks += 1;
-      await pause(betweenLooksMs);
-    }
-  };
-  void look();
-  return {
-    stop: () => {
-      isOver = true;
-      return { peak, looks };
-    },
-  };
-}

@@ -2,54 +2,120 @@
  * What the drills are held on: one database that has room for not one session more than the budget, two Envoys of two
  * workers that share a port (the kernel deals clients out to them), and what has to be cut or killed between them.
  */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { Envoy } from '../harness/envoy.js';
+import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
-import { observer, type Protected, protectedPostgres } from '../harness/protected-database.js';
+import type { PostgresVersion } from '../harness/postgres-programs.js';
+import {
+  observer,
+  type Protected,
+  protectedMariaDb,
+  protectedPostgres,
+} from '../harness/protected-database.js';
+import { scratchFolder } from '../harness/scratch.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { Link } from './link.js';
 
-export const budget = 20;
+/** What the flood wants, and what a drill's own clients want, which are let in before it. */
 export const service = 'checkout';
+export const ownService = 'audit';
 export const account = { user: 'ann', password: 'correct horse', database: 'orders' };
 
-export class Field {
-  readonly orders: Protected<Postgres>;
+/** Longer than any fault. */
+export const timeoutMs = 150_000;
+
+export type AnyServer = Postgres | MariaDb;
+
+export interface FieldOptions {
+  readonly budget?: number;
+  /** The database is behind a link, and sees no client's own address. */
+  readonly databaseLink?: boolean;
+  /** Worker threads of the second Envoy. */
+  readonly edgeWorkers?: number;
+  /** The brain reads its wall clock off by what `setClock` says (libfaketime, which Envoy does not start with). */
+  readonly ownClock?: boolean;
+}
+
+/** Who speaks on the link before the database. */
+export const parties = { brain: 'brain', envoys: 'Envoys' } as const;
+
+export class Field<Server extends AnyServer = AnyServer> {
+  readonly orders: Protected<Server>;
   readonly sluice: Sluice;
   /** Of the brain to the database, and of the Envoys, where the field was built with links. */
   readonly links: { readonly database: Link | undefined; readonly brain: Link };
+  readonly #edgeOptions: EdgeOptions;
+  readonly #clock: Clock | undefined;
   /** The second of the two; its way to the brain is `links.brain`. */
   #edge: Envoy;
 
-  private constructor(orders: Protected<Postgres>, sluice: Sluice, links: Field['links'], edge: Envoy) {
+  private constructor(
+    orders: Protected<Server>,
+    sluice: Sluice,
+    links: Field['links'],
+    edge: Envoy,
+    edgeOptions: EdgeOptions,
+    clock: Clock | undefined,
+  ) {
     this.orders = orders;
     this.sluice = sluice;
     this.links = links;
     this.#edge = edge;
+    this.#edgeOptions = edgeOptions;
+    this.#clock = clock;
   }
 
-  /** @param options.databaseLink the database is behind a link, and sees no client's own address */
-  static async build({ databaseLink = false } = {}): Promise<Field> {
-    const orders = await protectedPostgres('orders', {
-      budget,
-      reserve: 3,
-      accounts: [{ name: account.user, password: account.password }],
-      databases: [account.database],
-    });
-    const link = databaseLink ? await Link.to(orders.server) : undefined;
+  static postgres(
+    options: FieldOptions & { readonly version?: PostgresVersion } = {},
+  ): Promise<Field<Postgres>> {
+    const { budget = defaultBudget, version } = options;
+    return Field.#build(
+      protectedPostgres('orders', { ...databaseOf(budget), reserve, ...(version && { version }) }),
+      options,
+    );
+  }
+
+  static mariaDb(options: FieldOptions = {}): Promise<Field<MariaDb>> {
+    return Field.#build(protectedMariaDb('orders', databaseOf(options.budget ?? defaultBudget)), options);
+  }
+
+  static async #build<Server extends AnyServer>(
+    starting: Promise<Protected<Server>>,
+    { databaseLink = false, edgeWorkers = 2, ownClock = false }: FieldOptions,
+  ): Promise<Field<Server>> {
+    const orders = await starting;
+    const { budget } = orders;
+    const link = databaseLink ? await Link.to(orders.server, { partyOf }) : undefined;
     const input = link
       ? { ...orders.input, endpoints: [{ host: link.host, port: link.port }] }
       : orders.input;
+    const clock = ownClock ? newClock() : undefined;
+    const shared = { database: 'orders', max_connections: budget, timeout_ms: timeoutMs };
     const sluice = await Sluice.start({
       databases: { orders: { ...orders, input } },
       services: {
-        [service]: { database: 'orders', max_connections: budget, max_queue: 1_000, timeout_ms: 60_000 },
+        [service]: { ...shared, max_queue: 1_000 },
+        [ownService]: { ...shared, max_queue: budget, priority: 1 },
       },
+      ...(clock && { env: clock.env }),
     });
     const brain = await Link.to(sluice.brain.xds);
-    const field = new Field(orders, sluice, { database: link, brain }, await startEdge(sluice, brain));
+    const edgeOptions = { workers: edgeWorkers };
+    const edge = await startEdge(sluice, brain, edgeOptions);
+    const field = new Field(orders, sluice, { database: link, brain }, edge, edgeOptions, clock);
     await field.#inSync();
     return field;
+  }
+
+  get budget(): number {
+    return this.orders.budget;
+  }
+
+  get protocol(): 'postgres' | 'mysql' {
+    return 'pg' in this.sluice.file.spec.listeners ? 'postgres' : 'mysql';
   }
 
   get edge(): Envoy {
@@ -58,8 +124,13 @@ export class Field {
 
   /** A new Envoy by the name of the one that was killed. */
   async replaceEdge(): Promise<void> {
-    this.#edge = await startEdge(this.sluice, this.links.brain);
+    this.#edge = await startEdge(this.sluice, this.links.brain, this.#edgeOptions);
     await this.#inSync();
+  }
+
+  /** @param offset of the brain's wall clock, such as `+3600`; it follows within a second. The monotonic clock stays. */
+  setClock(offset: string): void {
+    writeFileSync(this.#clock!.file, `${offset}\n`);
   }
 
   /** As the database counts: sessions of clients. */
@@ -70,7 +141,7 @@ export class Field {
   /** As the ledger counts: slots that are taken. */
   async grants(): Promise<number> {
     const { services } = await this.sluice.brain.status();
-    return services.find(({ service: name }) => name === service)!.total;
+    return services.reduce((sum, { total }) => sum + total, 0);
   }
 
   async #inSync(): Promise<void> {
@@ -81,8 +152,49 @@ export class Field {
   }
 }
 
-async function startEdge(sluice: Sluice, brain: Link): Promise<Envoy> {
-  const edge = await Envoy.start({ node: 'edge-2', xds: brain, channel: sluice.brain.channel });
+const defaultBudget = 20;
+/** The harness's own session and two of the observer's. */
+const reserve = 3;
+
+function databaseOf(budget: number) {
+  return {
+    budget,
+    accounts: [{ name: account.user, password: account.password }],
+    databases: [account.database],
+  };
+}
+
+/** A Postgres client says its user first, in the clear: the database of the drills offers no TLS. */
+function partyOf(first: Buffer): string {
+  return first.includes(`user\0${observer}\0`) ? parties.brain : parties.envoys;
+}
+
+interface EdgeOptions {
+  readonly workers: number;
+}
+
+async function startEdge(sluice: Sluice, brain: Link, options: EdgeOptions): Promise<Envoy> {
+  const { channel } = sluice.brain;
+  const edge = await Envoy.start({ node: 'edge-2', xds: brain, channel, ...options });
   for (const name of Object.keys(sluice.file.spec.listeners)) await edge.waitForListener(name);
   return edge;
+}
+
+interface Clock {
+  readonly file: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function newClock(): Clock {
+  const file = path.join(scratchFolder('clock'), 'offset');
+  writeFileSync(file, '+0\n');
+  return {
+    file,
+    env: {
+      LD_PRELOAD: '/usr/$LIB/faketime/libfaketimeMT.so.1',
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      FAKETIME_CACHE_DURATION: '1',
+    },
+  };
 }

@@ -6,25 +6,42 @@ import net from 'node:net';
 import { atEnd } from '../harness/ending.js';
 import { ownAddress, ownPort } from '../harness/own-address.js';
 
+interface Server {
+  readonly host: string;
+  readonly port: number;
+}
+
 interface Ends {
   readonly near: net.Socket;
   far: net.Socket | undefined;
+  /** Undefined until it has said its first words, where those tell. */
+  party: string | undefined;
 }
+
+export interface LinkOptions {
+  /** Who speaks, by the first bytes of a connection: a cut may be of one party alone. */
+  readonly partyOf?: (first: Buffer) => string;
+}
+
+const anybody = 'anybody';
 
 export class Link {
   readonly host = ownAddress;
   readonly port: number;
-  readonly #to: { readonly host: string; readonly port: number };
+  readonly #to: Server;
+  readonly #partyOf: LinkOptions['partyOf'];
   readonly #open = new Set<Ends>();
-  #isCut = false;
+  /** Who is cut off; all, or some. */
+  readonly #cut = new Set<string>();
 
-  private constructor(port: number, to: { readonly host: string; readonly port: number }) {
+  private constructor(port: number, to: Server, { partyOf }: LinkOptions) {
     this.port = port;
     this.#to = to;
+    this.#partyOf = partyOf;
   }
 
-  static async to(server: { readonly host: string; readonly port: number }): Promise<Link> {
-    const link = new Link(await ownPort(), server);
+  static async to(server: Server, options: LinkOptions = {}): Promise<Link> {
+    const link = new Link(await ownPort(), server, options);
     const listener = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (near) =>
       link.#accept(near),
     );
@@ -36,26 +53,48 @@ export class Link {
     return link;
   }
 
-  cut(): void {
-    this.#isCut = true;
-    for (const { near, far } of this.#open) for (const end of [near, far]) end?.unpipe().pause();
+  /** @param party everybody unless said otherwise */
+  cut(party = anybody): void {
+    this.#cut.add(party);
+    for (const ends of this.#open)
+      if (this.#isCut(ends)) for (const end of [ends.near, ends.far]) end?.unpipe().pause();
   }
 
   mend(): void {
-    this.#isCut = false;
-    for (const ends of this.#open) this.#join(ends);
+    const held = [...this.#open].filter((ends) => this.#isCut(ends));
+    this.#cut.clear();
+    for (const ends of held) if (ends.party !== undefined) this.#join(ends);
   }
 
-  /** Every connection is reset; new ones are let through. */
-  breakOff(): void {
-    for (const ends of [...this.#open]) this.#reset(ends);
+  /** Connections are reset; new ones are let through. */
+  breakOff(party = anybody): void {
+    for (const ends of [...this.#open]) if (party === anybody || ends.party === party) this.#reset(ends);
+  }
+
+  #isCut({ party }: Ends): boolean {
+    return this.#cut.has(anybody) || (party !== undefined && this.#cut.has(party));
   }
 
   #accept(near: net.Socket): void {
-    const ends: Ends = { near, far: undefined };
+    const ends: Ends = { near, far: undefined, party: undefined };
     this.#open.add(ends);
     near.on('error', () => this.#reset(ends)).on('close', () => this.#reset(ends));
-    if (!this.#isCut) this.#join(ends);
+    const partyOf = this.#partyOf;
+    if (!partyOf) {
+      this.#meet(ends, anybody);
+      return;
+    }
+    near.once('data', (first: Buffer) => {
+      near.pause();
+      near.unshift(first);
+      this.#meet(ends, partyOf(first));
+    });
+    near.resume();
+  }
+
+  #meet(ends: Ends, party: string): void {
+    ends.party = party;
+    if (!this.#isCut(ends)) this.#join(ends);
   }
 
   #join(ends: Ends): void {
@@ -71,7 +110,7 @@ export class Link {
 
   /** An end that the other side has closed tells nobody while the link is cut. */
   #reset(ends: Ends): void {
-    if (this.#isCut && !ends.near.destroyed) return;
+    if (this.#isCut(ends) && !ends.near.destroyed) return;
     this.#open.delete(ends);
     for (const end of [ends.near, ends.far]) if (end && !end.destroyed) end.resetAndDestroy();
   }

@@ -5,39 +5,25 @@
  */
 import { stopEverything } from '../harness/ending.js';
 import { runBuiltProgram } from '../harness/program.js';
-import { Crowd } from './crowd.js';
-import { type Drill, hold, type Outcome } from './drill.js';
-import { databaseNetworks, networks } from './drills/networks.js';
-import { operators } from './drills/operators.js';
-import { processes } from './drills/processes.js';
-import { account, Field, service } from './field.js';
+import type { Outcome } from './drill.js';
+import { scenes } from './scenes.js';
 
 const clients = Number(process.env.CLIENTS ?? 500);
 const wanted = process.argv.slice(2);
 
-const fields: readonly { readonly build: () => Promise<Field>; readonly drills: readonly Drill[] }[] = [
-  { build: () => Field.build(), drills: [...operators, ...processes, ...networks] },
-  { build: () => Field.build({ databaseLink: true }), drills: databaseNetworks },
-];
-
 runBuiltProgram();
 const started = performance.now();
 const outcomes: Outcome[] = [];
+const held = (outcome: Outcome): void => {
+  outcomes.push(outcome);
+  process.stderr.write(`${JSON.stringify(outcome)}\n`);
+};
 try {
-  for (const { build, drills } of fields) {
-    const chosen = drills.filter(
-      ({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)),
+  for (const { on, drills, hold } of scenes) {
+    const names = drills.filter(
+      (name) => wanted.length === 0 || wanted.some((part) => `${on}: ${name}`.includes(part)),
     );
-    if (chosen.length === 0) continue;
-    const field = await build();
-    const crowd = new Crowd(field.sluice, { service, account, clients, workMs: [100, 800], vanishing: 0.05 });
-    crowd.start();
-    for (const drill of chosen) {
-      const outcome = await hold(drill, field, crowd);
-      outcomes.push(outcome);
-      process.stderr.write(`${JSON.stringify(outcome)}\n`);
-    }
-    await crowd.leave();
+    if (names.length > 0) await hold(names, clients, held);
   }
 } finally {
   await stopEverything();

@@ -36,7 +36,7 @@ export class Brain {
    */
   static async start(
     spec: string,
-    { plaintext = false, xdsHost = ownAddress, beside, store, id = 'brain-1' }: BrainOptions = {},
+    { plaintext = false, xdsHost = ownAddress, beside, store, id = 'brain-1', env = {} }: BrainOptions = {},
   ): Promise<Brain> {
     const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await sharedPort() };
     const admin = { host: ownAddress, port: await ownPort() };
@@ -46,7 +46,7 @@ export class Brain {
     const candidacy = isCandidate ? ['--brain', id] : [];
     const place = store === undefined ? ['--spec', spec] : ['--store', store, ...candidacy];
     const files = isCandidate ? await channel?.brainNamed(id) : channel?.brain;
-    const running = { place, logFile, xds, admin, channel, files };
+    const running = { place, logFile, env, xds, admin, channel, files };
     const brain = new Brain(running, await run(running));
     await brain.#waitUntilAlive();
     return brain;
@@ -157,6 +157,8 @@ export interface BrainOptions {
   readonly store?: string | undefined;
   /** Of one of several brains on one etcd. */
   readonly id?: string;
+  /** Beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {
@@ -165,9 +167,10 @@ interface Running extends Pick<Brain, 'xds' | 'admin' | 'channel'> {
   readonly logFile: string;
   /** The brain's own; undefined: plaintext. */
   readonly files: ChannelFiles | undefined;
+  readonly env: Readonly<Record<string, string>>;
 }
 
-function run({ place, logFile, xds, admin, files }: Running): Promise<Child> {
+function run({ place, logFile, xds, admin, files, env }: Running): Promise<Child> {
   const protection = files
     ? [...['--xds-certificate', files.certificate, '--xds-key', files.key], ...['--xds-client-ca', files.ca]]
     : ['--xds-plaintext'];
@@ -180,5 +183,6 @@ function run({ place, logFile, xds, admin, files }: Running): Promise<Child> {
       ...protection,
     ],
     logFile,
+    env,
   });
 }

@@ -39,6 +39,8 @@ export interface SluiceOptions {
   readonly xdsHost?: string;
   /** Where the brain finds the spec, which is applied there first; its file by default. */
   readonly store?: string;
+  /** Of the brain, beside this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Host name of a service unless it names its own. */
