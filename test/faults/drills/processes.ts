@@ -96,15 +96,19 @@ export const databaseStopped: Drill<Postgres> = {
   },
 };
 
+/**
+ * Those of the brain have others between them: a check is tried thirty times in its life, and whoever waits through several
+ * of its deaths is refused.
+ */
 export const processes: readonly Drill<Postgres>[] = [
-  brainKilled,
-  brainAway,
   brainStopped,
   envoyKilled,
   envoyStoppedShortly,
+  brainKilled,
   envoyStopped,
   databaseKilled,
   databaseStopped,
+  brainAway,
 ];
 
 export const mariaDbProcesses: readonly Drill<MariaDb>[] = [brainKilled, brainStopped, envoyKilled];

@@ -1,0 +1,111 @@
+/**
+ * How long nobody is let in when the brain that decides dies: three brains on one etcd, kill -9 of the leader again and
+ * again in the middle of a flood, and each time until the next client is in.
+ *
+ *   node --import tsx test/bench/take-over.ts [KILLS]     one JSON line
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { Crowd } from '../faults/crowd.js';
+import { Brain } from '../harness/brain.js';
+import { stopEverything } from '../harness/ending.js';
+import { Envoy } from '../harness/envoy.js';
+import { Etcd } from '../harness/etcd.js';
+import { runBuiltProgram } from '../harness/program.js';
+import { observer, protectedPostgres } from '../harness/protected-database.js';
+import { Sluice } from '../harness/sluice.js';
+import { waitUntil } from '../harness/wait-until.js';
+import { percentile } from './statistics.js';
+
+const kills = Number(process.argv[2] ?? 20);
+const budget = 20;
+const barMs = 5_000;
+/** Before a fault, so that sessions come and go and clients wait. */
+const heightMs = 1_000;
+const account = { user: 'ann', password: 'correct horse', database: 'orders' };
+
+async function leaderOf(brains: readonly Brain[]): Promise<Brain> {
+  return waitUntil('a brain leads and admits', async () => {
+    for (const brain of brains) {
+      const status = await brain.status().catch(() => undefined);
+      if (status?.leadership.role === 'leader' && status.targets.every(({ recovering }) => !recovering))
+        return brain;
+    }
+    return undefined;
+  });
+}
+
+runBuiltProgram();
+try {
+  const [etcd, orders] = await Promise.all([
+    Etcd.start(),
+    protectedPostgres('orders', {
+      budget,
+      reserve: 3,
+      accounts: [{ name: account.user, password: account.password }],
+      databases: [account.database],
+    }),
+  ]);
+  const store = `etcd:${etcd.urls}`;
+  const sluice = await Sluice.start({
+    databases: { orders },
+    services: {
+      checkout: { database: 'orders', max_connections: budget, max_queue: 1_000, timeout_ms: 120_000 },
+    },
+    store,
+  });
+  const options = { beside: sluice.brain, store };
+  const brains = [
+    sluice.brain,
+    await Brain.start(sluice.file.path, { ...options, id: 'brain-2' }),
+    await Brain.start(sluice.file.path, { ...options, id: 'brain-3' }),
+  ];
+  const edges = ['edge-2', 'edge-3'].map((node) =>
+    Envoy.start({ node, xds: brains.map(({ xds }) => xds), channel: sluice.brain.channel }),
+  );
+  for (const edge of await Promise.all(edges)) await edge.waitForListener('pg');
+  // It knows the first brain alone.
+  await sluice.envoy.stop();
+
+  const crowd = new Crowd(sluice, { service: 'checkout', account, clients: 100, workMs: [50, 300] });
+  crowd.start();
+  let peak = 0;
+  const tookMs: number[] = [];
+  for (let kill = 0; kill < kills; kill += 1) {
+    await waitUntil('clients are let in', () => crowd.served > budget);
+    await pause(heightMs);
+    const leader = await leaderOf(brains);
+    const killedMs = performance.now();
+    await leader.kill();
+    // What it had granted is on its way for no longer than this.
+    await pause(500);
+    const quietMs = performance.now();
+    await waitUntil('a client is let in', () => crowd.lastAdmittedMs > quietMs);
+    tookMs.push(crowd.lastAdmittedMs - killedMs);
+    peak = Math.max(peak, await orders.server.count(undefined, [observer]));
+    await leader.startAgain();
+    await leaderOf(brains);
+  }
+  const { refused, closed, cut } = crowd.take();
+  await crowd.leave();
+  const rounded = Math.round;
+  process.stdout.write(
+    `${JSON.stringify({
+      kills,
+      median_ms: rounded(percentile(tookMs, 0.5)),
+      worst_ms: rounded(Math.max(...tookMs)),
+      ...{ bar_ms: barMs, holds: Math.max(...tookMs) < barMs },
+      refused: Object.fromEntries([...refused].map(([code, { count, text }]) => [`${code} ${text}`, count])),
+      ...{
+        closed: Object.fromEntries(closed),
+        cut,
+        budget,
+        peak,
+        said_too_many: orders.server.hasSaidTooMany,
+      },
+      took_ms: tookMs.map(rounded),
+    })}\n`,
+  );
+} finally {
+  await stopEverything();
+}
+process.exit(0);
