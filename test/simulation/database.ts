@@ -93,9 +93,10 @@ export class Database {
     this.#takeIn(agenda);
   }
 
-  /** It takes nobody in for so long; whom it has goes on. */
+  /** It takes nobody in for so long; whom it has goes on. Nobody waits for it longer than a login may take. */
   stop(agenda: Agenda, ms: number): void {
-    this.#stoppedUntilMs = Math.max(this.#stoppedUntilMs, agenda.nowMs + ms);
+    if (agenda.nowMs < this.#stoppedUntilMs + settings.loginStartMs) return;
+    this.#stoppedUntilMs = agenda.nowMs + ms;
   }
 
   kill(): void {

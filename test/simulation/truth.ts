@@ -2,7 +2,7 @@ import { confirmationMs } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import type { Agenda } from './agenda.js';
 import type { Database, DatabaseSession, Owner } from './database.js';
-import { settings, type Traits } from './traits.js';
+import { loginTimeoutMs, settings, type Traits } from './traits.js';
 import { Violation } from './violation.js';
 
 /** The newest ledger. */
@@ -55,11 +55,11 @@ export class Truth {
     const before = this.#plans.at(-1);
     if (before) before.untilMs = this.#agenda.nowMs;
     this.#plans.push({ plan, untilMs: Number.POSITIVE_INFINITY });
-    const sinceMs = this.#agenda.nowMs - 2 * confirmationMs(settings);
+    const sinceMs = this.#agenda.nowMs - 2 * confirmationMs(settings) - loginTimeoutMs;
     while (this.#plans[0]!.untilMs < sinceMs) this.#plans.shift();
   }
 
-  compare({ target, owner }: DatabaseSession): void {
+  compare({ target, owner, openedMs }: DatabaseSession): void {
     const { service, tenant, onlyKill } = owner!;
     // Before it can have been told of everything a ledger gives nothing: what it gives all the same has no excuse.
     const present = this.#present();
@@ -95,22 +95,25 @@ export class Truth {
         )
           ofTenant++;
       }
-    const budget = this.#most((plan) => plan.targets.get(target)?.budget ?? 0);
-    const reserve = this.#most((plan) => plan.targets.get(target)?.reserve ?? 0);
+    const budget = this.#most(openedMs, (plan) => plan.targets.get(target)?.budget ?? 0);
+    const reserve = this.#most(openedMs, (plan) => plan.targets.get(target)?.reserve ?? 0);
     expect(`sessions at ${target}`, there + Math.max(0, maybePeople - reserve), budget);
-    const limit = this.#most((plan) => plan.services.get(service)?.maxConnections ?? 0);
+    const limit = this.#most(openedMs, (plan) => plan.services.get(service)?.maxConnections ?? 0);
     expect(`sessions of ${service}`, ofService, limit);
     if (onlyKill) {
-      const kept = this.#most((plan) => plan.services.get(service)?.killReserve ?? 0);
+      const kept = this.#most(openedMs, (plan) => plan.services.get(service)?.killReserve ?? 0);
       expect(`sessions of ${service} for KILL alone`, killing, kept);
     } else {
-      const mayBe = this.#most((plan) => {
+      const mayBe = this.#most(openedMs, (plan) => {
         const { maxConnections = 0, killReserve = 0 } = plan.services.get(service) ?? {};
         return maxConnections - killReserve;
       });
       expect(`sessions of ${service} that may do all`, ordinary, mayBe);
     }
-    const most = this.#most((plan) => plan.tenants.get(tenant)?.maxConnections ?? Number.POSITIVE_INFINITY);
+    const most = this.#most(
+      openedMs,
+      (plan) => plan.tenants.get(tenant)?.maxConnections ?? Number.POSITIVE_INFINITY,
+    );
     expect(`sessions of tenant ${tenant}`, ofTenant, most);
   }
 
@@ -131,9 +134,9 @@ export class Truth {
     return owners.length === 0 ? 'people' : owners.length > 1 ? 'several' : owners[0]!;
   }
 
-  /** Under any plan by which something that opens now may have been granted. */
-  #most(limit: (plan: Plan) => number): number {
-    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
+  /** Under any plan by which something may have been granted that came to the server then, and has waited for it. */
+  #most(openedMs: number, limit: (plan: Plan) => number): number {
+    const sinceMs = openedMs - confirmationMs(settings);
     let most = 0;
     for (const { plan, untilMs } of this.#plans)
       if (untilMs >= sinceMs) {
