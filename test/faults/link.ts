@@ -63,7 +63,10 @@ export class Link {
   mend(): void {
     const held = [...this.#open].filter((ends) => this.#isCut(ends));
     this.#cut.clear();
-    for (const ends of held) if (ends.party !== undefined) this.#join(ends);
+    for (const ends of held)
+      if (ends.party !== undefined) this.#join(ends);
+      // It has yet to say its first words.
+      else ends.near.resume();
   }
 
   /** Connections are reset; new ones are let through. */
