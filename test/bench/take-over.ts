@@ -11,7 +11,7 @@ import { stopEverything } from '../harness/ending.js';
 import { Envoy } from '../harness/envoy.js';
 import { Etcd } from '../harness/etcd.js';
 import { runBuiltProgram } from '../harness/program.js';
-import { observer, protectedPostgres } from '../harness/protected-database.js';
+import { protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { percentile } from './statistics.js';
@@ -68,7 +68,6 @@ try {
 
   const crowd = new Crowd(sluice, { service: 'checkout', account, clients: 100, workMs: [50, 300] });
   crowd.start();
-  let peak = 0;
   const tookMs: number[] = [];
   for (let kill = 0; kill < kills; kill += 1) {
     await waitUntil('clients are let in', () => crowd.served > budget);
@@ -81,7 +80,6 @@ try {
     const quietMs = performance.now();
     await waitUntil('a client is let in', () => crowd.lastAdmittedMs > quietMs);
     tookMs.push(crowd.lastAdmittedMs - killedMs);
-    peak = Math.max(peak, await orders.server.count(undefined, [observer]));
     await leader.startAgain();
     await leaderOf(brains);
   }
@@ -99,7 +97,7 @@ try {
         closed: Object.fromEntries(closed),
         cut,
         budget,
-        peak,
+
         said_too_many: orders.server.hasSaidTooMany,
       },
       took_ms: tookMs.map(rounded),
