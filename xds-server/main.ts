@@ -21,7 +21,7 @@ import {
 import { openEtcd, openStore } from './shells/store/open-store.js';
 import { readBounded } from './shells/store/read-bounded.js';
 import { createLogger, type LogLevel, logLevels } from './shells/telemetry/logger.js';
-import { Brain } from './wiring.js';
+import { Brain } from './wiring/brain.js';
 
 const version = versionOf(import.meta.dirname);
 

@@ -7,18 +7,18 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { CancelRequest } from '../pure/cancel/cancel-request.js';
+import type { Leadership } from '../pure/leadership/leadership.js';
+import type { NodeId } from '../pure/ledger/events.js';
+import { Claims } from '../pure/peers/claims.js';
+import type { Desk } from '../pure/peers/desk.js';
+import type { News, Order } from '../pure/peers/messages.js';
+import { Requests } from '../pure/peers/requests.js';
+import type { Question as KillQuestion } from '../shells/cancels/session-finder.js';
+import type { NodeLimits } from '../shells/control/enactment.js';
+import { type Follower, FollowService } from '../shells/peers/follow-service.js';
+import { LeaderLink, type LinkCredentials } from '../shells/peers/leader-link.js';
 import type { Leading } from './leading.js';
-import type { CancelRequest } from './pure/cancel/cancel-request.js';
-import type { Leadership } from './pure/leadership/leadership.js';
-import type { NodeId } from './pure/ledger/events.js';
-import { Claims } from './pure/peers/claims.js';
-import type { Desk } from './pure/peers/desk.js';
-import type { News, Order } from './pure/peers/messages.js';
-import { Requests } from './pure/peers/requests.js';
-import type { Question as KillQuestion } from './shells/cancels/session-finder.js';
-import type { NodeLimits } from './shells/control/enactment.js';
-import { type Follower, FollowService } from './shells/peers/follow-service.js';
-import { LeaderLink, type LinkCredentials } from './shells/peers/leader-link.js';
 
 export interface FollowingOptions {
   /** Monotonic, in milliseconds. */
@@ -78,11 +78,6 @@ export class Following {
   /** For other brains to call. */
   get method() {
     return this.#service.method;
-  }
-
-  /** How many brains follow this one. */
-  get followers(): number {
-    return [...this.#service.followers].length;
   }
 
   /** @param brain who this one is */

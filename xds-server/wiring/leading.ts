@@ -7,24 +7,24 @@
  *                admission ◀── questions
  */
 import type { Logger } from 'pino';
-import { ActivityBook, type ActivityView } from './pure/activity/activity-book.js';
-import type { CancelRequest } from './pure/cancel/cancel-request.js';
-import { SessionDirectory } from './pure/cancel/session-directory.js';
-import type { ConnectionId, LedgerEffect, NodeId } from './pure/ledger/events.js';
-import { Ledger } from './pure/ledger/ledger.js';
-import type { LedgerSettings } from './pure/ledger/settings.js';
-import type { LedgerView, ViewOptions } from './pure/ledger/view.js';
-import type { Question, SessionNews } from './pure/peers/messages.js';
-import type { Plan, TargetName } from './pure/plan/plan.js';
-import { Cancels } from './shells/cancels/cancels.js';
-import { type Question as KillQuestion, SessionFinder } from './shells/cancels/session-finder.js';
-import { Admission, type Asker, type Readiness } from './shells/control/admission.js';
-import { LedgerLoop } from './shells/control/ledger-loop.js';
-import { SessionReports } from './shells/control/session-reports.js';
-import { Observers } from './shells/databases/observers.js';
-import { sendCancel } from './shells/databases/send-cancel.js';
-import type { LoadedSpec } from './shells/store/load-spec.js';
-import type { Metrics } from './shells/telemetry/metrics.js';
+import { ActivityBook, type ActivityView } from '../pure/activity/activity-book.js';
+import type { CancelRequest } from '../pure/cancel/cancel-request.js';
+import { SessionDirectory } from '../pure/cancel/session-directory.js';
+import type { ConnectionId, LedgerEffect, NodeId } from '../pure/ledger/events.js';
+import { Ledger } from '../pure/ledger/ledger.js';
+import type { LedgerSettings } from '../pure/ledger/settings.js';
+import type { LedgerView, ViewOptions } from '../pure/ledger/view.js';
+import type { Question, SessionNews } from '../pure/peers/messages.js';
+import type { Plan, TargetName } from '../pure/plan/plan.js';
+import { Cancels } from '../shells/cancels/cancels.js';
+import { type Question as KillQuestion, SessionFinder } from '../shells/cancels/session-finder.js';
+import { Admission, type Asker, type Readiness } from '../shells/control/admission.js';
+import { LedgerLoop } from '../shells/control/ledger-loop.js';
+import { SessionReports } from '../shells/control/session-reports.js';
+import { Observers } from '../shells/databases/observers.js';
+import { sendCancel } from '../shells/databases/send-cancel.js';
+import type { LoadedSpec } from '../shells/store/load-spec.js';
+import type { Metrics } from '../shells/telemetry/metrics.js';
 
 export interface LeadingOptions {
   /** Monotonic, in milliseconds. */
