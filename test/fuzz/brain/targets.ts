@@ -1,6 +1,8 @@
 /** The fuzz targets of the brain: every reader of bytes that somebody else wrote. */
 import * as channel from './channel.js';
 import * as messages from './messages.js';
+import * as peerSeeds from './peer-seeds.js';
+import * as peers from './peers.js';
 import * as seeds from './seeds.js';
 import * as texts from './text.js';
 
@@ -101,5 +103,15 @@ export const brainTargets: Readonly<Record<string, BrainTarget>> = {
     fuzz: messages.discovery,
     seeds: seeds.requests(),
     words: ['*', 'a', 'b', 'service/checkout'],
+  },
+  'brain-tellings': {
+    fuzz: peers.tellings,
+    seeds: peerSeeds.tellings(),
+    words: ['checkout', 'reports', 'edge-1', 'edge-2', 'never-opened', 'proxy-closed', 'failed'],
+  },
+  'brain-orders': {
+    fuzz: peers.orders,
+    seeds: peerSeeds.orders(),
+    words: ['checkout', '0123456789abcdef0123456789abcdef', 'queue_full'],
   },
 };

@@ -2,7 +2,7 @@
 import protobuf from 'protobufjs';
 import type { EndEvidence } from '../../pure/ledger/events.js';
 import type { News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
-import type { Refusal } from '../../pure/verdict/refusals.js';
+import { type Refusal, reasons } from '../../pure/verdict/refusals.js';
 import { schema } from './schema.js';
 
 export interface Telling {
@@ -20,6 +20,9 @@ const ordering = root.lookupType('sluice.v1.Ordering');
 /** What is absent stays absent, but for lists. */
 const reading = { longs: Number, arrays: true, oneofs: true } as const;
 
+const evidences: readonly EndEvidence[] = ['never-opened', 'server-closed', 'proxy-closed'];
+const logins = ['accepted', 'failed', 'unavailable'] as const;
+
 // biome-ignore lint/suspicious/noExplicitAny: what protobufjs makes of bytes has no type
 type Raw = any;
 
@@ -31,7 +34,8 @@ export function encodeTelling({ term, monotonicMs, unixMs, news }: Telling): Uin
 /** Times are the sender's. @throws when the bytes are no such message */
 export function decodeTelling(bytes: Uint8Array): Telling {
   const raw = telling.toObject(telling.decode(bytes), reading) as Raw;
-  const { term, monotonicMs = 0, unixMs = 0 } = raw;
+  const { term } = raw;
+  const [monotonicMs, unixMs] = [finite(raw.monotonicMs), finite(raw.unixMs)];
   const news = raw.news.map((each: Raw) => readNews(each, monotonicMs));
   return { ...(term !== undefined && { term }), monotonicMs, unixMs, news };
 }
@@ -67,8 +71,9 @@ function readNews(raw: Raw, nowMs: number): News {
   const value = raw[raw.kind];
   switch (raw.kind) {
     case 'check': {
-      const { connection = '', node = '', service = '', waitedMs = 0, source, frontId } = value;
-      const question: Question = { connection, node, service, source, frontId, bornMs: nowMs - waitedMs };
+      const { connection = '', node = '', service = '', waitedMs, source, frontId } = value;
+      const bornMs = nowMs - finite(waitedMs);
+      const question: Question = { connection, node, service, source, frontId, bornMs };
       return { kind: 'check', question };
     }
     case 'cancel':
@@ -86,8 +91,10 @@ function readNews(raw: Raw, nowMs: number): News {
       return { kind: 'find', request, node, connection, frontId };
     }
     case 'interrupt': {
-      const { request = 0, pid = 0, secret = new Uint8Array(), address = '', serverName } = value;
+      const { request = 0, pid = 0, address = '', serverName } = value;
       const named = serverName !== undefined && { serverName };
+      // A copy: the message's bytes are not ours for longer than this.
+      const secret = Buffer.from(value.secret ?? []);
       return { kind: 'interrupt', request, asked: { pid, secret, address, ...named } };
     }
     default:
@@ -111,15 +118,19 @@ function readSession(raw: Raw): SessionNews {
   const upstream = {
     ...(raw.localAddress !== undefined && { localAddress: raw.localAddress }),
     ...(raw.remoteAddress !== undefined && { remoteAddress: raw.remoteAddress }),
-    ...(raw.serverId !== undefined && { serverId: raw.serverId }),
-    ...(raw.login !== undefined && { login: raw.login }),
+    ...(raw.serverId !== undefined && { serverId: finite(raw.serverId) }),
+    ...(raw.login !== undefined && { login: oneOf(logins, raw.login) }),
   };
   const isEnd = evidence !== undefined;
-  const { service: worksFor = '', line, ageMs = 0, bornMonotonicMs } = raw.work ?? {};
-  const { durationMs = 0, loginError, endedBy } = raw.ended ?? {};
+  const { service: worksFor = '', line } = raw.work ?? {};
+  const ageMs = finite(raw.work?.ageMs);
+  const bornMonotonicMs =
+    raw.work?.bornMonotonicMs === undefined ? undefined : finite(raw.work.bornMonotonicMs);
+  const { loginError, endedBy } = raw.ended ?? {};
+  const durationMs = finite(raw.ended?.durationMs);
   return {
     event: isEnd
-      ? { kind: 'end', connection, node, service, upstream, evidence: evidence as EndEvidence }
+      ? { kind: 'end', connection, node, service, upstream, evidence: oneOf(evidences, evidence) }
       : { kind: 'report', connection, node, service: service ?? '', upstream },
     known: isEnd ? undefined : { frontId: raw.frontId, cancelDigest: raw.cancelDigest },
     work: raw.work && { service: worksFor, line, ageMs, bornMonotonicMs, isEnd },
@@ -138,12 +149,14 @@ function readOrder(raw: Raw): Order {
   const value = raw[raw.kind];
   switch (raw.kind) {
     case 'grant': {
-      const { connection = '', service = '', expiresMs = 0, waitedMs = 0, onlyKill } = value;
+      const { connection = '', service = '', onlyKill } = value;
+      const [expiresMs, waitedMs] = [finite(value.expiresMs), finite(value.waitedMs)];
       const only = onlyKill && { onlyKill: readRefusal(onlyKill) };
       return { kind: 'grant', connection, service, expiresMs, waitedMs, ...only };
     }
     case 'refuse': {
-      const { connection = '', service = '', waitedMs = 0, refusal = {} } = value;
+      const { connection = '', service = '', refusal = {} } = value;
+      const waitedMs = finite(value.waitedMs);
       return { kind: 'refuse', connection, service, waitedMs, refusal: readRefusal(refusal) };
     }
     case 'await':
@@ -151,7 +164,11 @@ function readOrder(raw: Raw): Order {
     case 'limits':
       return { kind: 'limits', spec: value.spec ?? '', limits: new Map(Object.entries(value.limits ?? {})) };
     case 'found':
-      return { kind: 'found', request: value.request ?? 0, serverId: value.serverId };
+      return {
+        kind: 'found',
+        request: value.request ?? 0,
+        serverId: value.serverId === undefined ? undefined : finite(value.serverId),
+      };
     case 'interrupted':
       return { kind: 'interrupted', request: value };
     default:
@@ -160,6 +177,19 @@ function readOrder(raw: Raw): Order {
 }
 
 function readRefusal(raw: Raw): Refusal {
-  const { reason, sqlstate = '', errno = 0, message = '', hint, retryable = false } = raw;
+  const { sqlstate = '', errno = 0, message = '', hint, retryable = false } = raw;
+  const reason = oneOf(reasons, raw.reason);
   return { reason, sqlstate, errno, message, retryable, ...(hint !== undefined && { hint }) };
+}
+
+/** Times and ids are reckoned with: NaN and infinity would get into the ledger's clocks. */
+function finite(value: number = 0): number {
+  if (Number.isFinite(value)) return value;
+  throw new RangeError('a number that is none');
+}
+
+function oneOf<Word extends string>(words: readonly Word[], value: unknown): Word {
+  const found = words.find((word) => word === value);
+  if (found === undefined) throw new RangeError(`expected one of ${words.join(', ')}`);
+  return found;
 }
