@@ -20,11 +20,15 @@ const farewellMs = 500;
 /** Between two looks at whose time is up while nobody leads, and how long a leader's own word may be on its way. */
 const expiryLookMs = 100;
 const expiryGraceMs = 500;
+/** Within it a dead leader is replaced, as a rule; past it, another brain may reach one that this one does not. */
+const leaderlessPatienceMs = 2_500;
 
 export class Brain {
   readonly #options: BrainOptions;
   readonly #parts: Parts;
   #expiry: NodeJS.Timeout | undefined;
+  /** After so long without a leader nodes are sent away: ever more seldom, in case that no brain has one. */
+  #breakOffMs = leaderlessPatienceMs;
   #channel: Channel | undefined;
   #admin: AdminServer | undefined;
   /** With the ports that were really taken; after `start`. */
@@ -80,10 +84,24 @@ export class Brain {
     this.admin = this.#admin.address;
     if (candidate) {
       this.#parts.deciding.begin();
-      this.#expiry = setInterval(() => this.#parts.authz.expire(expiryGraceMs), expiryLookMs);
+      this.#expiry = setInterval(() => this.#look(), expiryLookMs);
       this.#expiry.unref();
     }
     this.#options.log.info({ xds: this.xds, admin: this.admin }, 'the brain serves');
+  }
+
+  /** While nobody leads, as far as is known here, somebody must think of those who wait. */
+  #look(): void {
+    const { authz, deciding } = this.#parts;
+    authz.expire(expiryGraceMs);
+    const { leaderlessMs } = deciding;
+    if (leaderlessMs < leaderlessPatienceMs) this.#breakOffMs = leaderlessPatienceMs;
+    else authz.giveBack();
+    if (leaderlessMs < this.#breakOffMs) return;
+    // Nodes know what to do with a brain that is dead: checks, reports and configuration go to another one.
+    this.#breakOffMs = 2 * leaderlessMs;
+    this.#options.log.warn('this brain reaches no leader: nodes are sent to other brains');
+    this.#channel?.breakOff();
   }
 
   #listen(): Promise<Channel> {

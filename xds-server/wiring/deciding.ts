@@ -108,7 +108,18 @@ export class Deciding {
   get status(): LeadershipStatus {
     const { candidate, now } = this.#options;
     const trouble = this.#election?.trouble;
-    return leadershipStatus({ leadership: this.#leadership, brain: candidate?.brain, trouble, nowMs: now() });
+    const { followers, link, unreachedForMs } = this.following;
+    return leadershipStatus({
+      ...{ leadership: this.#leadership, brain: candidate?.brain, trouble, nowMs: now() },
+      ...{ followers, link, unreachedForMs },
+    });
+  }
+
+  /** For how long nobody who may grant could be asked from here, as far as is known: this brain or another. */
+  get leaderlessMs(): number {
+    const leadership = this.#leadership;
+    if (leadership.kind !== 'leader') return this.following.unreachedForMs;
+    return Math.max(0, this.#options.now() - leadership.untilMs);
   }
 
   get #leadership(): Leadership {

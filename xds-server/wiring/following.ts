@@ -50,10 +50,13 @@ export class Following {
   #link: LeaderLink | undefined;
   #leader: Extract<Leadership, { kind: 'follower' }> | undefined;
   #term: number | undefined;
+  /** Since when no leader can be told. */
+  #unreachedMs: number;
 
   constructor(options: FollowingOptions) {
     const { now, log } = options;
     this.#options = options;
+    this.#unreachedMs = now();
     this.#requests = new Requests({ pass: (news) => this.pass(news), patience: () => pause(requestMs) });
     this.claims = new Claims({
       now,
@@ -80,6 +83,24 @@ export class Following {
     return this.#service.method;
   }
 
+  /** Brains that follow this one, each with how many nodes it speaks for. */
+  get followers(): readonly { readonly brain: string; readonly nodes: number }[] {
+    return [...this.#service.followers].map((follower) => ({
+      brain: follower.brain,
+      nodes: this.claims.countOf(follower),
+    }));
+  }
+
+  /** Of this brain to the leader; undefined where it is the leader, or nobody is known to be. */
+  get link(): { readonly isOpen: boolean; readonly problem: string | undefined } | undefined {
+    return this.#link && { isOpen: this.#link.isOpen, problem: this.#link.problem };
+  }
+
+  /** For how long no other brain could be told anything. */
+  get unreachedForMs(): number {
+    return Math.max(0, this.#options.now() - this.#unreachedMs);
+  }
+
   /** @param brain who this one is */
   turnTo(leadership: Leadership, brain: string): void {
     if (leadership.kind === 'leader') {
@@ -89,6 +110,7 @@ export class Following {
     }
     if (this.#term !== undefined) {
       this.#term = undefined;
+      this.#unreachedMs = this.#options.now();
       this.#service.dismiss('this brain does not lead any more');
     }
     if (leadership.kind === 'nobody') this.#leave();
@@ -126,15 +148,17 @@ export class Following {
     this.#leader = leader;
     this.#link = new LeaderLink({
       ...{ brain, leader, now },
-      credentials: credentials(),
+      credentials,
       opened: () => {
         log.info(of, 'this brain follows');
+        this.#unreachedMs = Number.POSITIVE_INFINITY;
         desk.open();
         this.#requests.open();
         return desk.retold();
       },
-      closed: (why) => {
-        log.warn({ ...of, why }, 'the leader is lost; what it is asked is kept');
+      closed: (why, isMeant) => {
+        if (!isMeant) log.warn({ ...of, why }, 'the leader is lost; what it is asked is kept');
+        this.#unreachedMs = now();
         desk.close();
         this.#requests.close();
       },

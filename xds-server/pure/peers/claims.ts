@@ -73,6 +73,13 @@ export class Claims<Brain> {
     for (const { ready } of this.#claims.values()) ready.clear();
   }
 
+  /** Nodes that it speaks for. */
+  countOf(by: Brain): number {
+    let count = 0;
+    for (const claim of this.#claims.values()) if (claim.by === by && claim.lostMs === undefined) count += 1;
+    return count;
+  }
+
   /** Whether a brain that is there has it. */
   has(node: NodeId): boolean {
     const claim = this.#valid(node);

@@ -157,6 +157,14 @@ export interface LeadershipStatus {
   readonly remaining_ms: number | null;
   /** What keeps etcd from being asked, and since when; null: nothing, or there is no etcd. */
   readonly etcd: { readonly problem: string; readonly for_ms: number } | null;
+  /** Of a brain that leads: who follows, and how many nodes each speaks for. */
+  readonly followers: readonly { readonly brain: string; readonly nodes: number }[];
+  /** Of a brain that follows: whether what its nodes ask reaches the leader; `for_ms`: since when not. null: it does not follow. */
+  readonly link: {
+    readonly open: boolean;
+    readonly for_ms: number | null;
+    readonly problem: string | null;
+  } | null;
 }
 
 export interface Status {

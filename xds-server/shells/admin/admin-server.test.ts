@@ -25,6 +25,8 @@ const status: Status = {
     term: null,
     remaining_ms: null,
     etcd: null,
+    followers: [],
+    link: null,
   },
   channel: { tls: false, certificate_expires_at: null, problems: [], warnings: [] },
   targets: [],

@@ -56,6 +56,13 @@ const maxHeld = 100_000;
 /** The largest that a check may be: a client's certificate, URL-encoded, is most of it. */
 const maxCheckBytes = 1 << 20;
 
+/** Of a check that is sent again: no first try takes this long to be sent. */
+const retryMs = 50;
+/** How long a check that is given back was held at least: so its next try shows that it is one. */
+const bounceMs = 2 * retryMs;
+/** The same, of one that was tried before: each check has 30 tries for up to ten minutes. */
+const nextBounceMs = 30_000;
+
 const nobodyWaits = (): void => undefined;
 
 interface Held {
@@ -63,6 +70,9 @@ interface Held {
   readonly node: NodeId;
   readonly clock: NodeClock;
   readonly bornMs: number;
+  readonly arrivedMs: number;
+  /** Another brain, or this one, was asked before. */
+  readonly isRetry: boolean;
   readonly call: Call;
   /** Undefined until he is identified. */
   service: ServicePlan | undefined;
@@ -116,6 +126,19 @@ export class AuthzService {
     }
   }
 
+  /**
+   * Gives back checks for their nodes to ask the next brain, where this one has nobody to ask: each once, and then seldom, so
+   * that clients are held when no brain has.
+   */
+  giveBack(): void {
+    const nowMs = this.#options.now();
+    for (const held of this.#held.values()) {
+      if (!held.service || nowMs - held.arrivedMs < (held.isRetry ? nextBounceMs : bounceMs)) continue;
+      held.call.end(Status.unavailable, 'this brain reaches no leader');
+      this.#forget(held);
+    }
+  }
+
   /** Gives back every held check, so that its node asks the next brain. */
   stop(): void {
     this.#stopped = true;
@@ -163,12 +186,15 @@ export class AuthzService {
   #hold(call: Call, check: Check, earlier: Held | undefined): () => void {
     const arrivedMs = this.#options.now();
     const clock = this.#clockOf(call.caller);
-    const waitedMs = clock.observe({ ...check, retriedAfterMs: this.#retriedAfterMs(call) }, arrivedMs);
+    const retriedAfterMs = this.#retriedAfterMs(call);
+    const waitedMs = clock.observe({ ...check, retriedAfterMs }, arrivedMs);
     const held: Held = {
       check,
       node: call.caller.node,
       clock,
       bornMs: arrivedMs - waitedMs,
+      arrivedMs,
+      isRetry: retriedAfterMs >= retryMs,
       call,
       service: earlier?.service,
       plan: undefined,

@@ -145,6 +145,11 @@ export class Channel {
     return drained;
   }
 
+  /** Ends every connection, as a brain that dies does; whoever comes again is served. */
+  breakOff(): void {
+    for (const { connection } of [...this.#open]) connection.destroy();
+  }
+
   destroy(): void {
     clearInterval(this.#looking);
     this.#server.close();

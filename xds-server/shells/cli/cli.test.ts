@@ -49,6 +49,8 @@ const status: Status = {
     term: 17,
     remaining_ms: null,
     etcd: { problem: 'no answer within 500 ms', for_ms: 4_200 },
+    followers: [],
+    link: { open: false, for_ms: 2_100, problem: 'it is silent' },
   },
   channel: { tls: true, certificate_expires_at: null, problems: [], warnings: [] },
   targets: [

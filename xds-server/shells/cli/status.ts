@@ -130,6 +130,8 @@ function leadershipLines({
   term,
   remaining_ms,
   etcd,
+  followers,
+  link,
 }: LeadershipStatus): readonly string[] {
   if (brain === null) return [];
   const lines = [];
@@ -144,6 +146,12 @@ function leadershipLines({
     lines.push(
       `This is brain ${brain}. It leads, term ${term}, ${remaining_ms} ms left before it is renewed.`,
     );
+  if (link && !link.open)
+    lines.push(
+      `It has not reached it for ${renderAge(link.for_ms ?? 0)}${link.problem === null ? '' : `: ${link.problem}`}`,
+    );
+  if (followers.length > 0)
+    lines.push(`Followers: ${followers.map(({ brain, nodes }) => `${brain} (${nodes} nodes)`).join(', ')}`);
   if (etcd) lines.push(`etcd has not answered for ${renderAge(etcd.for_ms)}: ${etcd.problem}`);
   return lines;
 }

@@ -176,7 +176,12 @@ export class BrainStatus {
 }
 
 /** @returns undefined when somebody may grant */
-function leaderMissing({ role, remaining_ms, etcd }: LeadershipStatus): string | undefined {
+function leaderMissing(status: LeadershipStatus): string | undefined {
+  const { role, remaining_ms, etcd, leader, address, link } = status;
+  if (link && !link.open) {
+    const why = link.problem === null ? '' : `: ${link.problem}`;
+    return `brain ${leader} at ${address} leads and is not reached${why}`;
+  }
   const isOver = role === 'leader' && remaining_ms === 0;
   if (role !== 'none' && !isOver) return undefined;
   const what = isOver ? 'the term of this brain is over and etcd has not renewed it' : 'no brain leads';

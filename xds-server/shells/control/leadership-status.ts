@@ -8,13 +8,20 @@ export interface LeadershipFacts {
   readonly brain: string | undefined;
   /** Why etcd cannot be asked, and since when. */
   readonly trouble: { readonly forMs: number; readonly problem: string } | undefined;
+  /** Brains that follow this one. */
+  readonly followers: LeadershipStatus['followers'];
+  /** To the leader, where that is another brain. */
+  readonly link: { readonly isOpen: boolean; readonly problem: string | undefined } | undefined;
+  /** For how long there has been none. */
+  readonly unreachedForMs: number;
   /** On the clock of the term. */
   readonly nowMs: number;
 }
 
-export function leadershipStatus({ leadership, brain, trouble, nowMs }: LeadershipFacts): LeadershipStatus {
+export function leadershipStatus(facts: LeadershipFacts): LeadershipStatus {
+  const { leadership, brain, trouble, followers, nowMs } = facts;
   const etcd = trouble ? { problem: trouble.problem, for_ms: Math.round(trouble.forMs) } : null;
-  const of = { brain: brain ?? null, etcd };
+  const of = { brain: brain ?? null, etcd, followers, link: null };
   if (leadership.kind === 'nobody')
     return { ...of, leader: null, address: null, role: 'none', term: null, remaining_ms: null };
   const { term } = leadership;
@@ -26,6 +33,7 @@ export function leadershipStatus({ leadership, brain, trouble, nowMs }: Leadersh
       role: 'follower',
       term,
       remaining_ms: null,
+      link: linkStatus(facts),
     };
   const endless = leadership.untilMs === Number.POSITIVE_INFINITY;
   const remaining_ms = endless ? null : Math.max(0, Math.round(leadership.untilMs - nowMs));
@@ -37,4 +45,9 @@ export function leadershipStatus({ leadership, brain, trouble, nowMs }: Leadersh
     term: endless ? null : term,
     remaining_ms,
   };
+}
+
+function linkStatus({ link, unreachedForMs }: LeadershipFacts): LeadershipStatus['link'] {
+  if (link?.isOpen) return { open: true, for_ms: null, problem: null };
+  return { open: false, for_ms: Math.round(unreachedForMs), problem: link?.problem ?? null };
 }

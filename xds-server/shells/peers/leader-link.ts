@@ -23,12 +23,14 @@ export interface LeaderLinkOptions {
   /** Who this brain is. */
   readonly brain: string;
   readonly leader: { readonly term: number; readonly brain: string; readonly address: string };
-  readonly credentials: LinkCredentials | undefined;
+  /** Asked for at each connection: they may have been renewed. */
+  readonly credentials: () => LinkCredentials | undefined;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
   /** The leader can be told. @returns what it has to be told first */
   readonly opened: () => Iterator<News>;
-  readonly closed: (why: string) => void;
+  /** @param isMeant by `stop` */
+  readonly closed: (why: string, isMeant: boolean) => void;
   readonly ordered: (order: Order) => void;
 }
 
@@ -50,6 +52,7 @@ export class LeaderLink {
   #reader = new MessageReader(maxOrderBytes);
   #heardMs = 0;
   #isOpen = false;
+  #problem: string | undefined;
   #isStopped = false;
   #pending: News[] = [];
   #retold: Iterator<News> | undefined;
@@ -65,6 +68,11 @@ export class LeaderLink {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** Why the last connection has ended, or has not come about. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** For the leader; nothing before it is open. */
@@ -88,7 +96,8 @@ export class LeaderLink {
   }
 
   #connect(): void {
-    const { leader, credentials, brain, now } = this.#options;
+    const { leader, brain, now } = this.#options;
+    const credentials = this.#options.credentials();
     this.#heardMs = now();
     this.#reader = new MessageReader(maxOrderBytes);
     const session = credentials
@@ -142,6 +151,7 @@ export class LeaderLink {
       }
       if (!this.#isOpen) {
         this.#isOpen = true;
+        this.#problem = undefined;
         this.#retold = opened();
         this.#flush();
       }
@@ -187,6 +197,7 @@ export class LeaderLink {
 
   #lost(session: ClientHttp2Session, why: string): void {
     if (session !== this.#session) return;
+    this.#problem = why;
     this.#end(why);
     if (!this.#isStopped) this.#again = setTimeout(() => this.#connect(), pauseMs);
   }
@@ -200,6 +211,6 @@ export class LeaderLink {
     session?.destroy();
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#options.closed(why);
+    this.#options.closed(why, this.#isStopped);
   }
 }

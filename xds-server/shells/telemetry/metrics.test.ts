@@ -79,6 +79,8 @@ let spec: SpecStatus = {
 let leadership: LeadershipStatus = {
   ...{ brain: 'a', leader: 'a', address: null, role: 'leader', term: 17, remaining_ms: 900 },
   etcd: { problem: 'no answer', for_ms: 10 },
+  followers: [{ brain: 'b', nodes: 3 }],
+  link: null,
 };
 
 function metrics(): Metrics {

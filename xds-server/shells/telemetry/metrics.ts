@@ -1,7 +1,7 @@
 /**
  * The metrics: names, labels, units and buckets. What they mean to an operator is in docs/operations.md, which a
- * test holds against this file. Label values come only from the plan and from the table of refusals, never from a
- * client, so a scanner cannot grow them; series of a removed service go with it.
+ * test holds against this file. Label values come only from the plan, from the table of refusals and from
+ * the certificates of brains, never from a client, so a scanner cannot grow them; series of a removed service go with it.
  */
 import { setImmediate } from 'node:timers/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -161,6 +161,16 @@ export class Metrics {
     this.#gauge('sluice_leader', leads, [], (set) => {
       const { role, remaining_ms } = gauges.leadership();
       set({}, role === 'leader' && remaining_ms !== 0 ? 1 : 0);
+    });
+    const reached =
+      '1 while this brain leads, or what its nodes ask reaches the leader; only of several brains.';
+    this.#gauge('sluice_leader_reached', reached, [], (set) => {
+      const { brain, role, link } = gauges.leadership();
+      if (brain !== null) set({}, role === 'leader' || link?.open === true ? 1 : 0);
+    });
+    const followers = 'Nodes that each brain that follows this one speaks for; one series a follower.';
+    this.#gauge('sluice_follower_nodes', followers, ['brain'], (set) => {
+      for (const { brain, nodes } of gauges.leadership().followers) set({ brain }, nodes);
     });
     const etcd = '1 while etcd answers this brain; only where there is an etcd.';
     this.#gauge('sluice_etcd_up', etcd, [], (set) => {
