@@ -33,7 +33,8 @@ export const networks: readonly Drill[] = [
 /** For a field with a link before the database. */
 export const databaseReset: Drill = {
   name: 'database cut off by resets',
-  excuses: { refused: ['08006', '57P03'], closed: true, cut: true },
+  // Logins that were broken off are asked for behind the queue before the server, over a connection that is cut off too.
+  excuses: { refused: ['08006', '57P03'], closed: true, cut: true, settledWithinMs: 5_000 },
   async fault({ links }) {
     for (let i = 0; i < 10; i += 1) {
       links.database!.breakOff();
