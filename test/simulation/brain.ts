@@ -78,10 +78,11 @@ export class Brain extends Process implements Asker {
     // Who is asked for again keeps his place, and the birth that he was given with it.
     const earlierMs = this.#held.get(connection)?.bornMs ?? Number.NEGATIVE_INFINITY;
     const bornMs = arrivedMs - waitedMs;
+    const sentMs = check.stamps.monotonicMs + check.stamps.retriedAfterMs;
     const held = { check, clock, bornMs: Math.max(earlierMs, bornMs) };
     this.#held.set(connection, held);
     this.#expectAnswer(held);
-    this.#desk.ask({ connection, node: nodeName(node), service, source, bornMs, frontId: undefined });
+    this.#desk.ask({ connection, node: nodeName(node), service, source, bornMs, sentMs, frontId: undefined });
   }
 
   /** The node has given the call up. */

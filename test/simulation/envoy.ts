@@ -159,7 +159,7 @@ export class Envoy extends Process {
     const of = { connection: id, node: nodeName(this.number), service };
     const upstream = { remoteAddress: '10.0.0.1:5432', serverId: random.between(1, 60) };
     const evidence = random.pick(['server-closed', 'never-opened'] as const);
-    const question = { ...of, source: undefined, bornMs: 0, frontId: undefined };
+    const question = { ...of, source: undefined, bornMs: 0, sentMs: 0, frontId: undefined };
     const what = random.between(1, 4);
     if (what <= 2) seat.tell({ kind: 'end', ...of, upstream: {}, evidence });
     else if (what === 3) seat.tell({ kind: 'report', ...of, upstream });

@@ -91,7 +91,8 @@ export class Truth {
         if (
           isCounted &&
           session.owner.tenant === tenant &&
-          (account === 'known' || session.target === target)
+          (account === 'known' || session.target === target) &&
+          (grantedBy(present, session.owner) || this.#isPlanned(session.owner.service))
         )
           ofTenant++;
       }
@@ -117,6 +118,12 @@ export class Truth {
     expect(`sessions of tenant ${tenant}`, ofTenant, most);
   }
 
+  /** All the time that something which opens now may have been granted in: whose tenant a service has, its plan says. */
+  #isPlanned(service: string): boolean {
+    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
+    return this.#plans.every(({ plan, untilMs }) => untilMs < sinceMs || plan.services.has(service));
+  }
+
   /** Long enough for nothing to open any more that was granted before. */
   #isKnown({ knownTo, knownMs }: Owner, present: Present): boolean {
     return knownTo === present.number && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
@@ -131,7 +138,9 @@ export class Truth {
     const owners: string[] = [];
     for (const service of this.plan.services.values())
       if (service.target === target && service.allow[0]!.user === user) owners.push(service.name);
-    return owners.length === 0 ? 'people' : owners.length > 1 ? 'several' : owners[0]!;
+    if (owners.length === 0) return 'people';
+    // Also of one that is gone.
+    return owners.length > 1 || this.#traits.sharedUser ? 'several' : owners[0]!;
   }
 
   /** Under any plan by which something may have been granted that came to the server then, and has waited for it. */

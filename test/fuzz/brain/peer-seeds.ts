@@ -8,7 +8,7 @@ const [node, service] = ['edge-1', 'checkout'];
 const upstream = { localAddress: '10.1.0.1:4711', remoteAddress: '10.0.0.5:5432', serverId: 77 };
 const work = { service, line: 'idle 1', ageMs: 5, bornMonotonicMs: 9 };
 
-const question = { connection, node, service, source: '10.0.0.9', bornMs: 990, frontId: 7 };
+const question = { connection, node, service, source: '10.0.0.9', bornMs: 990, sentMs: 980, frontId: 7 };
 const told: readonly (readonly News[])[] = [
   [
     { kind: 'node', node, isHere: true, runtime: 'v1' },

@@ -138,7 +138,7 @@ export function orders(input: Buffer): void {
   const connection = '0123456789abcdef0123456789abcdef';
   const desk = new Desk({ pass: nothing, keepsSessions: true });
   desk.open();
-  const question = { connection, node: 'edge-1', service: 'checkout', bornMs: 0 };
+  const question = { connection, node: 'edge-1', service: 'checkout', bornMs: 0, sentMs: 0 };
   desk.ask({ ...question, source: undefined, frontId: undefined });
   let answers = 0;
   for (const bytes of messagesIn(input)) {

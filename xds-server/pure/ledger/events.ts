@@ -67,6 +67,11 @@ export type LedgerEvent =
       readonly node: NodeId;
       readonly service: string;
       readonly waitedMs: number;
+      /**
+       * When this try was sent, on the node's monotonic clock; absent: before any other. One may lie in a socket of a
+       * brain that stands still while a later one is answered by another.
+       */
+      readonly sentMs?: number | undefined;
       /** Where the client comes from: its address without a port; of IPv6 the network that it has to itself. */
       readonly source?: string | undefined;
     }

@@ -146,7 +146,7 @@ export class Ledger {
   }
 
   #check(event: Event<'check'>): void {
-    const { connection, node, service: name, source } = event;
+    const { connection, node, service: name, source, sentMs = Number.NEGATIVE_INFINITY } = event;
     const waitedMs = Number.isFinite(event.waitedMs) ? Math.max(0, event.waitedMs) : 0;
     const bornMs = this.#outcome.nowMs - waitedMs;
     if (this.#isAnothers(connection, node)) {
@@ -155,22 +155,28 @@ export class Ledger {
     }
     const waiter = this.#books.waiters.get(connection);
     // It keeps its place.
-    if (waiter?.service.name === name) return;
+    if (waiter?.service.name === name) {
+      waiter.sentMs = Math.max(waiter.sentMs, sentMs);
+      return;
+    }
     if (waiter) this.#queue.leave(waiter);
 
     const slot = this.#books.slots.get(connection);
-    if (slot ? wasUsed(slot) : this.#ended.has(connection)) {
+    // One that was sent before the one that was answered proves nothing.
+    const isOver = slot ? wasUsed(slot) || sentMs < slot.sentMs : this.#ended.has(connection);
+    if (isOver) {
       this.#outcome.refuse(connection, name, refusals.connection_reused(), bornMs);
       return;
     }
     if (slot?.service.name === name && isStillRight(slot, this.#books)) {
+      slot.sentMs = sentMs;
       this.#slots.grantAgain(slot);
       return;
     }
     if (slot) this.#slots.free(slot);
     this.#serve();
     const service = this.#books.services.get(name);
-    if (service?.plan) this.#judge({ connection, node, service, bornMs, source });
+    if (service?.plan) this.#judge({ connection, node, service, bornMs, source, sentMs });
     else this.#outcome.refuse(connection, name, refusals.service_removed({ service: name }), bornMs);
   }
 

@@ -211,3 +211,14 @@ test('a wait that is no number counts as none', () => {
   assert.equal(driven.ledger.nextDeadlineMs(), driven.nowMs + 5_000);
   assert.equal(driven.service().longestWaitMs, 0);
 });
+
+test('a check that lay in a socket, and was sent before the one that was answered, moves nothing', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: { maxConnections: 2 } } });
+  const check = { kind: 'check', connection: 'a', node: 'n1', service: 'checkout', waitedMs: 0 } as const;
+  assert.deepEqual(driven.tell({ ...check, sentMs: 20 }), ['grant a']);
+  assert.deepEqual(driven.tell({ ...check, sentMs: 10 }), ['refuse a connection_reused']);
+  assert.equal(driven.target().used, 1);
+  assert.deepEqual(driven.tell({ ...check, sentMs: 20 }), ['grant a']);
+  assert.deepEqual(driven.tell({ ...check, sentMs: 30 }), ['grant a']);
+  assert.equal(driven.target().used, 1);
+});

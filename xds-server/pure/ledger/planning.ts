@@ -46,6 +46,9 @@ export function adoptPlan(
   books.servers = serversOf(plan);
   for (const slot of [...books.target(nowhere).slots])
     books.moveSlot(slot, books.targetOf(slot.service, slot.remoteAddress));
+  // Taken in while nobody knew its service.
+  for (const slot of books.slots.values())
+    if (slot.tenant.name === nowhere && slot.service.plan) slot.tenant = slot.service.tenant;
   // A server may have another role now.
   for (const slot of books.slots.values()) {
     const target = slot.remoteAddress === undefined ? undefined : books.servers.get(slot.remoteAddress);

@@ -20,7 +20,7 @@ export class Queue {
 
   /** Until the service's `timeout_ms` from the client's birth. */
   enter(client: Client): void {
-    const { connection, node, service, bornMs, source } = client;
+    const { connection, node, service, bornMs, source, sentMs } = client;
     const waiter: Waiter = {
       kind: 'waiter',
       connection,
@@ -28,6 +28,7 @@ export class Queue {
       service,
       bornMs,
       source,
+      sentMs,
       place: undefined,
       door: undefined,
       timer: undefined,

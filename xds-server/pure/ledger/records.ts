@@ -32,8 +32,8 @@ export interface Slot {
   readonly connection: ConnectionId;
   readonly node: NodeId;
   readonly service: Service;
-  /** The service's when the slot was taken. */
-  readonly tenant: Tenant;
+  /** The service's when the slot was taken, or when it was first known. */
+  tenant: Tenant;
   /** For KILL alone: of the service's kill reserve. */
   readonly onlyKill: boolean;
   /** Accounts that its service admitted then; undefined: any. */
@@ -42,6 +42,8 @@ export interface Slot {
   state: SlotState;
   cause: ClosingCause | undefined;
   readonly bornMs: number;
+  /** When the check was sent that it answers, on its node's clock. */
+  sentMs: number;
   /** The step of its grant: no session that was seen until then is its own. −∞ when another ledger granted it. */
   earliestStep: number;
   /** The step of the first list that would have shown it had it lived: none that is seen later is its own. */
@@ -93,6 +95,8 @@ export interface Client {
   readonly bornMs: number;
   /** The client's address; undefined where it is not known. */
   readonly source: string | undefined;
+  /** Of its latest check: when that was sent, on its node's clock. */
+  sentMs: number;
 }
 
 export interface Waiter extends Client {

@@ -144,3 +144,14 @@ test('a session of a removed service hides no other session of an account that a
   assert.deepEqual(driven.check('third'), []);
   assert.equal(driven.service().heldBy, 'service');
 });
+
+test('a session of a removed service counts against its tenant when the service comes back', () => {
+  const limited = { services: { checkout: { tenant: 'shop' } }, tenants: { shop: 1 } };
+  const driven = new DrivenLedger({ services: {} });
+  driven.report('taken-in', { serverId: 1, remoteAddress: '10.0.0.5:5432' });
+  driven.plan(limited);
+  driven.pass(recoveryMs(driven.settings));
+  driven.observed([{ serverId: 1 }]);
+  assert.deepEqual(driven.check('second'), []);
+  assert.equal(driven.service().heldBy, 'tenant');
+});

@@ -10,6 +10,8 @@ import { confirmationMs, type LedgerSettings } from './settings.js';
 
 type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
 
+const never = Number.NEGATIVE_INFINITY;
+
 /** More server connections than databases could hold: what nodes report beyond it is not believed. */
 const maxSlots = 200_000;
 
@@ -60,7 +62,14 @@ export class Slots {
     if (this.#books.slots.size >= maxSlots) return undefined;
     const service = this.#books.service(name);
     const target = this.#books.targetOf(service, upstream.remoteAddress);
-    const client = { connection, node, service, bornMs: this.#outcome.nowMs, source: undefined };
+    const client = {
+      connection,
+      node,
+      service,
+      bornMs: this.#outcome.nowMs,
+      source: undefined,
+      sentMs: never,
+    };
     // One that was let in for KILL alone counts as any other: it is over in seconds.
     const slot = newSlot(client, target, Number.NEGATIVE_INFINITY, false);
     this.#books.addSlot(slot);
@@ -176,7 +185,7 @@ export function wasUsed(slot: Slot): boolean {
 }
 
 function newSlot(
-  { connection, node, service, bornMs }: Client,
+  { connection, node, service, bornMs, sentMs }: Client,
   target: Target,
   earliestStep: number,
   onlyKill: boolean,
@@ -193,6 +202,7 @@ function newSlot(
     state: 'granted',
     cause: undefined,
     bornMs,
+    sentMs,
     earliestStep,
     latestStep: Number.POSITIVE_INFINITY,
     suspects: undefined,

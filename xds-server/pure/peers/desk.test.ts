@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 
 const question = (connection: string, service = 'checkout'): Question => ({
-  ...{ connection, service, node: 'n1', source: undefined, bornMs: 0, frontId: undefined },
+  ...{ connection, service, node: 'n1', source: undefined, bornMs: 0, sentMs: 0, frontId: undefined },
 });
 
 const session = (connection: string, kind: 'report' | 'end', serverId = 1): SessionNews => {

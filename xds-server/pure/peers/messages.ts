@@ -17,6 +17,8 @@ export interface Question {
   readonly source: string | undefined;
   /** When it was born. */
   readonly bornMs: number;
+  /** When this try was sent, on the node's monotonic clock. */
+  readonly sentMs: number;
   /** MySQL: the id of the front's greeting. */
   readonly frontId: number | undefined;
 }

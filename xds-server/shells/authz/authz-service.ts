@@ -73,6 +73,8 @@ interface Held {
   readonly arrivedMs: number;
   /** Another brain, or this one, was asked before. */
   readonly isRetry: boolean;
+  /** On the node's clock. */
+  readonly sentMs: number;
   readonly call: Call;
   /** Undefined until he is identified. */
   service: ServicePlan | undefined;
@@ -195,6 +197,7 @@ export class AuthzService {
       bornMs: arrivedMs - waitedMs,
       arrivedMs,
       isRetry: retriedAfterMs >= retryMs,
+      sentMs: check.monotonicMs + retriedAfterMs,
       call,
       service: earlier?.service,
       plan: undefined,
@@ -207,7 +210,7 @@ export class AuthzService {
 
   #decide(held: Held): void {
     const { ask, withdraw, now } = this.#options;
-    const { node, bornMs } = held;
+    const { node, bornMs, sentMs } = held;
     const { connection, address, frontId } = held.check;
     const identified = this.#identify(held);
     if ('refusal' in identified) {
@@ -219,7 +222,7 @@ export class AuthzService {
     }
     held.service = identified.service;
     const source = address === '' ? undefined : sourceOf(address);
-    ask({ connection, node, service: identified.service.name, source, bornMs, frontId });
+    ask({ connection, node, service: identified.service.name, source, bornMs, sentMs, frontId });
   }
 
   #identify(held: Held): Identified {

@@ -61,10 +61,16 @@ export class Admission {
   ask(question: Question, asker: Asker): void {
     const { connection, node, service } = question;
     const { nodeOf, forged } = this.#options;
-    const owner = this.#asked.get(connection)?.question.node ?? nodeOf(connection) ?? node;
+    const earlier = this.#asked.get(connection)?.question;
+    const owner = earlier?.node ?? nodeOf(connection) ?? node;
     const asked = { question, asker };
     if (owner !== node) {
       forged(node);
+      this.#refuse(asked, refusals.connection_reused());
+      return;
+    }
+    // It lay in a socket while its node has asked again: nobody waits for its answer.
+    if (earlier && question.sentMs < earlier.sentMs) {
       this.#refuse(asked, refusals.connection_reused());
       return;
     }
@@ -111,9 +117,9 @@ export class Admission {
     asked.asker.answer({ kind: 'grant', connection, service, expiresMs, waitedMs, ...only });
   }
 
-  #apply({ connection, node, service, source, bornMs }: Question): void {
+  #apply({ connection, node, service, source, bornMs, sentMs }: Question): void {
     const waitedMs = this.#options.now() - bornMs;
-    this.#options.apply({ kind: 'check', connection, node, service, waitedMs, source });
+    this.#options.apply({ kind: 'check', connection, node, service, waitedMs, source, sentMs });
   }
 
   async #awaitNode(asked: Asked): Promise<void> {

@@ -121,6 +121,10 @@ export const schema = {
                     proto3_optional: true,
                   },
                 },
+                sentMs: {
+                  type: 'double',
+                  id: 7,
+                },
               },
             },
             Session: {

@@ -19,11 +19,27 @@ const work = { service: 'checkout', line: 'idle 1', ageMs: 5, bornMonotonicMs: 9
 const news: readonly News[] = [
   {
     kind: 'check',
-    question: { connection, node: 'n1', service: 'x', source: '10.0.0.9', bornMs: 900, frontId: 7 },
+    question: {
+      connection,
+      node: 'n1',
+      service: 'x',
+      source: '10.0.0.9',
+      bornMs: 900,
+      sentMs: 5,
+      frontId: 7,
+    },
   },
   {
     kind: 'check',
-    question: { connection, node: 'n1', service: 'x', source: undefined, bornMs: 900, frontId: undefined },
+    question: {
+      connection,
+      node: 'n1',
+      service: 'x',
+      source: undefined,
+      bornMs: 900,
+      sentMs: 0,
+      frontId: undefined,
+    },
   },
   { kind: 'cancel', connection },
   {

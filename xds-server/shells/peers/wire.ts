@@ -71,9 +71,12 @@ function readNews(raw: Raw, nowMs: number): News {
   const value = raw[raw.kind];
   switch (raw.kind) {
     case 'check': {
-      const { connection = '', node = '', service = '', waitedMs, source, frontId } = value;
+      const { connection = '', node = '', service = '', waitedMs, source, frontId, sentMs } = value;
       const bornMs = nowMs - finite(waitedMs);
-      const question: Question = { connection, node, service, source, frontId, bornMs };
+      const question: Question = {
+        ...{ connection, node, service, source, frontId, bornMs },
+        sentMs: finite(sentMs),
+      };
       return { kind: 'check', question };
     }
     case 'cancel':
