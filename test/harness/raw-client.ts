@@ -6,6 +6,8 @@ import tls from 'node:tls';
 export interface At {
   readonly host: string;
   readonly port: number;
+  /** The client's own; the kernel's choice without it. */
+  readonly localAddress?: string;
 }
 
 export class RawClient {
