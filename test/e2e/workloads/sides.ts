@@ -113,7 +113,11 @@ export async function output(
   input = '',
 ): Promise<string> {
   const done: Finished = await runProgram(command, args, environment, input);
-  if (done.code !== 0) throw new Error(`${command} ended (${done.code}): ${done.stderr.slice(0, 4000)}`);
+  if (done.code !== 0) {
+    // sysbench says what is wrong on its standard output.
+    const said = `${done.stderr}\n${done.stdout}`.trim().slice(-4000);
+    throw new Error(`${[command, ...args].join(' ')} ended (${done.code}): ${said}`);
+  }
   return done.stdout;
 }
 
