@@ -55,8 +55,10 @@ test('a forged access log from another node changes nothing, and is counted', {
   timeout: 60_000,
 }, async () => {
   const session = await postgresSession(sluice, 'checkout', account);
-  await sluice.brain.waitForTaken('checkout', 1);
-  const [held] = (await sluice.brain.sessions()).rows;
+  const [held] = await waitUntil('it is active', async () => {
+    const { rows } = await sluice.brain.sessions();
+    return rows[0]?.state === 'active' ? rows : undefined;
+  });
   const client = clientAs(
     await sluice.brain.channel!.node('edge-2'),
     'envoy.service.accesslog.v3.AccessLogService',

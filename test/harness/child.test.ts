@@ -24,6 +24,10 @@ function isAlive(pid: number): boolean {
   return existsSync(stat) && !/\) Z /.test(readFileSync(stat, 'utf8'));
 }
 
+function nameOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+}
+
 test('a child is stopped by its own id', async () => {
   const child = await Child.start(sleeper('stopped'));
   assert.equal(isAlive(child.pid), true);
@@ -41,7 +45,8 @@ test('a child does not outlive a test process that is killed', async () => {
   );
   const parent = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), program]);
   const pid = Number(await new Promise<Buffer>((resolve) => parent.stdout.once('data', resolve)));
-  assert.equal(isAlive(pid), true);
+  // Until then it is still setpriv, which has yet to tie it to its parent.
+  await waitUntil('it has become the command', () => nameOf(pid) === 'sleep');
   parent.kill('SIGKILL');
   await waitUntil('the orphan is gone', () => !isAlive(pid));
 });

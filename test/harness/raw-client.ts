@@ -63,15 +63,18 @@ export class RawClient {
   async startTls(options: tls.ConnectionOptions): Promise<void> {
     const below = this.#stream;
     below.removeAllListeners('data');
-    const secure = await new Promise<tls.TLSSocket>((resolve, reject) => {
-      const socket = tls.connect({ ...options, socket: below }, () => resolve(socket));
-      socket.once('error', reject);
-      socket.once('close', () => reject(new Error('closed during the TLS handshake')));
+    await new Promise<void>((resolve, reject) => {
+      const secure = tls.connect({ ...options, socket: below }, () => {
+        // At once: whoever waits for the promise first may miss that the other end has closed.
+        this.#stream = secure;
+        this.#received.length = 0;
+        this.#bytes = 0;
+        this.#watch(secure);
+        resolve();
+      });
+      secure.once('error', reject);
+      secure.once('close', () => reject(new Error('closed during the TLS handshake')));
     });
-    this.#stream = secure;
-    this.#received.length = 0;
-    this.#bytes = 0;
-    this.#watch(secure);
   }
 
   get received(): Buffer {
