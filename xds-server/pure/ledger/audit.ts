@@ -1,6 +1,7 @@
 /** Conservation: every counter again from the records themselves, and every pair of references from both sides. */
 import { obstacle } from './admission.js';
-import { type Books, eachWaiter, nowhere, unusedGuarantee, unusedReserve, waitersOf } from './books.js';
+import { type Books, nowhere, unusedGuarantee, unusedReserve } from './books.js';
+import { eachWaiter, waitersOf } from './lines.js';
 import type { Counts, Service, Slot, Target } from './records.js';
 
 /** @returns every contradiction found, in words. */

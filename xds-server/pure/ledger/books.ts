@@ -5,9 +5,9 @@
  */
 import type { ConnectionId } from './events.js';
 import { Heap } from './heap.js';
+import { newService, newTarget, newTenant } from './new-records.js';
 import type {
   ClosingCause,
-  Door,
   Row,
   Service,
   Slot,
@@ -17,7 +17,6 @@ import type {
   Timed,
   Waiter,
 } from './records.js';
-import { SessionList } from './session-list.js';
 
 /** The target of connections that nodes report for services and servers that no plan names; nothing is granted there. */
 export const nowhere = '';
@@ -44,28 +43,7 @@ export class Books {
   target(name: string): Target {
     let target = this.targets.get(name);
     if (!target) {
-      const created: Target = {
-        kind: 'target',
-        name,
-        plan: undefined,
-        counts: { granted: 0, session: 0, closing: 0 },
-        used: 0,
-        unusedGuarantees: 0,
-        slots: new Set(),
-        closing: new Set(),
-        waiting: new Set(),
-        aside: new Set(),
-        users: undefined,
-        hasStrangers: false,
-        list: new SessionList((row, by) => this.#countRow(created, row, by)),
-        unjoined: { ours: 0, people: 0 },
-        recovering: true,
-        recoverFromMs: Number.POSITIVE_INFINITY,
-        problem: undefined,
-        grantedMs: Number.NEGATIVE_INFINITY,
-        favoured: false,
-        timer: undefined,
-      };
+      const created = newTarget(name, (row, by) => this.#countRow(created, row, by));
       target = created;
       this.targets.set(name, target);
     }
@@ -75,15 +53,7 @@ export class Books {
   tenant(name: string): Tenant {
     let tenant = this.tenants.get(name);
     if (!tenant) {
-      tenant = {
-        name,
-        max: Number.POSITIVE_INFINITY,
-        used: 0,
-        unjoined: 0,
-        unusedReserves: 0,
-        waiting: new Set(),
-        grantedMs: Number.NEGATIVE_INFINITY,
-      };
+      tenant = newTenant(name);
       this.tenants.set(name, tenant);
     }
     return tenant;
@@ -92,22 +62,7 @@ export class Books {
   service(name: string): Service {
     let service = this.services.get(name);
     if (!service) {
-      service = {
-        name,
-        plan: undefined,
-        users: undefined,
-        tenant: this.tenant(nowhere),
-        target: this.target(nowhere),
-        counts: { granted: 0, session: 0, closing: 0 },
-        used: 0,
-        killing: 0,
-        usedHere: 0,
-        unjoined: 0,
-        queue: new Heap(),
-        doors: new Map(),
-        aside: 0,
-        hungryMs: 0,
-      };
+      service = newService(name, this.tenant(nowhere), this.target(nowhere));
       this.services.set(name, service);
     }
     return service;
@@ -221,36 +176,6 @@ export class Books {
     else if (service.target === target) this.#share(service, () => (service.usedHere += by));
   }
 
-  /**
-   * Puts a waiter where it is to wait.
-   *
-   * @param door aside at this one; undefined: in its service's queue
-   */
-  line(waiter: Waiter, door: Door | undefined | 'nowhere'): void {
-    const { service } = waiter;
-    if (waiter.place) {
-      (waiter.door?.aside ?? service.queue).remove(waiter.place);
-      if (waiter.door) service.aside -= 1;
-    }
-    waiter.place = undefined;
-    waiter.door = door === 'nowhere' ? undefined : door;
-    if (door !== 'nowhere') {
-      waiter.place = (door?.aside ?? service.queue).add(waiter, waiter.bornMs);
-      if (door) service.aside += 1;
-    }
-    this.markWaiting(service);
-  }
-
-  /** A service is among those of its target and its tenant that have waiters, or not. */
-  markWaiting(service: Service): void {
-    const { target, tenant, aside } = service;
-    for (const { waiting } of [target, tenant])
-      if (waitersOf(service) > 0) waiting.add(service);
-      else waiting.delete(service);
-    if (aside > 0) target.aside.add(service);
-    else target.aside.delete(service);
-  }
-
   schedule(of: Timed, atMs: number | undefined): void {
     if (of.timer) this.timers.remove(of.timer);
     of.timer = atMs === undefined ? undefined : this.timers.add(of, atMs);
@@ -292,16 +217,6 @@ export class Books {
     if (!service.plan && service.used === 0) this.dropService(service);
     if (!target.plan && target.slots.size === 0 && target.name !== nowhere) this.targets.delete(target.name);
   }
-}
-
-/** In its queue and aside at its doors. */
-export function waitersOf({ queue, aside }: Service): number {
-  return queue.size + aside;
-}
-
-export function* eachWaiter({ queue, doors }: Service): Iterable<Waiter> {
-  yield* queue;
-  for (const { aside } of doors.values()) yield* aside;
 }
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {

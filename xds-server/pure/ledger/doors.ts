@@ -13,6 +13,7 @@
  */
 import type { Books } from './books.js';
 import { Heap } from './heap.js';
+import { line } from './lines.js';
 import type { Outcome } from './outcome.js';
 import type { Client, Door, Service, Slot, Target } from './records.js';
 import type { LoginSettings } from './settings.js';
@@ -162,7 +163,7 @@ export class Doors {
     for (let i = 0; i < most; i += 1) {
       const first = aside.first();
       if (!first) return;
-      this.#books.line(first.item, undefined);
+      line(first.item, undefined);
       this.#books.freedTargets.add(service.target);
     }
   }

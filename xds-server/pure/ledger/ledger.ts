@@ -38,10 +38,11 @@
 import { type Refusal, refusals } from '../verdict/refusals.js';
 import { isStillRight, mayKill, obstacle } from './admission.js';
 import { audit } from './audit.js';
-import { Books, waitersOf } from './books.js';
+import { Books } from './books.js';
 import { Doors } from './doors.js';
 import { Ended } from './ended.js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from './events.js';
+import { waitersOf } from './lines.js';
 import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';

@@ -5,7 +5,8 @@
 
 import { formatAddress } from '../plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
-import { type Books, eachWaiter, nowhere } from './books.js';
+import { type Books, nowhere } from './books.js';
+import { eachWaiter, line, markWaiting } from './lines.js';
 import type { Service, Slot, Target, Waiter } from './records.js';
 
 export interface PlanChange {
@@ -101,7 +102,7 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
     if (plan.services.has(service.name)) continue;
     service.plan = undefined;
     for (const waiter of [...eachWaiter(service)].sort((a, b) => a.bornMs - b.bornMs)) {
-      books.line(waiter, 'nowhere');
+      line(waiter, 'nowhere');
       books.waiters.delete(waiter.connection);
       books.schedule(waiter, undefined);
       orphans.push(waiter);
@@ -120,7 +121,7 @@ function adoptServices(books: Books, plan: Plan): Waiter[] {
     service.target = books.target(servicePlan.target);
     service.tenant = books.tenant(servicePlan.tenant);
     service.tenant.max = plan.tenants.get(servicePlan.tenant)?.maxConnections ?? Number.POSITIVE_INFINITY;
-    books.markWaiting(service);
+    markWaiting(service);
     if (timeoutBefore !== servicePlan.timeoutMs)
       for (const waiter of eachWaiter(service)) books.schedule(waiter, waiter.bornMs + servicePlan.timeoutMs);
   }

@@ -1,8 +1,9 @@
 /** Clients that wait: who is in which queue and until when. Whose turn it is, is decided in admission.ts. */
 import type { Refusal } from '../verdict/refusals.js';
 import { next, obstacle } from './admission.js';
-import { type Books, waitersOf } from './books.js';
+import type { Books } from './books.js';
 import type { Doors } from './doors.js';
+import { line, waitersOf } from './lines.js';
 import type { Outcome } from './outcome.js';
 import type { Client, Service, Waiter } from './records.js';
 import { refusedAside, refusedLate } from './refusing.js';
@@ -34,14 +35,14 @@ export class Queue {
       timer: undefined,
     };
     if (service.queue.size === 0) service.hungryMs = this.#outcome.nowMs;
-    this.#books.line(waiter, this.#doors.closed(client));
+    line(waiter, this.#doors.closed(client));
     this.#awaitLogins(waiter);
     this.#books.waiters.set(connection, waiter);
     this.#books.schedule(waiter, bornMs + service.plan!.timeoutMs);
   }
 
   leave(waiter: Waiter): void {
-    this.#books.line(waiter, 'nowhere');
+    line(waiter, 'nowhere');
     this.#books.waiters.delete(waiter.connection);
     this.#books.schedule(waiter, undefined);
     this.#doors.vacated(waiter);
@@ -80,7 +81,7 @@ export class Queue {
       const waiter = service.queue.first()!.item;
       const closed = this.#doors.closed(waiter);
       if (closed) {
-        this.#books.line(waiter, closed);
+        line(waiter, closed);
         this.#awaitLogins(waiter);
         continue;
       }

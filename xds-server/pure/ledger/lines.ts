@@ -1,0 +1,42 @@
+/** Where the waiters of a service stand: in its queue, or aside at one of its doors. */
+import type { Door, Service, Waiter } from './records.js';
+
+/**
+ * Puts a waiter where it is to wait.
+ *
+ * @param door aside at this one; undefined: in its service's queue
+ */
+export function line(waiter: Waiter, door: Door | undefined | 'nowhere'): void {
+  const { service } = waiter;
+  if (waiter.place) {
+    (waiter.door?.aside ?? service.queue).remove(waiter.place);
+    if (waiter.door) service.aside -= 1;
+  }
+  waiter.place = undefined;
+  waiter.door = door === 'nowhere' ? undefined : door;
+  if (door !== 'nowhere') {
+    waiter.place = (door?.aside ?? service.queue).add(waiter, waiter.bornMs);
+    if (door) service.aside += 1;
+  }
+  markWaiting(service);
+}
+
+/** A service is among those of its target and its tenant that have waiters, or not. */
+export function markWaiting(service: Service): void {
+  const { target, tenant, aside } = service;
+  for (const { waiting } of [target, tenant])
+    if (waitersOf(service) > 0) waiting.add(service);
+    else waiting.delete(service);
+  if (aside > 0) target.aside.add(service);
+  else target.aside.delete(service);
+}
+
+/** In its queue and aside at its doors. */
+export function waitersOf({ queue, aside }: Service): number {
+  return queue.size + aside;
+}
+
+export function* eachWaiter({ queue, doors }: Service): Iterable<Waiter> {
+  yield* queue;
+  for (const { aside } of doors.values()) yield* aside;
+}
