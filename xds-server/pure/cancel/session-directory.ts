@@ -52,7 +52,9 @@ export class SessionDirectory {
   /** Leave was given; nothing is known of a server yet, but its client holds the front's id already. */
   granted(session: Pick<KnownSession, 'connection' | 'node' | 'service' | 'frontId'>, nowMs: number): void {
     if (this.#sessions.has(session.connection)) return;
-    this.reported({ ...session, serverId: undefined, cancelDigest: undefined, server: undefined }, nowMs);
+    const { connection, node, service, frontId } = session;
+    const unknown = { serverId: undefined, cancelDigest: undefined, server: undefined };
+    this.reported({ connection, node, service, frontId, ...unknown }, nowMs);
   }
 
   reported(report: SessionReport, nowMs: number): void {

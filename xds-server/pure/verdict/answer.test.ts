@@ -14,6 +14,16 @@ test('a grant names its connection, its cluster and the end of its time', () => 
   });
 });
 
+test('a grant carries the limits that its session is held to, and none that it is not', () => {
+  const grant = { connection, cluster: 'service/checkout', expiresMonotonicMs: 12_345 };
+  const limits = { idleSessionMs: 1_000, idleTransactionMs: undefined, maxAgeMs: 60_000 };
+  assert.deepEqual(grantMetadata(grant, limits), {
+    ...grantMetadata(grant),
+    idle_session_ms: 1_000,
+    max_age_ms: 60_000,
+  });
+});
+
 test('a refusal carries its codes and texts, and no field that it does not have', () => {
   assert.deepEqual(refusalMetadata(connection, refusals.not_allowed()), {
     verdict: 'refuse',
@@ -34,8 +44,13 @@ test('a refusal carries its codes and texts, and no field that it does not have'
 
 test('leave for KILL alone is a verdict of its own, with what is said to everything else and an end', () => {
   const instead = refusals.service_limit({ limit: 'service', name: 'checkout', used: 3, max: 3 });
-  const grant = { connection, cluster: 'service/checkout', expiresMonotonicMs: 12_345, instead };
-  assert.deepEqual(killMetadata({ ...grant, upstreamTls: 'request' }), {
+  const grant = {
+    connection,
+    cluster: 'service/checkout',
+    expiresMonotonicMs: 12_345,
+    upstreamTls: 'request',
+  } as const;
+  assert.deepEqual(killMetadata(grant, instead), {
     verdict: 'kill',
     connection,
     cluster: 'service/checkout',

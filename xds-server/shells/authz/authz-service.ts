@@ -189,7 +189,8 @@ export class AuthzService {
     const arrivedMs = this.#options.now();
     const clock = this.#clockOf(call.caller);
     const retriedAfterMs = this.#retriedAfterMs(call);
-    const waitedMs = clock.observe({ ...check, retriedAfterMs }, arrivedMs);
+    const { monotonicMs, ageMs, bornUnixMs } = check;
+    const waitedMs = clock.observe({ monotonicMs, ageMs, bornUnixMs, retriedAfterMs }, arrivedMs);
     const held: Held = {
       check,
       node: call.caller.node,
@@ -197,7 +198,7 @@ export class AuthzService {
       bornMs: arrivedMs - waitedMs,
       arrivedMs,
       isRetry: retriedAfterMs >= retryMs,
-      sentMs: check.monotonicMs + retriedAfterMs,
+      sentMs: monotonicMs + retriedAfterMs,
       call,
       service: earlier?.service,
       plan: undefined,
@@ -228,7 +229,9 @@ export class AuthzService {
   #identify(held: Held): Identified {
     const plan = this.#options.plan();
     held.plan = plan;
-    return identify({ ...held.check, principals: this.#principals(held.check, plan) }, plan);
+    const principals = this.#principals(held.check, plan);
+    const { listener, tls, serverName, address, user, database } = held.check;
+    return identify({ listener, tls, serverName, principals, address, user, database }, plan);
   }
 
   /** Only what the listener has verified is a name. */
@@ -256,11 +259,9 @@ export class AuthzService {
     const { cluster, target, limits } = planned;
     this.#held.delete(connection);
     const isAsked = targets.get(target)?.tls?.negotiation === 'request';
-    const way = isAsked ? ({ upstreamTls: 'request' } as const) : {};
-    const grant = { connection, cluster, expiresMonotonicMs, ...way };
-    const verdict = onlyKill
-      ? killMetadata({ ...grant, instead: onlyKill })
-      : grantMetadata({ ...grant, limits });
+    const upstreamTls = isAsked ? 'request' : undefined;
+    const grant = { connection, cluster, expiresMonotonicMs, upstreamTls } as const;
+    const verdict = onlyKill ? killMetadata(grant, onlyKill) : grantMetadata(grant, limits);
     held.call.reply(writeOk(verdict));
     this.#options.counted({ service, reason: onlyKill?.reason, waitedMs });
   }
