@@ -70,6 +70,22 @@ test('what ends while it is told anew is not told as open', () => {
   assert.deepEqual(shown(passed), ['end b']);
 });
 
+test('what a node says of another one’s session is passed to the leader, and no next one is told of it', () => {
+  const forged = (kind: 'report' | 'end') => {
+    const { event, ...rest } = session('a', kind);
+    return { ...rest, event: { ...event, node: 'n2' } };
+  };
+  desk.open();
+  desk.tell(session('a', 'report'));
+  for (const kind of ['report', 'end'] as const) desk.tell(forged(kind));
+  assert.deepEqual(shown(passed), ['report a', 'report a', 'end a']);
+  desk.close();
+  for (const kind of ['report', 'end'] as const) desk.tell(forged(kind));
+  const retold = [...desk.retold()];
+  assert.deepEqual(shown(retold), ['report a']);
+  assert.ok(retold[0]?.kind === 'session' && retold[0].session.event.node === 'n1');
+});
+
 test('an answer counts once, only for who waits, and only while a leader is there', () => {
   desk.open();
   desk.ask(question('a'));

@@ -69,11 +69,13 @@ export class Desk {
     if (this.#questions.delete(connection)) this.#pass({ kind: 'cancel', connection });
   }
 
+  /** What a node says of another one's session is for the leader to count, and is not kept: the next one is not told of it. */
   tell(session: SessionNews): void {
-    const { event } = session;
-    if (this.#options.keepsSessions) this.#keep(session);
+    const { connection, node, kind } = session.event;
+    const isForged = (this.#sessions.get(connection)?.event.node ?? node) !== node;
+    if (this.#options.keepsSessions && !isForged) this.#keep(session);
     if (this.#isOpen) this.#options.pass({ kind: 'session', session });
-    else if (event.kind === 'end') this.#keepEnd(session);
+    else if (kind === 'end' && !isForged) this.#keepEnd(session);
   }
 
   /** @param runtime the version of its breakers' limits */
