@@ -36,14 +36,25 @@ export class Brain {
    */
   static async start(
     spec: string,
-    { plaintext = false, xdsHost = ownAddress, beside, store, id = 'brain-1', env = {} }: BrainOptions = {},
+    {
+      plaintext = false,
+      xdsHost = ownAddress,
+      beside,
+      store,
+      id = 'brain-1',
+      advertise,
+      env = {},
+    }: BrainOptions = {},
   ): Promise<Brain> {
     const xds = { host: xdsHost, port: xdsHost === ownAddress ? await ownPort() : await sharedPort() };
     const admin = { host: ownAddress, port: await ownPort() };
     const logFile = path.join(scratchFolder('brain'), 'log');
     const channel = beside ? beside.channel : plaintext ? undefined : await ChannelCertificates.create();
     const isCandidate = store?.startsWith('etcd:') === true;
-    const candidacy = isCandidate ? ['--brain', id] : [];
+    const address = await advertise?.(xds);
+    const candidacy = isCandidate
+      ? ['--brain', id, ...(address ? ['--advertise', formatAddress(address)] : [])]
+      : [];
     const place = store === undefined ? ['--spec', spec] : ['--store', store, ...candidacy];
     const files = isCandidate ? await channel?.brainNamed(id) : channel?.brain;
     const running = { place, logFile, env, xds, admin, channel, files };
@@ -157,6 +168,8 @@ export interface BrainOptions {
   readonly store?: string | undefined;
   /** Of one of several brains on one etcd. */
   readonly id?: string;
+  /** Where other brains are told to dial it, given where it serves; there unless said otherwise. */
+  readonly advertise?: (xds: Brain['xds']) => Promise<Brain['xds']>;
   /** Beside this process's own. */
   readonly env?: Readonly<Record<string, string>>;
 }

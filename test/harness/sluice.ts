@@ -3,7 +3,7 @@
  * started. `start` resolves when Envoy has acknowledged everything and clients can connect.
  */
 
-import { Brain } from './brain.js';
+import { Brain, type BrainOptions } from './brain.js';
 import { type Certificate, Certificates } from './certificates.js';
 import { Envoy } from './envoy.js';
 import type { MariaDb } from './mariadb.js';
@@ -39,6 +39,8 @@ export interface SluiceOptions {
   readonly xdsHost?: string;
   /** Where the brain finds the spec, which is applied there first; its file by default. */
   readonly store?: string;
+  /** Where other brains are told to dial it. */
+  readonly advertise?: NonNullable<BrainOptions['advertise']>;
   /** Of the brain, beside this process's own. */
   readonly env?: Readonly<Record<string, string>>;
 }
