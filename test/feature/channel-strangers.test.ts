@@ -1,4 +1,4 @@
-/** Who may come to the brain over TLS, and as whom: the channel with real certificates, real strangers in front of it. */
+/** Who may come to the brain, and as whom: the channel with real certificates and without, real strangers in front of it. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import tls from 'node:tls';
 import { pino } from 'pino';
-import { type Caller, unary } from '../../xds-server/pure/rpc/rpc.js';
+import { type Caller, type Method, unary } from '../../xds-server/pure/rpc/rpc.js';
 import { Channel, type Credentials } from '../../xds-server/shells/channel/channel.js';
 import { type Certificate, Certificates } from '../harness/certificates.js';
 import { stopEverything } from '../harness/ending.js';
@@ -20,6 +20,8 @@ let others: Certificates;
 let brain: Certificate;
 let node: Certificate;
 let channel: Channel;
+/** Without certificates. */
+let plain: Channel;
 let callers: Caller[] = [];
 const refused: string[] = [];
 
@@ -29,11 +31,27 @@ const ask = unary({ path: '/test/Ask', maxMessageBytes: 10, decode: () => undefi
   return () => undefined;
 });
 
+const follow: Method<undefined> = {
+  ...{ path: '/test/Follow', from: 'brains', maxMessageBytes: 10, decode: () => undefined },
+  accept: (call) => ({
+    message: () => call.reply(Buffer.from(`brain ${call.caller.brain}, node "${call.caller.node}"`)),
+    finished: () => undefined,
+    cancelled: () => undefined,
+  }),
+};
+
 const credentials = (of: Certificate, ca: string): Credentials => ({
   chain: readFileSync(of.chain),
   key: readFileSync(of.key),
   clientCa: Buffer.from(ca),
 });
+
+const serving = {
+  methods: [ask, follow],
+  log: pino({ level: 'silent' }),
+  exhausted: () => undefined,
+  refused: (reason: string) => void refused.push(reason),
+};
 
 before(async () => {
   [ours, others] = await Promise.all([Certificates.create(), Certificates.create()]);
@@ -45,14 +63,12 @@ before(async () => {
     host: '127.0.0.1',
     port: 0,
     credentials: credentials(brain, ours.caText),
-    methods: [ask],
-    log: pino({ level: 'silent' }),
-    exhausted: () => undefined,
-    refused: (reason) => refused.push(reason),
+    ...serving,
   });
+  plain = await Channel.listen({ host: '127.0.0.1', port: 0, ...serving });
 });
 after(async () => {
-  channel.destroy();
+  for (const each of [channel, plain]) each.destroy();
   await stopEverything();
 });
 
@@ -76,18 +92,25 @@ async function whoAmI(options: tls.ConnectionOptions): Promise<string | undefine
   }
 }
 
-function askOn(made: http2.ClientHttp2Session, headers: Record<string, string> = {}): Promise<string> {
+function askOn(
+  made: http2.ClientHttp2Session,
+  headers: Record<string, string> = {},
+  method = 'Ask',
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (): void => reject(new Error('not let in'));
     made.once('error', fail);
     made.once('close', fail);
     const stream = made.request({
       ':method': 'POST',
-      ':path': '/test/Ask',
+      ':path': `/test/${method}`,
       'content-type': 'application/grpc',
       ...headers,
     });
     stream.on('error', fail);
+    stream.on('response', (answer) => {
+      if (answer['grpc-status'] !== undefined) resolve(`status ${answer['grpc-status']}`);
+    });
     stream.on('data', (chunk: Buffer) => resolve(chunk.subarray(5).toString()));
     stream.end(Buffer.alloc(5));
   });
@@ -100,6 +123,46 @@ test('a node is who its certificate says, whatever it says of itself', async () 
   made.destroy();
   const [one, other] = callers;
   assert.ok(one === other, 'one caller for all calls of a connection');
+});
+
+/** What a brain is told of itself. */
+async function whoFollows(
+  made: http2.ClientHttp2Session,
+  headers: Record<string, string> = {},
+): Promise<string> {
+  made.on('error', () => undefined);
+  try {
+    return await askOn(made, headers, 'Follow');
+  } finally {
+    made.destroy();
+  }
+}
+
+const denied = 'status 7';
+const unauthenticated = 'status 16';
+
+test('over TLS a brain is who its certificate says, and a node that calls itself a brain is a node', async () => {
+  const brainOne = pem(await ours.peer('spiffe://sluice.test/brain/one', '127.0.0.1'));
+  const two = { 'x-sluice-brain': 'two', 'x-sluice-node': 'edge-1' };
+  assert.equal(await whoFollows(session(brainOne)), 'brain one, node ""');
+  assert.equal(await whoFollows(session(brainOne), two), 'brain one, node ""');
+  assert.equal(await whoFollows(session(pem(node)), two), denied);
+  assert.equal(await askOn(session(pem(node)), two), 'edge-1');
+  assert.equal(await askOn(session(brainOne), two), denied, 'a brain is no node');
+});
+
+test('where channels are in clear a brain is who its header says, and nobody else follows', async () => {
+  const toPlain = () => http2.connect(`http://127.0.0.1:${plain.port}`);
+  assert.equal(await whoFollows(toPlain(), { 'x-sluice-brain': 'two' }), 'brain two, node ""');
+  const both = { 'x-sluice-brain': 'two', 'x-sluice-node': 'edge-1' };
+  assert.equal(await whoFollows(toPlain(), both), 'brain two, node ""');
+  assert.equal(await whoFollows(toPlain(), { 'x-sluice-node': 'edge-1' }), denied);
+  for (const id of ['', 'a b', 'x'.repeat(129)])
+    assert.equal(await whoFollows(toPlain(), { 'x-sluice-brain': id }), unauthenticated, JSON.stringify(id));
+  const made = toPlain();
+  assert.equal(await askOn(made, { 'x-sluice-node': 'edge-1' }), 'edge-1');
+  assert.equal(await askOn(made, both), denied, 'a brain is no node');
+  made.destroy();
 });
 
 async function refusal(what: string, options: tls.ConnectionOptions): Promise<void> {

@@ -4,8 +4,8 @@ import { cpSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { stopEverything } from '../../harness/ending.js';
-import { ownAddress } from '../../harness/own-address.js';
 import type { MariaDb } from '../../harness/mariadb.js';
+import { ownAddress } from '../../harness/own-address.js';
 import { scratchFolder } from '../../harness/scratch.js';
 import { mariaDbSides, output, type Sides, type Way } from './sides.js';
 
