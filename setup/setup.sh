@@ -26,8 +26,8 @@ setup/system-packages.sh "$@"
 
 javascript() {
   step 'npm packages' node_modules/.package-lock.json setup/npm-packages.sh package-lock.json .npmrc
-  step 'Envoy and etcd APIs' build/etcd-api/api.json setup/apis.sh package-lock.json \
-    protos/build.ts protos/roots.json protos/envoy-api/Cargo.lock protos/etcd-api/Cargo.lock
+  step 'APIs' build/sluice-api/api.json setup/apis.sh package-lock.json protos/build.ts protos/roots.json \
+    protos/envoy-api/Cargo.lock protos/etcd-api/Cargo.lock protos/sluice
   if part servers; then
     step 'brain' build/js/xds-server/main.js setup/brain.sh package-lock.json setup/brain.json tsconfig.json \
       protos/roots.json protos/envoy-api/Cargo.lock protos/etcd-api/Cargo.lock xds-server

@@ -41,7 +41,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'shells/xds': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/authz': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
   'shells/sessions': ['node', 'pure', 'shells/envoy-api', '#envoy-api', 'protobufjs', 'pino'],
-  'shells/peers': ['node', 'pure', 'shells/envoy-api', 'protobufjs', 'pino'],
+  'shells/peers': ['node', 'pure', 'shells/envoy-api', 'protobufjs', '#sluice-api', 'pino'],
   'shells/cancels': ['node', 'pure', 'shells/envoy-api', 'protobufjs', 'pino'],
   'shells/databases': ['node', 'pure', 'pg', 'mysql2', 'pino'],
   'shells/control': ['node', 'pure', 'pino'],

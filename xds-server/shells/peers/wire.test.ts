@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { test } from 'node:test';
-import protobuf from 'protobufjs';
 import type { News, Order } from '../../pure/peers/messages.js';
 import { refusals } from '../../pure/verdict/refusals.js';
-import { schema } from './schema.js';
 import { decodeOrders, decodeTelling, encodeOrders, encodeTelling } from './wire.js';
 
 const connection = 'a'.repeat(32);
@@ -93,10 +90,4 @@ test('what is answered is read as it was meant', () => {
     { kind: 'interrupted', request: 6 },
   ];
   assert.deepEqual(decodeOrders(encodeOrders(orders)), orders);
-});
-
-test('the schema is that of brains.proto', () => {
-  const root = new protobuf.Root();
-  root.loadSync(path.resolve(import.meta.dirname, '../../../protos/sluice/v1/brains.proto'));
-  assert.deepEqual(schema, root.toJSON());
 });

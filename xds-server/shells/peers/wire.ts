@@ -1,9 +1,12 @@
-/** The messages of pure/peers as bytes and back. Whether what they say is believed is not decided here. */
+/**
+ * The messages of pure/peers as bytes (protos/sluice/v1/brains.proto) and back. Whether what they say is believed is not
+ * decided here.
+ */
+import { createRequire } from 'node:module';
 import protobuf from 'protobufjs';
 import type { EndEvidence } from '../../pure/ledger/events.js';
 import type { News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
 import { type Refusal, reasons } from '../../pure/verdict/refusals.js';
-import { schema } from './schema.js';
 
 export interface Telling {
   /** Of the first message. */
@@ -14,7 +17,9 @@ export interface Telling {
   readonly news: readonly News[];
 }
 
-const root = protobuf.Root.fromJSON(schema as unknown as protobuf.INamespace);
+const root = protobuf.Root.fromJSON(
+  createRequire(import.meta.url)('#sluice-api.json') as protobuf.INamespace,
+);
 const telling = root.lookupType('sluice.v1.Telling');
 const ordering = root.lookupType('sluice.v1.Ordering');
 /** What is absent stays absent, but for lists. */
