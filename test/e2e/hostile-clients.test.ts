@@ -353,7 +353,9 @@ test('a valid certificate of one tenant at the hostname of another is refused, w
   assert.deepEqual(await everOpened(), before);
 });
 
-test('names that no service has, names of secrets and no name at all are refused', async (t) => {
+test('names that no service has, names of secrets and no name at all are refused', {
+  timeout: 60_000,
+}, async (t) => {
   const before = await everOpened();
   const answers: [string, string][] = [];
   const names = [
@@ -367,15 +369,14 @@ test('names that no service has, names of secrets and no name at all are refused
     'checkout.db.test\u00e9',
   ];
   for (const name of names) {
+    t.diagnostic(JSON.stringify(name.slice(0, 24)));
     const answer = await withinTls('pg', name).then(
       (client) => told(client, sound, false),
       () => 'no TLS',
     );
-    answers.push([name.slice(0, 24), answer]);
-  }
-  for (const [name, answer] of answers) {
-    t.diagnostic(`${JSON.stringify(name)}: ${answer}`);
-    assert.match(answer, /^(08004|no TLS|nothing)$/, name);
+    t.diagnostic(answer);
+    assert.match(answer, /^(08004|no TLS|nothing)$/);
+    answers.push([name, answer]);
   }
   assert.equal(answers[0]![1], '08004');
   assert.equal(answers[1]![1], '08004');
