@@ -1,13 +1,38 @@
-import { Heap } from '../../xds-server/pure/ledger/heap.js';
 import type { Random } from './random.js';
 
-/** What will happen when, in true time, which nobody in the world can read; it passes only from one thing to the next. */
+/**
+ * What will happen when, in true time, which nobody in the world can read; it passes only from one thing to the next. Of
+ * things at the same time the one that was put down first comes first.
+ *
+ * A binary heap like the ledger's, of which nothing is taken but the first: so it needs no record for each thing.
+ */
 export class Agenda {
-  readonly #things = new Heap<() => void>();
+  readonly #atMs: number[] = [];
+  readonly #serials: number[] = [];
+  readonly #things: (() => void)[] = [];
+  #serial = 0;
   nowMs = 0;
 
   after(delayMs: number, thing: () => void): void {
-    this.#things.add(thing, this.nowMs + Math.max(0, delayMs));
+    const times = this.#atMs;
+    const serials = this.#serials;
+    const things = this.#things;
+    const atMs = this.nowMs + Math.max(0, delayMs);
+    const serial = this.#serial++;
+    let at = times.length;
+    times.push(atMs);
+    serials.push(serial);
+    things.push(thing);
+    // No serial is later than this one.
+    for (let above = (at - 1) >> 1; at > 0 && atMs < times[above]!; above = (at - 1) >> 1) {
+      times[at] = times[above]!;
+      serials[at] = serials[above]!;
+      things[at] = things[above]!;
+      at = above;
+    }
+    times[at] = atMs;
+    serials[at] = serial;
+    things[at] = thing;
   }
 
   /** Some time between the two. */
@@ -17,11 +42,12 @@ export class Agenda {
 
   /** @returns false when nothing is left, or nothing before `untilMs`. */
   step(untilMs = Number.POSITIVE_INFINITY): boolean {
-    const first = this.#things.first();
-    if (!first || first.key > untilMs) return false;
-    this.#things.remove(first);
-    this.nowMs = first.key;
-    first.item();
+    const atMs = this.#atMs[0];
+    if (atMs === undefined || atMs > untilMs) return false;
+    const thing = this.#things[0]!;
+    this.#removeFirst();
+    this.nowMs = atMs;
+    thing();
     return true;
   }
 
@@ -30,4 +56,34 @@ export class Agenda {
     while (this.step(untilMs));
     this.nowMs = Math.max(this.nowMs, untilMs);
   }
+
+  /** The last one is put where there is room for it, from the top on. */
+  #removeFirst(): void {
+    const times = this.#atMs;
+    const serials = this.#serials;
+    const things = this.#things;
+    const atMs = times.pop()!;
+    const serial = serials.pop()!;
+    const thing = things.pop()!;
+    const size = times.length;
+    if (size === 0) return;
+    let at = 0;
+    for (let below = 1; below < size; below = 2 * at + 1) {
+      const other = below + 1;
+      if (other < size && isBefore(times[other]!, serials[other]!, times[below]!, serials[below]!))
+        below = other;
+      if (isBefore(atMs, serial, times[below]!, serials[below]!)) break;
+      times[at] = times[below]!;
+      serials[at] = serials[below]!;
+      things[at] = things[below]!;
+      at = below;
+    }
+    times[at] = atMs;
+    serials[at] = serial;
+    things[at] = thing;
+  }
+}
+
+function isBefore(oneMs: number, oneSerial: number, otherMs: number, otherSerial: number): boolean {
+  return oneMs < otherMs || (oneMs === otherMs && oneSerial < otherSerial);
 }

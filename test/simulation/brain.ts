@@ -23,7 +23,7 @@ export interface Grant {
 /** A check on its way: which try of which connection, by which HTTP/2 connection of which node. */
 export interface Check {
   readonly connection: string;
-  readonly node: number;
+  readonly node: string;
   readonly channel: number;
   readonly service: string;
   readonly source: string | undefined;
@@ -55,7 +55,7 @@ export class Brain extends Process implements Asker {
   readonly #isAlone: boolean;
   readonly #held = new Map<string, Held>();
   /** By node: the clock as known by its present connection. */
-  readonly #clocks = new Map<number, { readonly channel: number; readonly clock: NodeClock }>();
+  readonly #clocks = new Map<string, { readonly channel: number; readonly clock: NodeClock }>();
   #desk: Desk;
   #leader: Leader | undefined;
   /** While it leads. */
@@ -82,7 +82,7 @@ export class Brain extends Process implements Asker {
     const held = { check, clock, bornMs: Math.max(earlierMs, bornMs) };
     this.#held.set(connection, held);
     this.#expectAnswer(held);
-    this.#desk.ask({ connection, node: nodeName(node), service, source, bornMs, sentMs, frontId: undefined });
+    this.#desk.ask({ connection, node, service, source, bornMs, sentMs, frontId: undefined });
   }
 
   /** The node has given the call up. */
@@ -94,7 +94,7 @@ export class Brain extends Process implements Asker {
   }
 
   /** Every call of a connection that is given up. */
-  hangUp(node: number): void {
+  hangUp(node: string): void {
     for (const { check } of [...this.#held.values()]) if (check.node === node) this.cancel(check);
   }
 
@@ -196,8 +196,4 @@ export function decide(seat: Seat, news: News, asker: Asker): void {
   if (news.kind === 'check') seat.admission.ask(news.question, asker);
   else if (news.kind === 'cancel') seat.admission.withdraw(news.connection, asker);
   else if (news.kind === 'session') seat.tell(news.session.event);
-}
-
-export function nodeName(node: number): string {
-  return `n${node}`;
 }

@@ -1,7 +1,7 @@
 /** One node and its clients: they come, ask, are let in or not, stay, leave; and it reports, late, twice or not at all. */
 import type { EndEvidence, LedgerEvent, UpstreamFacts } from '../../xds-server/pure/ledger/events.js';
 import type { Agenda } from './agenda.js';
-import { type Brain, type Check, type Grant, nodeName, type Verdict } from './brain.js';
+import type { Brain, Check, Grant, Verdict } from './brain.js';
 import type { Database, DatabaseSession, Owner } from './database.js';
 import { Process } from './machine.js';
 import { Random } from './random.js';
@@ -60,11 +60,14 @@ export interface Neighbours {
 
 export class Envoy extends Process {
   readonly number: number;
+  readonly name: string;
   /** Those that are not over for it. */
   readonly connections = new Map<string, Connection>();
   readonly #ever = new Map<string, Connection>();
   readonly #beside: Neighbours;
   readonly #ports = new Set<string>();
+  /** Undefined where nobody listens: then there is nothing to put into words. */
+  readonly #say: ((text: string) => void) | undefined;
   /** Which brain is asked and told. */
   #at = 0;
   #serial = 0;
@@ -74,7 +77,10 @@ export class Envoy extends Process {
   constructor(number: number, random: Random, beside: Neighbours) {
     super(beside.agenda, random);
     this.number = number;
+    this.name = `n${number}`;
     this.#beside = beside;
+    const { agenda, trace } = beside;
+    this.#say = trace && ((text) => trace(`${agenda.nowMs} ${text}`));
     this.#at = random.between(0, beside.ways.length - 1);
     for (const way of beside.ways) way.wire.broken = () => this.#onBroken(way);
   }
@@ -99,7 +105,7 @@ export class Envoy extends Process {
     const random = new Random(seed);
     const bornMs = this.clock.monotonicMs;
     const connection: Connection = {
-      id: `${nodeName(this.number)}c${++this.#serial}`,
+      id: `${this.name}c${++this.#serial}`,
       random,
       service,
       tenant: planned.tenant,
@@ -147,7 +153,7 @@ export class Envoy extends Process {
       const { connection } = wire;
       agenda.after(isSilent ? 2_000 : 20, () => {
         if (connection === wire.connection && !wire.isCut) wire.break();
-        else brain.do(() => brain.hangUp(this.number));
+        else brain.do(() => brain.hangUp(this.name));
       });
     }
   }
@@ -156,7 +162,7 @@ export class Envoy extends Process {
   forge(id: string, service: string, random: Random, seat: Seat): void {
     // A connection is the node's that spoke of it first, and nobody can guess one of which nothing was said yet.
     if (seat.ledger.nodeOf(id) === undefined) return;
-    const of = { connection: id, node: nodeName(this.number), service };
+    const of = { connection: id, node: this.name, service };
     const upstream = { remoteAddress: '10.0.0.1:5432', serverId: random.between(1, 60) };
     const evidence = random.pick(['server-closed', 'never-opened'] as const);
     const question = { ...of, source: undefined, bornMs: 0, sentMs: 0, frontId: undefined };
@@ -173,7 +179,7 @@ export class Envoy extends Process {
 
   leave(connection: Connection): void {
     if (connection.isOver) return;
-    this.#say(`${connection.id} leaves`);
+    this.#say?.(`${connection.id} leaves`);
     const { check, way } = connection;
     if (check && way && !connection.isAnswered) {
       const { brain, wire } = way;
@@ -203,10 +209,10 @@ export class Envoy extends Process {
     const reply = (verdict: Verdict): void =>
       wire.send(random, () => this.do(() => this.#answered(connection, call, verdict)));
     const channel = wire.connection;
-    this.#say(`${id} asks, try ${call}`);
+    this.#say?.(`${id} asks, try ${call}`);
     const check: Check = {
       connection: id,
-      node: this.number,
+      node: this.name,
       channel,
       service,
       source,
@@ -243,7 +249,7 @@ export class Envoy extends Process {
         if (connection.way === way && connection.check!.channel !== wire.connection)
           this.#askAgain(connection, connection.call);
     });
-    brain.do(() => brain.hangUp(this.number));
+    brain.do(() => brain.hangUp(this.name));
   }
 
   /** To another brain, if there is one. */
@@ -255,7 +261,7 @@ export class Envoy extends Process {
     if (connection.call !== call || connection.isOver || connection.isAnswered) return;
     const { truth, isExpired } = this.#beside;
     connection.isAnswered = true;
-    this.#say(`${connection.id} hears ${JSON.stringify(verdict)} at ${this.clock.monotonicMs}`);
+    this.#say?.(`${connection.id} hears ${JSON.stringify(verdict)} at ${this.clock.monotonicMs}`);
     const isGood = verdict.kind === 'grant' && !isExpired(verdict, this.clock.monotonicMs);
     // A grant names a cluster; where that leads is what the node has been told last.
     connection.onlyKill = verdict.kind === 'grant' && verdict.onlyKill;
@@ -317,7 +323,7 @@ export class Envoy extends Process {
     const peer = traits.nat ? `10.0.2.${this.number}:${10_000 + ++this.#serial}` : connection.localAddress!;
     const session = database.open({ target, owner: connection, user, peer, openedMs });
     connection.session = session;
-    this.#say(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
+    this.#say?.(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
     truth.compare(session);
     if (connection.isOver) {
       this.#abandon(connection, false);
@@ -353,7 +359,7 @@ export class Envoy extends Process {
     this.#send(connection, {
       kind: 'report',
       connection: id,
-      node: nodeName(this.number),
+      node: this.name,
       service,
       upstream,
     });
@@ -399,7 +405,7 @@ export class Envoy extends Process {
     this.#send(connection, {
       kind: 'end',
       connection: id,
-      node: nodeName(this.number),
+      node: this.name,
       service,
       upstream,
       evidence,
@@ -417,10 +423,6 @@ export class Envoy extends Process {
     const { traits } = this.#beside;
     const { brain, wire } = this.#way;
     wire.tell(random, this.isMended ? 0 : traits.lossy, () => brain.do(() => brain.tell(event)));
-  }
-
-  #say(text: string): void {
-    this.#beside.trace?.(`${this.#beside.agenda.nowMs} ${text}`);
   }
 
   #within({ random }: Connection, leastMs: number, mostMs: number, thing: () => void): void {
