@@ -77,7 +77,7 @@ function decided(): { readonly method: Method<never>; readonly end: (connection:
     plan: () => plan,
     nodeOf: (connection) => ledger.nodeOf(connection),
     isDown: () => false,
-    readiness: { isReady: () => true, whenReady: async () => true },
+    readiness: { isReady: () => true, whenReady: (_node, _service, _ms, told) => told(true) },
     forged: () => undefined,
     granted: () => undefined,
     untilMs: () => Number.POSITIVE_INFINITY,

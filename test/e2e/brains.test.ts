@@ -129,8 +129,7 @@ test(
     sluice.file.save();
     const applied = await sluiceCommand('apply', sluice.file.path, '--store', store);
     assert.equal(applied.code, 0, applied.stdout);
-    const key = 'circuit_breakers.service/hasty.default.max_connections';
-    await waitUntil('the node has it', async () => (await edge.runtime(key)) === '5');
+    await waitUntil('the node has it', async () => (await edge.limitOf('hasty')) === '5');
     await waitUntil('all brains go by it', async () => {
       const specs = await Promise.all(brains.map(async (brain) => (await brain.status()).spec.version));
       return new Set(specs).size === 1;

@@ -9,7 +9,6 @@ import { waitUntil } from '../harness/wait-until.js';
 import { backendOf, postgresSession } from './sessions.js';
 
 const account = { user: 'ann', password: 'correct horse', database: 'orders' };
-const limitKey = 'circuit_breakers.service/checkout.default.max_connections';
 
 let orders: Protected<Postgres>;
 let sluice: Sluice;
@@ -36,7 +35,7 @@ test('a saved limit is on Envoy within 200 ms', { timeout: 30_000 }, async () =>
     sluice.file.save();
     await waitUntil(
       `Envoy has ${limit}`,
-      async () => (await sluice.envoy.runtime(limitKey)) === String(limit),
+      async () => (await sluice.envoy.limitOf('checkout')) === String(limit),
     );
     took.push(performance.now() - saved);
   }

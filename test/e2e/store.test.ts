@@ -15,7 +15,6 @@ import { waitUntil } from '../harness/wait-until.js';
 import { backendOf, postgresSession } from './sessions.js';
 
 const account = { user: 'ann', password: 'correct horse', database: 'orders' };
-const limitKey = 'circuit_breakers.service/checkout.default.max_connections';
 
 let orders: Protected<Postgres>;
 let etcd: Etcd;
@@ -48,7 +47,7 @@ const apply = (limit: number, to = store) => {
 };
 
 async function untilLimited(to: number): Promise<void> {
-  await waitUntil(`Envoy has ${to}`, async () => (await sluice.envoy.runtime(limitKey)) === String(to));
+  await waitUntil(`Envoy has ${to}`, async () => (await sluice.envoy.limitOf('checkout')) === String(to));
 }
 
 test('what is applied is on Envoy, and its revision is in the status', async () => {
@@ -136,7 +135,7 @@ test('the same with a folder: applied, followed, kept over a restart', { timeout
   other.file.spec.services!.checkout!.max_connections = 6;
   other.file.save();
   assert.equal((await sluiceCommand('apply', other.file.path, '--store', folder)).code, 0);
-  await waitUntil('Envoy has 6', async () => (await other.envoy.runtime(limitKey)) === '6');
+  await waitUntil('Envoy has 6', async () => (await other.envoy.limitOf('checkout')) === '6');
   await other.brain.kill();
   await other.brain.startAgain();
   await other.brain.waitUntilReady();

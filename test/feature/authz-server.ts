@@ -148,13 +148,12 @@ export class AuthzServer {
       isDown: () => this.isDown,
       readiness: {
         isReady: () => this.isReady,
-        whenReady: () =>
-          new Promise((resolve) => {
-            this.nodeBecomesReady = (ready) => {
-              this.isReady = ready;
-              resolve(ready);
-            };
-          }),
+        whenReady: (_node, _service, _patienceMs, told) => {
+          this.nodeBecomesReady = (ready) => {
+            this.isReady = ready;
+            told(ready);
+          };
+        },
       },
       granted: (question) => this.granted.push(question),
       forged: (node) => this.forgeries.push(node),

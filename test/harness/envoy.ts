@@ -133,10 +133,12 @@ export class Envoy {
     return cluster_statuses.map(({ name }) => name);
   }
 
-  /** A value of the runtime as all layers together have it; undefined: nobody sets it. */
-  async runtime(key: string): Promise<string | undefined> {
+  /** What the breaker of a service holds it to, wherever it leads; undefined: there is none. */
+  async limitOf(service: string): Promise<string | undefined> {
     const { entries } = await this.#get<{ entries: Record<string, { final_value: string }> }>('/runtime');
-    return entries[key]?.final_value;
+    const isIts = (key: string): boolean =>
+      key.startsWith(`circuit_breakers.service/${service}/`) && key.endsWith('.default.max_connections');
+    return entries[Object.keys(entries).find(isIts) ?? '']?.final_value;
   }
 
   async #get<T>(resource: string): Promise<T> {

@@ -46,7 +46,7 @@ export class Seat {
       apply: (event) => this.tell(event),
       nodeOf: (connection) => ledger.nodeOf(connection),
       isDown: () => false,
-      readiness: { isReady: () => true, whenReady: async () => true },
+      readiness: { isReady: () => true, whenReady: (_node, _service, _ms, told) => told(true) },
       forged: () => undefined,
       granted: () => undefined,
       untilMs: () => this.#untilMs,

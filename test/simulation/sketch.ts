@@ -1,4 +1,5 @@
 /** Plans in few words, for tests of what reads a plan: say what matters, the rest is ordinary. */
+import { clusterName } from '../../xds-server/pure/plan/cluster-name.js';
 import type { Plan, ServicePlan, TargetPlan, TenantPlan } from '../../xds-server/pure/plan/plan.js';
 
 export interface PlanSketch {
@@ -10,10 +11,11 @@ export interface PlanSketch {
 }
 
 export function sketch({ targets = { 'orders/primary': {} }, tenants = {}, services }: PlanSketch): Plan {
-  const servicePlans = Object.entries(services).map(([name, service]) => servicePlan(name, service));
+  const planned = new Map(Object.entries(targets).map(([name, target]) => [name, targetPlan(name, target)]));
+  const servicePlans = Object.entries(services).map(([name, service]) => servicePlan(name, service, planned));
   return {
     listeners: new Map(),
-    targets: new Map(Object.entries(targets).map(([name, target]) => [name, targetPlan(name, target)])),
+    targets: planned,
     observers: new Map(),
     tenants: new Map(Object.entries(tenants).map(([name, limit]) => [name, tenantPlan(name, limit)])),
     services: new Map(servicePlans.map((service) => [service.name, service])),
@@ -35,14 +37,19 @@ function targetPlan(name: string, given: Partial<TargetPlan>): TargetPlan {
   };
 }
 
-function servicePlan(name: string, given: Partial<ServicePlan>): ServicePlan {
+function servicePlan(
+  name: string,
+  given: Partial<ServicePlan>,
+  targets: ReadonlyMap<string, TargetPlan>,
+): ServicePlan {
+  const { target = 'orders/primary' } = given;
   return {
     name,
     hostname: `${name}.db.example.com`,
     tenant: 'shop',
-    target: 'orders/primary',
+    target,
     protocol: 'postgres',
-    cluster: `service/${name}`,
+    cluster: clusterName(name, target, targets.get(target)?.endpoints ?? [], false),
     maxConnections: 10,
     guaranteed: 0,
     killReserve: 0,

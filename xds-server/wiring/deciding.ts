@@ -75,7 +75,7 @@ export class Deciding {
     this.desk = new Desk({ pass: (news) => this.#pass(news), keepsSessions: candidate !== undefined });
     this.following = new Following({
       ...{ now, log, desk: this.desk, credentials },
-      whenReady: (node, service) => own.whenReady(node, service, Number.POSITIVE_INFINITY),
+      whenHas: (node, service, needs) => own.whenHas(node, service, needs),
       leading: () => this.#leading,
       answered: (answer) => this.#answered(answer),
       limits: () => enactment().nodeLimits,

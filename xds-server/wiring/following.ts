@@ -32,8 +32,8 @@ export interface FollowingOptions {
   /** Limits that the leader's nodes have, and that it has said. */
   readonly limits: () => NodeLimits;
   readonly obey: (limits: NodeLimits) => void;
-  /** Resolves true when a node of this brain's own is ready for a service. */
-  readonly whenReady: (node: NodeId, service: string) => Promise<boolean>;
+  /** Resolves true when a node of this brain's own has what a service needs, false where it may take longer. */
+  readonly whenHas: (node: NodeId, service: string, needs: string) => Promise<boolean>;
 }
 
 /** Questions of the leader at once; who is not told asks again. */
@@ -60,7 +60,7 @@ export class Following {
     this.#requests = new Requests({ pass: (news) => this.pass(news), patience: () => pause(requestMs) });
     this.claims = new Claims({
       now,
-      ask: (follower, node, service) => follower.order({ kind: 'await', node, service }),
+      ask: (follower, node, service, needs) => follower.order({ kind: 'await', node, service, needs }),
     });
     this.#service = new FollowService({
       now,
@@ -176,17 +176,17 @@ export class Following {
     const { answered, obey } = this.#options;
     if (order.kind === 'grant' || order.kind === 'refuse') answered(order);
     else if (order.kind === 'limits') obey(order);
-    else if (order.kind === 'await') void this.#await(order.node, order.service);
+    else if (order.kind === 'await') void this.#await(order);
     else this.#requests.answered(order);
   }
 
-  async #await(node: NodeId, service: string): Promise<void> {
-    const key = `${node} ${service}`;
+  async #await({ node, service, needs }: Extract<Order, { kind: 'await' }>): Promise<void> {
+    const key = `${node} ${needs}`;
     if (this.#awaited.has(key) || this.#awaited.size >= maxAwaited) return;
     this.#awaited.add(key);
-    const isReady = await this.#options.whenReady(node, service);
+    const isReady = await this.#options.whenHas(node, service, needs);
     this.#awaited.delete(key);
-    if (isReady) this.pass({ kind: 'ready', node, service });
+    if (isReady) this.pass({ kind: 'ready', node, service, needs });
   }
 
   #told(follower: Follower, news: News): void {
@@ -195,7 +195,7 @@ export class Following {
     if (news.kind === 'check') leading.ask(news.question, follower);
     else if (news.kind === 'cancel') leading.withdraw(news.connection, follower);
     else if (news.kind === 'session') leading.report(news.session);
-    else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.service);
+    else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.needs);
     else if (news.kind === 'node' && news.isHere) this.claims.claim(follower, news.node, news.runtime);
     else if (news.kind === 'node') this.claims.release(follower, news.node);
     else if (news.kind === 'find') {

@@ -12,7 +12,7 @@ const question = { connection, node, service, source: '10.0.0.9', bornMs: 990, s
 const told: readonly (readonly News[])[] = [
   [
     { kind: 'node', node, isHere: true, runtime: 'v1' },
-    { kind: 'ready', node, service },
+    { kind: 'ready', node, service, needs: 'a b' },
     { kind: 'check', question },
     { kind: 'check', question: { ...question, connection: 'a', service: 'reports', frontId: undefined } },
   ],
@@ -52,12 +52,12 @@ const refusal = refusals.connection_reused();
 const ordered: readonly (readonly Order[])[] = [
   [{ kind: 'limits', spec: 's', limits: new Map([[service, 4]]) }],
   [
-    { kind: 'await', node, service },
+    { kind: 'await', node, service, needs: 'a b' },
     { kind: 'found', request: 5, serverId: 8 },
     { kind: 'interrupted', request: 6 },
   ],
   [
-    { kind: 'grant', connection, service, expiresMs: 2_000, waitedMs: 1, onlyKill: refusal },
+    { kind: 'grant', connection, service, cluster: 'a', expiresMs: 2_000, waitedMs: 1, onlyKill: refusal },
     { kind: 'refuse', connection, service, refusal, waitedMs: 3 },
   ],
 ];

@@ -90,7 +90,7 @@ export function tellings(input: Buffer): void {
     plan: () => plan,
     ...{ apply, nodeOf, forged: nothing, granted: nothing },
     isDown: () => false,
-    readiness: { isReady: () => true, whenReady: () => Promise.resolve(false) },
+    readiness: { isReady: () => true, whenReady: (_node, _service, _ms, told) => told(false) },
     untilMs: () => Number.POSITIVE_INFINITY,
   });
   const reports = new SessionReports({
@@ -123,7 +123,7 @@ export function tellings(input: Buffer): void {
       else if (news.kind === 'session') reports.take(news.session);
       else if (news.kind === 'node' && news.isHere) claims.claim('one', news.node, news.runtime);
       else if (news.kind === 'node') claims.release('one', news.node);
-      else if (news.kind === 'ready') claims.becameReady('one', news.node, news.service);
+      else if (news.kind === 'ready') claims.becameReady('one', news.node, news.needs);
       else if (news.kind === 'interrupt') assert.ok(news.asked.secret.length <= bytes.length);
     }
     const view = ledger.view({ sessions: 1_000 });

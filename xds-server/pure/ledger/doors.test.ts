@@ -167,7 +167,8 @@ test('a grant that nobody confirmed, at a database that is gone, leaves the door
   for (const id of ['a1', 'a2']) checkFrom(ledger, id, alice);
   ledger.pass(confirmationMs(ledger.settings));
   const other = 'users/primary';
-  ledger.plan({ targets: { [other]: {} }, services: { checkout: { target: other } } });
+  const endpoints = [{ host: '10.0.0.9', port: 5432 }];
+  ledger.plan({ targets: { [other]: { endpoints } }, services: { checkout: { target: other } } });
   assert.equal(ledger.service().doors, 0);
   ledger.pass(confirmationMs(ledger.settings));
   ledger.observed([], { target: other });

@@ -130,6 +130,8 @@ export type LedgerEffect =
       readonly kind: 'grant';
       readonly connection: ConnectionId;
       readonly service: string;
+      /** Where it leads, by its name: to the servers that the slot is counted for. */
+      readonly cluster: string;
       /** How long the node may still act on it. */
       readonly ttlMs: number;
       /** For KILL alone, and what the client is told of everything else. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import { clusterName } from '../plan/cluster-name.js';
 import { confirmationMs } from './settings.js';
 
 const one = { services: { checkout: { maxConnections: 1 } } };
@@ -10,7 +11,14 @@ test('a client that comes while there is a slot is granted at once, with the ttl
   const driven = DrivenLedger.recovered(one);
   assert.deepEqual(driven.check('a', 'checkout', 7), ['grant a']);
   assert.deepEqual(driven.effects, [
-    { kind: 'grant', connection: 'a', service: 'checkout', ttlMs: driven.settings.grantTtlMs, waitedMs: 7 },
+    {
+      kind: 'grant',
+      connection: 'a',
+      service: 'checkout',
+      cluster: clusterName('checkout', primary, [{ host: '10.0.0.5', port: 5432 }], false),
+      ttlMs: driven.settings.grantTtlMs,
+      waitedMs: 7,
+    },
   ]);
   assert.equal(driven.service().granted, 1);
 });

@@ -1,3 +1,4 @@
+import type { ServicePlan } from '../plan/plan.js';
 import type { Refusal } from '../verdict/refusals.js';
 import type { ConnectionId, LedgerEffect } from './events.js';
 import type { Target } from './records.js';
@@ -13,7 +14,7 @@ export class Outcome {
 
   grant(
     connection: ConnectionId,
-    service: string,
+    { name: service, cluster }: ServicePlan,
     ttlMs: number,
     bornMs: number,
     onlyKill: Refusal | undefined,
@@ -23,6 +24,7 @@ export class Outcome {
       kind: 'grant',
       connection,
       service,
+      cluster,
       ttlMs,
       waitedMs,
       ...(onlyKill && { onlyKill }),

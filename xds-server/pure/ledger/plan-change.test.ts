@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import { clusterName } from '../plan/cluster-name.js';
+import { confirmationMs } from './settings.js';
 
 const services = (maxConnections: number) => ({ services: { checkout: { maxConnections } } });
 
@@ -210,37 +212,73 @@ test('a session counts at its server also when that server gets another role', (
   assert.equal(driven.target(replica).used, 0);
 });
 
-test('a target waits for grants that are under way to a service that has moved to it', () => {
+/** Of the only grant of the last step. */
+const clusterGranted = ({ effects }: DrivenLedger): string | undefined =>
+  effects.flatMap((effect) => (effect.kind === 'grant' ? [effect.cluster] : []))[0];
+
+test('what is under way when a service moves leads to where it is counted, and holds up nobody elsewhere', () => {
   const other = 'users/primary';
   const at = (target: string) => ({
     targets: { [primary]: { endpoints: a }, [other]: { budget: 1, endpoints: b } },
     services: { checkout: { target }, accounts: { target: other } },
   });
   const driven = DrivenLedger.recovered(at(primary));
-  driven.observed([], { target: other });
-  assert.deepEqual(driven.check('moved'), ['grant moved']);
+  driven.check('moved');
+  assert.equal(clusterGranted(driven), clusterName('checkout', primary, a, false));
   driven.plan(at(other));
-  assert.deepEqual(driven.check('late', 'accounts'), []);
-  driven.report('moved', { remoteAddress: '10.0.0.6:5432', serverId: 1 });
-  driven.observed([{ serverId: 1 }], { target: other });
+  assert.deepEqual(driven.check('late', 'accounts'), ['grant late']);
+  assert.equal(clusterGranted(driven), clusterName('accounts', other, b, false));
+  driven.report('moved', { remoteAddress: '10.0.0.5:5432', serverId: 1 });
+  assert.equal(driven.target(primary).used, 1);
   assert.equal(driven.target(other).used, 1);
-  assert.equal(driven.ledger.view().services.get('accounts')?.used, 0);
 });
 
-test('a target waits for grants that are under way to a service that was removed and comes back there', () => {
+test('who waits while his service moves is granted the cluster that it has by then', () => {
   const other = 'users/primary';
   const at = (target: string) => ({
-    targets: { [primary]: { endpoints: a }, [other]: { budget: 1, endpoints: b } },
-    services: { checkout: { target }, accounts: { target: other } },
+    targets: { [primary]: { budget: 1, endpoints: a }, [other]: { endpoints: b } },
+    services: { checkout: { target } },
   });
   const driven = DrivenLedger.recovered(at(primary));
-  driven.observed([], { target: other });
-  assert.deepEqual(driven.check('moved'), ['grant moved']);
-  driven.plan({ ...at(primary), services: { accounts: { target: other } } });
-  driven.plan(at(other));
-  assert.deepEqual(driven.check('late', 'accounts'), []);
-  driven.report('moved', { remoteAddress: '10.0.0.6:5432', serverId: 1 });
-  driven.observed([{ serverId: 1 }], { target: other });
-  assert.equal(driven.target(other).used, 1);
-  assert.equal(driven.ledger.view().services.get('accounts')?.used, 0);
+  driven.open('a', 11);
+  assert.deepEqual(driven.check('waits'), []);
+  assert.deepEqual(driven.plan(at(other)), ['grant waits']);
+  assert.equal(clusterGranted(driven), clusterName('checkout', other, b, false));
+});
+
+const swapped = (first: typeof a, second: typeof a, budget = 1) => ({
+  targets: {
+    [primary]: { budget, reserve: 3, endpoints: first },
+    [replica]: { budget, reserve: 3, endpoints: second },
+  },
+  services: { checkout: {}, search: { target: replica } },
+});
+
+test('what is under way to a server counts where that server is now', () => {
+  const driven = DrivenLedger.recovered(swapped(a, b));
+  driven.check('r', 'search');
+  driven.plan(swapped(b, a));
+  driven.observed([], { target: primary });
+  driven.observed([], { target: replica });
+  assert.equal(driven.target(primary).used, 1);
+  assert.deepEqual(driven.check('late'), []);
+  assert.deepEqual(driven.check('soon', 'search'), ['grant soon']);
+});
+
+test('a grant whose node has said nothing of it counts where its server is now', () => {
+  const driven = DrivenLedger.recovered(swapped(a, b));
+  driven.check('r', 'search');
+  driven.pass(confirmationMs(driven.settings));
+  driven.plan(swapped(b, a));
+  assert.equal(driven.target(primary).used, 1);
+});
+
+test('a target with a server of another one’s waits for what is under way to one of several', () => {
+  const driven = DrivenLedger.recovered(swapped(a, [...b, { host: '10.0.0.7', port: 5432 }], 2));
+  driven.check('r', 'search');
+  driven.plan(swapped(b, a, 2));
+  driven.observed([], { target: primary });
+  assert.deepEqual(driven.check('late'), []);
+  assert.deepEqual(driven.pass(confirmationMs(driven.settings)).includes(`observe ${primary}`), true);
+  assert.deepEqual(driven.observed([], { target: primary }), ['grant late']);
 });

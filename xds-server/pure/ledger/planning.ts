@@ -20,7 +20,7 @@ export interface PlanChange {
 
 /**
  * @param recoverFromMs the earliest question whose answer ends the recovery of a target that is new or other servers
- * @param confirmedFromMs the same for a target that may be given sessions by grants which were meant for another
+ * @param confirmedFromMs the same for a target that has got a server of another one's, to which grants are under way
  */
 export function adoptPlan(
   books: Books,
@@ -31,18 +31,7 @@ export function adoptPlan(
   const unseen = new Set(adoptTargets(books, plan, recoverFromMs));
   for (const tenant of books.tenants.values())
     tenant.max = plan.tenants.get(tenant.name)?.maxConnections ?? Number.POSITIVE_INFINITY;
-  // Also one that was removed and comes back elsewhere.
-  const moving = [...books.services.values()].filter(({ name, counts, target }) => {
-    const after = plan.services.get(name);
-    return after !== undefined && after.target !== target.name && counts.granted > 0;
-  });
   const orphans = adoptServices(books, plan);
-  // A cluster has one name wherever it leads: what is granted and under way may still open at the new servers.
-  for (const { target } of moving) {
-    target.recovering = true;
-    target.recoverFromMs = Math.max(recoverFromMs, confirmedFromMs);
-    unseen.add(target);
-  }
   adoptUsers(books);
   books.servers = serversOf(plan);
   for (const slot of [...books.target(nowhere).slots])
@@ -52,14 +41,37 @@ export function adoptPlan(
     if (slot.tenant.name === nowhere && slot.service.plan) slot.tenant = slot.service.tenant;
   // A server may have another role now.
   for (const slot of books.slots.values()) {
-    const target = slot.remoteAddress === undefined ? undefined : books.servers.get(slot.remoteAddress);
+    const address = slot.remoteAddress ?? serverUnderWay(slot);
+    const target = address === undefined ? undefined : books.servers.get(address);
     if (target !== undefined && target !== slot.target.name) books.moveSlot(slot, books.target(target));
+  }
+  for (const target of targetsUnderWay(books)) {
+    target.recovering = true;
+    target.recoverFromMs = Math.max(recoverFromMs, confirmedFromMs);
+    unseen.add(target);
   }
   forgetEmpty(books);
   books.recount();
   books.freeAll();
   const unplanned = [...books.targets.values()].filter((target) => !target.plan);
   return { orphans, unseen: [...unseen], unprovable: unplanned.flatMap(({ closing }) => [...closing]) };
+}
+
+/** Where a grant leads that was not used yet, as far as is known; undefined: to one of several. */
+function serverUnderWay({ openedByMs, servers }: Slot): string | undefined {
+  return openedByMs === undefined && servers.length === 1 ? formatAddress(servers[0]!) : undefined;
+}
+
+/** Targets that have got a server of another one's, to which a grant may lead that is counted there. */
+function targetsUnderWay(books: Books): ReadonlySet<Target> {
+  const found = new Set<Target>();
+  for (const { state, servers, target } of books.slots.values())
+    if (state === 'granted')
+      for (const server of servers) {
+        const name = books.servers.get(formatAddress(server));
+        if (name !== undefined && name !== target.name) found.add(books.target(name));
+      }
+  return found;
 }
 
 /** Servers by address, as far as it is given in numbers and names one target. */

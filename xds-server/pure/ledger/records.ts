@@ -6,7 +6,7 @@
  *                ▼           ▼                          ▼
  *       Waiter, Door ◀───── Slot ◀──────────────────────┘
  */
-import type { ServicePlan, TargetName, TargetPlan } from '../plan/plan.js';
+import type { Endpoint, ServicePlan, TargetName, TargetPlan } from '../plan/plan.js';
 import type { ConnectionId, NodeId, ServerId } from './events.js';
 import type { Heap, Place } from './heap.js';
 import type { SessionList } from './session-list.js';
@@ -39,6 +39,8 @@ export interface Slot {
   /** Accounts that its service admitted then; undefined: any. */
   readonly users: ReadonlySet<string> | undefined;
   target: Target;
+  /** To which its grant leads, whatever the target's are by now. */
+  servers: readonly Endpoint[];
   state: SlotState;
   cause: ClosingCause | undefined;
   readonly bornMs: number;

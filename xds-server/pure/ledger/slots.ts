@@ -50,6 +50,7 @@ export class Slots {
   /** Its node has not had the answer: whatever it may have been taken for until now, it was not that. */
   grantAgain(slot: Slot): void {
     slot.target.list.release(slot);
+    slot.servers = slot.target.plan!.endpoints;
     slot.earliestStep = this.#outcome.step;
     slot.latestStep = Number.POSITIVE_INFINITY;
     slot.suspects = undefined;
@@ -133,7 +134,7 @@ export class Slots {
   #announce(slot: Slot, onlyKill?: Refusal): void {
     this.#books.schedule(slot, this.#outcome.nowMs + confirmationMs(this.#settings));
     const ttlMs = Math.min(this.#settings.grantTtlMs, this.#books.termEndsMs - this.#outcome.nowMs);
-    this.#outcome.grant(slot.connection, slot.service.name, ttlMs, slot.bornMs, onlyKill);
+    this.#outcome.grant(slot.connection, slot.service.plan!, ttlMs, slot.bornMs, onlyKill);
   }
 
   #learn(slot: Slot, { localAddress, remoteAddress, serverId, login }: UpstreamFacts): void {
@@ -199,6 +200,7 @@ function newSlot(
     onlyKill,
     users: service.users,
     target,
+    servers: target.plan?.endpoints ?? [],
     state: 'granted',
     cause: undefined,
     bornMs,

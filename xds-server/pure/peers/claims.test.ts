@@ -11,34 +11,59 @@ beforeEach(() => {
   asked = [];
   claims = new Claims({
     now: () => nowMs,
-    ask: (brain, node, service) => asked.push(`${brain} ${node} ${service}`),
+    ask: (brain, node, service, needs) => asked.push(`${brain} ${node} ${service}: ${needs}`),
   });
 });
 
 test('a brain is asked once when its node is ready for a service, and all who wait are told', () => {
   claims.claim('b1', 'n1', 'v1');
   let told = 0;
-  for (let i = 0; i < 2; i += 1) claims.whenReady('n1', 'checkout', () => (told += 1));
-  assert.deepEqual(asked, ['b1 n1 checkout']);
-  assert.equal(claims.isReady('n1', 'checkout'), false);
-  claims.becameReady('b1', 'n1', 'checkout');
+  for (let i = 0; i < 2; i += 1) claims.whenReady('n1', 'checkout', 'cluster', () => (told += 1));
+  assert.deepEqual(asked, ['b1 n1 checkout: cluster']);
+  assert.equal(claims.isReady('n1', 'cluster'), false);
+  claims.becameReady('b1', 'n1', 'cluster');
   assert.equal(told, 2);
-  assert.equal(claims.isReady('n1', 'checkout'), true);
+  assert.equal(claims.isReady('n1', 'cluster'), true);
 });
 
 test('the last brain that names a node has it, and is asked what is wanted', () => {
   claims.claim('b1', 'n1', 'v1');
-  claims.whenReady('n1', 'checkout', () => undefined);
+  claims.whenReady('n1', 'checkout', 'cluster', () => undefined);
   claims.claim('b2', 'n1', 'v1');
-  assert.deepEqual(asked, ['b1 n1 checkout', 'b2 n1 checkout']);
-  claims.becameReady('b1', 'n1', 'checkout');
-  assert.equal(claims.isReady('n1', 'checkout'), false);
+  assert.deepEqual(asked, ['b1 n1 checkout: cluster', 'b2 n1 checkout: cluster']);
+  claims.becameReady('b1', 'n1', 'cluster');
+  assert.equal(claims.isReady('n1', 'cluster'), false);
   claims.release('b1', 'n1');
   assert.equal(claims.has('n1'), true);
 });
 
+test('what a node was ready for by another plan is not what is asked for', () => {
+  claims.claim('b1', 'n1', 'v1');
+  let told = 0;
+  claims.whenReady('n1', 'checkout', 'cluster', () => (told += 1));
+  claims.planned();
+  claims.whenReady('n1', 'checkout', 'cluster secret', () => (told += 10));
+  assert.deepEqual(asked, ['b1 n1 checkout: cluster', 'b1 n1 checkout: cluster secret']);
+  claims.becameReady('b1', 'n1', 'cluster');
+  assert.deepEqual([told, claims.isReady('n1', 'cluster secret')], [1, false]);
+  claims.becameReady('b1', 'n1', 'cluster secret');
+  assert.deepEqual([told, claims.isReady('n1', 'cluster secret')], [11, true]);
+});
+
+test('a brain that has said nothing for a while is asked again by the next who wants to know', () => {
+  claims.claim('b1', 'n1', 'v1');
+  const want = () => claims.whenReady('n1', 'checkout', 'cluster', () => undefined);
+  want();
+  nowMs = 999;
+  want();
+  assert.equal(asked.length, 1);
+  nowMs = 1_000;
+  want();
+  assert.equal(asked.length, 2);
+});
+
 test('who no longer waits is not asked for', () => {
-  const stop = claims.whenReady('n1', 'checkout', () => undefined);
+  const stop = claims.whenReady('n1', 'checkout', 'cluster', () => undefined);
   stop();
   stop();
   claims.claim('b1', 'n1', 'v1');
@@ -47,20 +72,20 @@ test('who no longer waits is not asked for', () => {
 
 test('what a lost brain said holds for a while, and no longer', () => {
   claims.claim('b1', 'n1', 'v1');
-  claims.becameReady('b1', 'n1', 'checkout');
+  claims.becameReady('b1', 'n1', 'cluster');
   claims.lost('b1');
-  assert.deepEqual([claims.has('n1'), claims.isReady('n1', 'checkout')], [false, true]);
+  assert.deepEqual([claims.has('n1'), claims.isReady('n1', 'cluster')], [false, true]);
   nowMs = 14_999;
-  assert.equal(claims.isReady('n1', 'checkout'), true);
+  assert.equal(claims.isReady('n1', 'cluster'), true);
   nowMs = 15_000;
-  assert.deepEqual([claims.has('n1'), claims.isReady('n1', 'checkout')], [false, false]);
+  assert.deepEqual([claims.has('n1'), claims.isReady('n1', 'cluster')], [false, false]);
 });
 
 test('another plan asks for everything anew', () => {
   claims.claim('b1', 'n1', 'v1');
-  claims.becameReady('b1', 'n1', 'checkout');
+  claims.becameReady('b1', 'n1', 'cluster');
   claims.planned();
-  assert.equal(claims.isReady('n1', 'checkout'), false);
+  assert.equal(claims.isReady('n1', 'cluster'), false);
 });
 
 test('nodes have a version of limits when all have, those of lost brains aside', () => {

@@ -1,8 +1,11 @@
 /**
- * What the leader knows of nodes that take their configuration from other brains: who has which, and which services a
- * node is ready for. The last brain that names a node has it.
+ * What the leader knows of nodes that take their configuration from other brains: who has which, and what a node is
+ * ready for. The last brain that names a node has it.
  *
  *   wanted ──▶ asked of the brain that has the node ──▶ ready, for as long as the plan is the same
+ *
+ * A service is known here by what it needs by the leader's plan: brains may go by different plans for a moment, and what a
+ * node was ready for under another one is something else.
  *
  * A brain that is lost has not changed its nodes: what it said of them holds for a while, until they have found another.
  */
@@ -10,28 +13,38 @@ import type { NodeId } from '../ledger/events.js';
 
 /** A node has found another brain by then; both ends notice one that hangs within seconds. */
 const graceMs = 15_000;
+/** A brain that is asked may not have the leader's plan yet, and says nothing then. */
+const askAgainMs = 1_000;
 /** Nodes that other brains name. */
 const maxNodes = 20_000;
 
 interface Claim<Brain> {
   readonly by: Brain;
   runtime: string | undefined;
+  /** By what services need. */
   readonly ready: Set<string>;
   /** The brain is lost. */
   lostMs: number | undefined;
 }
 
+/** What is to be found out of a node. */
+interface Wanted {
+  readonly service: string;
+  readonly tell: Set<() => void>;
+  askedMs: number;
+}
+
 export interface ClaimsOptions<Brain> {
   readonly now: () => number;
-  /** Asks this brain to say when its node is ready for a service. */
-  readonly ask: (brain: Brain, node: NodeId, service: string) => void;
+  /** Asks this brain to say when its node has what a service needs. */
+  readonly ask: (brain: Brain, node: NodeId, service: string, needs: string) => void;
 }
 
 export class Claims<Brain> {
   readonly #options: ClaimsOptions<Brain>;
   readonly #claims = new Map<NodeId, Claim<Brain>>();
-  /** By node and service: who wants to know. */
-  readonly #wanted = new Map<NodeId, Map<string, Set<() => void>>>();
+  /** By node and what the service needs. */
+  readonly #wanted = new Map<NodeId, Map<string, Wanted>>();
 
   constructor(options: ClaimsOptions<Brain>) {
     this.#options = options;
@@ -45,7 +58,7 @@ export class Claims<Brain> {
     }
     if (!known && this.#claims.size >= maxNodes) return;
     this.#claims.set(node, { by, runtime, ready: new Set(), lostMs: undefined });
-    for (const service of this.#wanted.get(node)?.keys() ?? []) this.#options.ask(by, node, service);
+    for (const [needs, wanted] of this.#wanted.get(node) ?? []) this.#ask(by, node, needs, wanted);
   }
 
   release(by: Brain, node: NodeId): void {
@@ -60,15 +73,14 @@ export class Claims<Brain> {
     }
   }
 
-  becameReady(by: Brain, node: NodeId, service: string): void {
+  becameReady(by: Brain, node: NodeId, needs: string): void {
     const claim = this.#claims.get(node);
     if (claim?.by !== by) return;
-    claim.ready.add(service);
-    const wanted = this.#wanted.get(node)?.get(service);
-    for (const tell of [...(wanted ?? [])]) tell();
+    claim.ready.add(needs);
+    for (const tell of [...(this.#wanted.get(node)?.get(needs)?.tell ?? [])]) tell();
   }
 
-  /** What a node has to have for a service may be something else now. */
+  /** Services may need something else now, or nothing any more. */
   planned(): void {
     for (const { ready } of this.#claims.values()) ready.clear();
   }
@@ -86,23 +98,24 @@ export class Claims<Brain> {
     return claim !== undefined && claim.lostMs === undefined;
   }
 
-  isReady(node: NodeId, service: string): boolean {
-    return this.#valid(node)?.ready.has(service) ?? false;
+  isReady(node: NodeId, needs: string): boolean {
+    return this.#valid(node)?.ready.has(needs) ?? false;
   }
 
   /** @param tell called each time that it has become ready. @returns how to stop that */
-  whenReady(node: NodeId, service: string, tell: () => void): () => void {
-    const services = this.#wanted.get(node) ?? new Map<string, Set<() => void>>();
-    this.#wanted.set(node, services);
-    const wanted = services.get(service) ?? new Set();
-    const isFirst = wanted.size === 0;
-    services.set(service, wanted.add(tell));
+  whenReady(node: NodeId, service: string, needs: string, tell: () => void): () => void {
+    const ofNode = this.#wanted.get(node) ?? new Map<string, Wanted>();
+    this.#wanted.set(node, ofNode);
+    const wanted = ofNode.get(needs) ?? { service, tell: new Set(), askedMs: Number.NEGATIVE_INFINITY };
+    ofNode.set(needs, wanted);
+    wanted.tell.add(tell);
     const claim = this.#valid(node);
-    if (isFirst && claim && claim.lostMs === undefined) this.#options.ask(claim.by, node, service);
+    const isTime = this.#options.now() - wanted.askedMs >= askAgainMs;
+    if (isTime && claim && claim.lostMs === undefined) this.#ask(claim.by, node, needs, wanted);
     return () => {
-      if (!wanted.delete(tell)) return;
-      if (wanted.size === 0) services.delete(service);
-      if (services.size === 0) this.#wanted.delete(node);
+      if (!wanted.tell.delete(tell) || wanted.tell.size > 0) return;
+      if (ofNode.get(needs) === wanted) ofNode.delete(needs);
+      if (ofNode.size === 0 && this.#wanted.get(node) === ofNode) this.#wanted.delete(node);
     };
   }
 
@@ -111,6 +124,11 @@ export class Claims<Brain> {
     for (const { runtime, lostMs } of this.#claims.values())
       if (lostMs === undefined && runtime !== version) return false;
     return true;
+  }
+
+  #ask(by: Brain, node: NodeId, needs: string, wanted: Wanted): void {
+    wanted.askedMs = this.#options.now();
+    this.#options.ask(by, node, wanted.service, needs);
   }
 
   #valid(node: NodeId): Claim<Brain> | undefined {

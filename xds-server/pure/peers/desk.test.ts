@@ -24,7 +24,7 @@ const session = (connection: string, kind: 'report' | 'end', serverId = 1): Sess
 };
 
 const grant = (connection: string, expiresMs: number): Answer => ({
-  ...{ kind: 'grant', connection, service: 'checkout', expiresMs, waitedMs: 0 },
+  ...{ kind: 'grant', connection, service: 'checkout', cluster: 'a', expiresMs, waitedMs: 0 },
 });
 
 const shown = (news: Iterable<News>): string[] =>

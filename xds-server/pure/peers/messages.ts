@@ -59,8 +59,8 @@ export type News =
       readonly isHere: boolean;
       readonly runtime: string | undefined;
     }
-  /** The node can carry out a grant for the service: what an `await` has asked for. */
-  | { readonly kind: 'ready'; readonly node: NodeId; readonly service: string }
+  /** The node has all that the service needs by the plan of who has asked, in an `await` with the same words. */
+  | { readonly kind: 'ready'; readonly node: NodeId; readonly service: string; readonly needs: string }
   /** Which session does this number of the front's mean? */
   | {
       readonly kind: 'find';
@@ -77,6 +77,8 @@ export type Order =
       readonly kind: 'grant';
       readonly connection: ConnectionId;
       readonly service: string;
+      /** Where it leads: the one that the slot is counted for, whatever plan the brain that is told goes by. */
+      readonly cluster: string;
       readonly expiresMs: number;
       /** For KILL alone, and what the client is told of everything else. */
       readonly onlyKill?: Refusal;
@@ -89,8 +91,8 @@ export type Order =
       readonly refusal: Refusal;
       readonly waitedMs: number;
     }
-  /** Say when this node, which is there, is ready for the service. */
-  | { readonly kind: 'await'; readonly node: NodeId; readonly service: string }
+  /** Say when this node, which is there, has what the service needs; `needs`: all of it by its names. */
+  | { readonly kind: 'await'; readonly node: NodeId; readonly service: string; readonly needs: string }
   /** Of this spec the nodes have these limits in place of the spec's own: a change of limits is under way. */
   | { readonly kind: 'limits'; readonly spec: string; readonly limits: ReadonlyMap<string, number> }
   | { readonly kind: 'found'; readonly request: RequestId; readonly serverId: ServerId | undefined }

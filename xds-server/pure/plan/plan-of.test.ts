@@ -32,7 +32,7 @@ test('a service has its limits, its target and the protocol of its engine', () =
     tenant: 'shop',
     target: 'orders/replica',
     protocol: 'postgres',
-    cluster: 'service/search',
+    cluster: 'service/search/orders/replica/f641c91a',
     maxConnections: 80,
     guaranteed: 0,
     killReserve: 0,

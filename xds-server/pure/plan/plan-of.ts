@@ -1,8 +1,10 @@
 import { canonicalHost, parseAddress } from '../spec/ip.js';
 import { protocolOf } from '../spec/protocol.js';
 import type { DatabaseSpec, ListenerSpec, ServiceSpec, Spec } from '../spec/spec.js';
+import { clusterName } from './cluster-name.js';
 import type {
   DbRole,
+  Endpoint,
   ListenerPlan,
   Plan,
   ServicePlan,
@@ -43,7 +45,7 @@ export function targetName(database: string, role: DbRole): TargetName {
 
 /** One target, or none in a role that no endpoint has. */
 function targetOf(database: string, spec: DatabaseSpec, role: DbRole): TargetPlan[] {
-  const endpoints = spec.endpoints.filter((each) => each.role === role);
+  const endpoints = serversOf(spec, role);
   if (endpoints.length === 0) return [];
   return [
     {
@@ -52,13 +54,18 @@ function targetOf(database: string, spec: DatabaseSpec, role: DbRole): TargetPla
       role,
       engine: spec.engine,
       ...(spec.version !== undefined && { version: spec.version }),
-      endpoints: endpoints.map(({ host, port }) => ({ host: canonicalHost(host), port })),
+      endpoints,
       ...(spec.proxy_protocol !== undefined && { proxyProtocol: spec.proxy_protocol }),
       ...tlsOf(spec),
       budget: spec.capacity - spec.reserve,
       reserve: spec.reserve,
     },
   ];
+}
+
+function serversOf({ endpoints }: DatabaseSpec, role: DbRole): readonly Endpoint[] {
+  const those = endpoints.filter((each) => each.role === role);
+  return those.map(({ host, port }) => ({ host: canonicalHost(host), port }));
 }
 
 function tlsOf({ tls }: DatabaseSpec): Pick<TargetPlan, 'tls'> {
@@ -74,14 +81,15 @@ function tlsOf({ tls }: DatabaseSpec): Pick<TargetPlan, 'tls'> {
 
 function serviceOf(name: string, spec: ServiceSpec, { databases }: Spec): ServicePlan {
   const database = databases[spec.database]!;
-  const isAsked = tlsOf(database).tls?.negotiation === 'request';
+  const target = targetName(spec.database, spec.db_role);
+  const asksForTls = tlsOf(database).tls?.negotiation === 'request';
   return {
     name,
     hostname: spec.hostname.toLowerCase(),
     tenant: spec.tenant,
-    target: targetName(spec.database, spec.db_role),
+    target,
     protocol: protocolOf(database.engine),
-    cluster: isAsked ? `service/${name}/tls` : `service/${name}`,
+    cluster: clusterName(name, target, serversOf(database, spec.db_role), asksForTls),
     maxConnections: spec.max_connections,
     guaranteed: spec.guaranteed,
     killReserve: spec.kill_reserve,

@@ -89,10 +89,7 @@ export interface ServicePlan {
   readonly tenant: string;
   readonly target: TargetName;
   readonly protocol: Protocol;
-  /**
-   * Name of the Envoy cluster: `service/<name>`, and `service/<name>/tls` where the session filter has to ask for TLS.
-   * Two names, so that a grant of yesterday's plan can't send in clear what is meant for TLS.
-   */
+  /** Name of the Envoy cluster, which says where it leads (cluster-name.ts). */
   readonly cluster: string;
   /** Server connections, hard. */
   readonly maxConnections: number;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { EnvoyApi } from '../../shells/envoy-api/envoy-api.js';
+import { clusterName } from '../plan/cluster-name.js';
 import { planOf } from '../plan/plan-of.js';
 import { parseSpec } from '../spec/parse-spec.js';
 import { referencedFiles } from '../spec/referenced-files.js';
@@ -46,13 +47,28 @@ function json(type: TypeUrl, resource: Resource | undefined) {
 
 const sound = snapshot(yaml());
 
+/** Of the primary's only service. */
+const clusterAt = (host: string) => clusterName('checkout', 'orders/primary', [{ host, port: 5432 }], false);
+
+const at = {
+  checkout: clusterAt('10.0.0.5'),
+  search: clusterName('search', 'orders/replica', [{ host: '10.0.0.6', port: 5432 }], false),
+  reports: clusterName(
+    'reports',
+    'warehouse/primary',
+    [{ host: 'warehouse.example.com', port: 3306 }],
+    false,
+  ),
+  second: clusterName('second', 'orders/primary', [{ host: '10.0.0.5', port: 5432 }], false),
+};
+
 test('a snapshot holds every type, and every name stands in its own bytes', () => {
   assert.deepEqual(Object.keys(versions(sound)), [
-    'cluster service/checkout',
-    'cluster service/reports',
-    'cluster service/search',
-    'endpoints service/checkout',
-    'endpoints service/search',
+    `cluster ${at.checkout}`,
+    `cluster ${at.reports}`,
+    `cluster ${at.search}`,
+    `endpoints ${at.checkout}`,
+    `endpoints ${at.search}`,
     'listener mysql',
     'listener pg',
     'secret listener/mysql',
@@ -77,11 +93,11 @@ test('every resource names the object that it comes from', () => {
     [...resources].map(([name, { owner }]) => `${name}: ${owner}`),
   );
   assert.deepEqual(owners, [
-    'service/checkout: services.checkout',
-    'service/reports: services.reports',
-    'service/search: services.search',
-    'service/checkout: services.checkout',
-    'service/search: services.search',
+    `${at.checkout}: services.checkout`,
+    `${at.reports}: services.reports`,
+    `${at.search}: services.search`,
+    `${at.checkout}: services.checkout`,
+    `${at.search}: services.search`,
     'mysql: listeners.mysql',
     'pg: listeners.pg',
     'listener/mysql: listeners.mysql.tls.certificate',
@@ -114,30 +130,41 @@ const changes: readonly [why: string, path: string, value: unknown, changes: rea
     'a new service is its own cluster, endpoints and certificate',
     'services.second',
     second,
-    ['cluster service/second', 'endpoints service/second', 'runtime sluice', 'secret second.example.com'],
+    [`cluster ${at.second}`, `endpoints ${at.second}`, 'runtime sluice', 'secret second.example.com'],
   ],
   [
     'a service that goes takes only its own along',
     'services.checkout',
     leftOut,
     [
-      'cluster service/checkout',
-      'endpoints service/checkout',
+      `cluster ${at.checkout}`,
+      `endpoints ${at.checkout}`,
       'runtime sluice',
       'secret checkout.orders.db.example.com',
     ],
   ],
   [
-    'a moved server is endpoints alone',
+    'a service at other servers is another cluster: its name says where it leads',
     'databases.orders.endpoints.0.host',
     '10.0.0.7',
-    ['endpoints service/checkout'],
+    [
+      `cluster ${at.checkout}`,
+      `cluster ${clusterAt('10.0.0.7')}`,
+      `endpoints ${at.checkout}`,
+      `endpoints ${clusterAt('10.0.0.7')}`,
+      'runtime sluice',
+    ],
   ],
   [
     'a server that becomes a DNS name is a cluster that resolves it',
     'databases.orders.endpoints.0.host',
     'orders.example.com',
-    ['cluster service/checkout', 'endpoints service/checkout'],
+    [
+      `cluster ${at.checkout}`,
+      `cluster ${clusterAt('orders.example.com')}`,
+      `endpoints ${at.checkout}`,
+      'runtime sluice',
+    ],
   ],
   ['a changed queue concerns no node', 'services.checkout.max_queue', 7, []],
   ['a changed rule concerns no node', 'services.checkout.allow', [{ user: 'y' }], []],
@@ -164,7 +191,7 @@ for (const [why, path, value, expected] of changes)
     // A principal needs the CA that one of the changes takes away.
     const without = [['services.checkout.allow', [{ user: 'x' }]]] as const;
     const before = snapshot(yaml(without));
-    assert.deepEqual(differences(before, snapshot(yaml([...without, [path, value]]))), expected);
+    assert.deepEqual(differences(before, snapshot(yaml([...without, [path, value]]))), [...expected].sort());
   });
 
 test('a renewed certificate is that secret', () => {
@@ -295,11 +322,11 @@ test('a file that was not read is an error that names it', () => {
 test('limits stand in the runtime layer as Envoy reads them', () => {
   const { layer } = json(TypeUrl.runtime, sound.sets.get(TypeUrl.runtime)!.resources.get('sluice'));
   assert.deepEqual(layer, {
-    'circuit_breakers.service/checkout.default.max_connections': 40,
-    'circuit_breakers.service/checkout.default.max_pending_requests': 40,
-    'circuit_breakers.service/reports.default.max_connections': 20,
-    'circuit_breakers.service/reports.default.max_pending_requests': 20,
-    'circuit_breakers.service/search.default.max_connections': 80,
-    'circuit_breakers.service/search.default.max_pending_requests': 80,
+    [`circuit_breakers.${at.checkout}.default.max_connections`]: 40,
+    [`circuit_breakers.${at.checkout}.default.max_pending_requests`]: 40,
+    [`circuit_breakers.${at.reports}.default.max_connections`]: 20,
+    [`circuit_breakers.${at.reports}.default.max_pending_requests`]: 20,
+    [`circuit_breakers.${at.search}.default.max_connections`]: 80,
+    [`circuit_breakers.${at.search}.default.max_pending_requests`]: 80,
   });
 });

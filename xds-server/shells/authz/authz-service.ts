@@ -15,6 +15,7 @@ import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
 import { NodeClock } from '../../pure/clock/node-clock.js';
 import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
 import type { Answer, Question } from '../../pure/peers/messages.js';
+import { asksForTls } from '../../pure/plan/cluster-name.js';
 import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
 import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { cancelMetadata, grantMetadata, killMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
@@ -240,10 +241,10 @@ export class AuthzService {
     return isVerified && check.certificate ? this.#names.of(check.certificate) : [];
   }
 
-  #grant(held: Held, { service, expiresMs, waitedMs, onlyKill }: Extract<Answer, { kind: 'grant' }>): void {
+  #grant(held: Held, answer: Extract<Answer, { kind: 'grant' }>): void {
+    const { service, cluster, expiresMs, waitedMs, onlyKill } = answer;
     const { connection } = held.check;
-    const { services, targets } = this.#options.plan();
-    const planned = services.get(service);
+    const planned = this.#options.plan().services.get(service);
     if (planned === undefined) {
       // Removed in this very step: the ledger hears of it when the grant runs out.
       this.#refuse(held, service, refusals.service_removed({ service }), waitedMs);
@@ -256,10 +257,9 @@ export class AuthzService {
       return;
     }
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(expiresMs));
-    const { cluster, target, limits } = planned;
+    const { limits } = planned;
     this.#held.delete(connection);
-    const isAsked = targets.get(target)?.tls?.negotiation === 'request';
-    const upstreamTls = isAsked ? 'request' : undefined;
+    const upstreamTls = asksForTls(cluster) ? 'request' : undefined;
     const grant = { connection, cluster, expiresMonotonicMs, upstreamTls } as const;
     const verdict = onlyKill ? killMetadata(grant, onlyKill) : grantMetadata(grant, limits);
     held.call.reply(writeOk(verdict));

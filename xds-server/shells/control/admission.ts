@@ -6,7 +6,8 @@
  *                  │ yes               │ not yet: waits
  *                  ╰── refused ◀───────╯
  *
- * A connection has one asker, the latest: a node asks another brain when its own is lost.
+ * A connection has one asker, the latest: a node asks another brain when its own is lost. Who waits in the ledger may be
+ * granted another cluster than the one that his node was ready for: his service has moved. He is answered when his node has that.
  */
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
 import type { Answer, Question } from '../../pure/peers/messages.js';
@@ -23,8 +24,8 @@ export interface Asker {
 /** Whether a node could carry out a grant for a service. */
 export interface Readiness {
   isReady(node: NodeId, service: string): boolean;
-  /** Resolves true as soon as it is, false when it is certain or likely enough that it will not be. */
-  whenReady(node: NodeId, service: string, patienceMs: number): Promise<boolean>;
+  /** @param told once: as soon as it is, or when it is certain or likely enough that it will not be */
+  whenReady(node: NodeId, service: string, patienceMs: number, told: (isReady: boolean) => void): void;
 }
 
 export interface AdmissionOptions {
@@ -48,6 +49,8 @@ export interface AdmissionOptions {
 interface Asked {
   readonly question: Question;
   readonly asker: Asker;
+  /** The cluster that the node had when the ledger was asked. */
+  readyFor: string | undefined;
 }
 
 export class Admission {
@@ -63,7 +66,7 @@ export class Admission {
     const { nodeOf, forged } = this.#options;
     const earlier = this.#asked.get(connection)?.question;
     const owner = earlier?.node ?? nodeOf(connection) ?? node;
-    const asked = { question, asker };
+    const asked: Asked = { question, asker, readyFor: undefined };
     if (owner !== node) {
       forged(node);
       this.#refuse(asked, refusals.connection_reused());
@@ -79,8 +82,8 @@ export class Admission {
     const target = plan().services.get(service)?.target;
     if (target !== undefined && isDown(target)) {
       this.#turnAway(asked, refusals.database_down({ database: plan().targets.get(target)!.database }));
-    } else if (readiness.isReady(node, service)) this.#apply(question);
-    else void this.#awaitNode(asked);
+    } else if (readiness.isReady(node, service)) this.#apply(asked);
+    else this.#awaitNode(asked);
   }
 
   /** Nothing for an asker whose place another one has taken. */
@@ -103,6 +106,10 @@ export class Admission {
     // He left before the ledger decided; his cancel is on its way to the ledger.
     if (!asked) return;
     const { connection, service, waitedMs } = effect;
+    if (effect.kind === 'grant' && effect.cluster !== asked.readyFor) {
+      this.#awaitNode(asked);
+      return;
+    }
     this.#asked.delete(connection);
     if (effect.kind === 'refuse') {
       asked.asker.answer(effect);
@@ -112,28 +119,32 @@ export class Admission {
     granted(asked.question);
     // This process may have been stopped since the ledger looked at the clock. Who gets a grant that is over asks again.
     const expiresMs = asked.asker.clockAt(Math.min(now() + effect.ttlMs, untilMs()));
-    const { onlyKill } = effect;
+    const { cluster, onlyKill } = effect;
     const only = onlyKill && { onlyKill };
-    asked.asker.answer({ kind: 'grant', connection, service, expiresMs, waitedMs, ...only });
+    asked.asker.answer({ kind: 'grant', connection, service, cluster, expiresMs, waitedMs, ...only });
   }
 
-  #apply({ connection, node, service, source, bornMs, sentMs }: Question): void {
-    const waitedMs = this.#options.now() - bornMs;
-    this.#options.apply({ kind: 'check', connection, node, service, waitedMs, source, sentMs });
+  /** His node is ready. Who has a slot already is granted it anew, for its full time. */
+  #apply(asked: Asked): void {
+    const { connection, node, service, source, bornMs, sentMs } = asked.question;
+    const { now, plan, apply } = this.#options;
+    asked.readyFor = plan().services.get(service)?.cluster;
+    apply({ kind: 'check', connection, node, service, waitedMs: now() - bornMs, source, sentMs });
   }
 
-  async #awaitNode(asked: Asked): Promise<void> {
-    const { question } = asked;
+  #awaitNode(asked: Asked): void {
+    const { connection, node, service, bornMs } = asked.question;
     const { plan, readiness, now } = this.#options;
-    const timeoutMs = plan().services.get(question.service)?.timeoutMs ?? Number.POSITIVE_INFINITY;
-    const patienceMs = Math.max(0, timeoutMs - (now() - question.bornMs));
-    const isReady = await readiness.whenReady(question.node, question.service, patienceMs);
-    if (this.#asked.get(question.connection) !== asked) return;
-    if (isReady) this.#apply(question);
-    else {
+    const timeoutMs = plan().services.get(service)?.timeoutMs ?? Number.POSITIVE_INFINITY;
+    const patienceMs = Math.max(0, timeoutMs - (now() - bornMs));
+    readiness.whenReady(node, service, patienceMs, (isReady) => {
+      if (this.#asked.get(connection) !== asked) return;
       const why = 'it does not have the service yet';
-      this.#turnAway(asked, refusals.not_ready({ what: 'the node', why }));
-    }
+      if (!isReady) this.#turnAway(asked, refusals.not_ready({ what: 'the node', why }));
+      // By another plan it may need more by now.
+      else if (readiness.isReady(node, service)) this.#apply(asked);
+      else this.#awaitNode(asked);
+    });
   }
 
   /** Refused without asking the ledger, which may still have the client in a queue from an earlier question. */

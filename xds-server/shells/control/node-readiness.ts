@@ -27,6 +27,8 @@ export interface NodeReadinessOptions {
   readonly others?: Pick<Claims<unknown>, 'has' | 'isReady' | 'whenReady'>;
 }
 
+type Needed = ReturnType<NodeReadinessOptions['needed']>;
+
 /** A node that is connected has a new cluster within milliseconds, or has rejected it. */
 const nodePatienceMs = 2_000;
 /** One that is not connected may be on its way back. */
@@ -46,12 +48,17 @@ export class NodeReadiness implements Readiness {
     const { own, others, service, needed } = this.#options;
     const planned = service(name);
     if (!planned) return false;
-    if (own.isConnected(node)) return needed(planned).every(([type, what]) => own.isAcked(node, type, what));
-    return others?.isReady(node, name) ?? false;
+    const all = needed(planned);
+    if (own.isConnected(node)) return all.every(([type, what]) => own.isAcked(node, type, what));
+    return others?.isReady(node, inWords(all)) ?? false;
   }
 
-  async whenReady(node: NodeId, name: string, patienceMs: number): Promise<boolean> {
-    const { now, own, others } = this.#options;
+  whenReady(node: NodeId, name: string, patienceMs: number, told: (isReady: boolean) => void): void {
+    void this.#whenReady(node, name, patienceMs).then(told);
+  }
+
+  async #whenReady(node: NodeId, name: string, patienceMs: number): Promise<boolean> {
+    const { now, own, others, needed } = this.#options;
     const planned = await this.#whenPlanned(name, Math.min(patienceMs, specPatienceMs));
     if (!planned) return false;
     const isSomewhere = own.isConnected(node) || others?.has(node) === true;
@@ -64,9 +71,21 @@ export class NodeReadiness implements Readiness {
         resolve(isReady);
       };
       const timer = setTimeout(() => settle(false), Math.max(0, untilMs - now()));
-      const stop = others.whenReady(node, name, () => settle(true));
+      const stop = others.whenReady(node, name, inWords(needed(planned)), () => settle(true));
       void this.#whenOwn(node, planned, untilMs).then((isReady) => isReady && settle(true));
     });
+  }
+
+  /**
+   * For another brain, which goes by a plan of its own. Resolves false after a while: then it asks again.
+   *
+   * @param needs what the service needs by that plan
+   */
+  async whenHas(node: NodeId, name: string, needs: string): Promise<boolean> {
+    const { now, needed } = this.#options;
+    const isMeant = (planned: ServicePlan): boolean => inWords(needed(planned)) === needs;
+    const planned = await this.#whenPlanned(name, specPatienceMs, isMeant);
+    return planned !== undefined && this.#whenOwn(node, planned, now() + nodePatienceMs);
   }
 
   async #whenOwn(node: NodeId, planned: ServicePlan, untilMs: number): Promise<boolean> {
@@ -76,13 +95,23 @@ export class NodeReadiness implements Readiness {
     return true;
   }
 
-  async #whenPlanned(name: string, withinMs: number): Promise<ServicePlan | undefined> {
+  async #whenPlanned(
+    name: string,
+    withinMs: number,
+    isMeant: (planned: ServicePlan) => boolean = () => true,
+  ): Promise<ServicePlan | undefined> {
     const { now, service } = this.#options;
     const untilMs = now() + withinMs;
     for (;;) {
       const planned = service(name);
-      if (planned || now() >= untilMs) return planned;
+      if (planned && isMeant(planned)) return planned;
+      if (now() >= untilMs) return undefined;
       await new Promise((resolve) => setTimeout(resolve, specLookMs));
     }
   }
+}
+
+/** All that is needed, by its names: what two brains that mean the same call the same. */
+function inWords(all: Needed): string {
+  return all.map(([, name]) => name).join(' ');
 }

@@ -62,7 +62,7 @@ const news: readonly News[] = [
   },
   { kind: 'node', node: 'n1', isHere: true, runtime: 'v1' },
   { kind: 'node', node: 'n1', isHere: false, runtime: undefined },
-  { kind: 'ready', node: 'n1', service: 'checkout' },
+  { kind: 'ready', node: 'n1', service: 'checkout', needs: 'a b' },
   { kind: 'find', request: 5, node: 'n1', connection, frontId: 9 },
   {
     kind: 'interrupt',
@@ -79,10 +79,10 @@ test('what a brain tells is read as it was meant', () => {
 test('what is answered is read as it was meant', () => {
   const refusal = refusals.connection_reused();
   const orders: readonly Order[] = [
-    { kind: 'grant', connection, service: 'checkout', expiresMs: 1.5, waitedMs: 0 },
-    { kind: 'grant', connection, service: 'c', expiresMs: 1.5, waitedMs: 0, onlyKill: refusal },
+    { kind: 'grant', connection, service: 'checkout', cluster: 'a', expiresMs: 1.5, waitedMs: 0 },
+    { kind: 'grant', connection, service: 'c', cluster: 'a', expiresMs: 1.5, waitedMs: 0, onlyKill: refusal },
     { kind: 'refuse', connection, service: 'checkout', refusal, waitedMs: 3 },
-    { kind: 'await', node: 'n1', service: 'checkout' },
+    { kind: 'await', node: 'n1', service: 'checkout', needs: 'a b' },
     { kind: 'limits', spec: 's', limits: new Map([['checkout', 4]]) },
     { kind: 'limits', spec: 's', limits: new Map() },
     { kind: 'found', request: 5, serverId: 8 },

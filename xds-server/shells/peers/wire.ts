@@ -93,7 +93,7 @@ function readNews(raw: Raw, nowMs: number): News {
       return { kind: 'node', node, isHere, runtime };
     }
     case 'ready':
-      return { kind: 'ready', node: value.node ?? '', service: value.service ?? '' };
+      return { kind: 'ready', ...readReadiness(value) };
     case 'find': {
       const { request = 0, node = '', connection = '', frontId = 0 } = value;
       return { kind: 'find', request, node, connection, frontId };
@@ -157,10 +157,10 @@ function readOrder(raw: Raw): Order {
   const value = raw[raw.kind];
   switch (raw.kind) {
     case 'grant': {
-      const { connection = '', service = '', onlyKill } = value;
+      const { connection = '', service = '', cluster = '', onlyKill } = value;
       const [expiresMs, waitedMs] = [finite(value.expiresMs), finite(value.waitedMs)];
       const only = onlyKill && { onlyKill: readRefusal(onlyKill) };
-      return { kind: 'grant', connection, service, expiresMs, waitedMs, ...only };
+      return { kind: 'grant', connection, service, cluster, expiresMs, waitedMs, ...only };
     }
     case 'refuse': {
       const { connection = '', service = '', refusal = {} } = value;
@@ -168,7 +168,7 @@ function readOrder(raw: Raw): Order {
       return { kind: 'refuse', connection, service, waitedMs, refusal: readRefusal(refusal) };
     }
     case 'await':
-      return { kind: 'await', node: value.node ?? '', service: value.service ?? '' };
+      return { kind: 'await', ...readReadiness(value) };
     case 'limits':
       return { kind: 'limits', spec: value.spec ?? '', limits: new Map(Object.entries(value.limits ?? {})) };
     case 'found':
@@ -182,6 +182,10 @@ function readOrder(raw: Raw): Order {
     default:
       throw new RangeError('an order of a kind that is not known');
   }
+}
+
+function readReadiness({ node = '', service = '', needs = '' }: Raw) {
+  return { node, service, needs };
 }
 
 function readRefusal(raw: Raw): Refusal {
