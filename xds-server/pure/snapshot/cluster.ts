@@ -11,8 +11,8 @@ import { upstreamTransport } from './upstream-tls.js';
  * One cluster a service, so that one service's breaker, statistics and connections are nobody else's.
  *
  * A changed cluster is a new one to Envoy, and its breaker counts from 0 while the old connections live on. So what
- * moves stays out of it: limits come as runtime values (runtime.ts) over breakers that are always the same, addresses
- * as endpoints (endpoints.ts). Only DNS names stand here, because Envoy resolves them itself.
+ * moves stays out of it: limits come as runtime values (runtime.ts) over breakers that are always the same. Other servers
+ * are another cluster, by its name (plan/cluster-name.ts): the old connections are not theirs.
  */
 export function cluster(service: ServicePlan, target: TargetPlan): Cluster {
   return {
