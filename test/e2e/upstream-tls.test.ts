@@ -44,6 +44,8 @@ let maria: Protected<MariaDb>;
 let plainMaria: Protected<MariaDb>;
 let relays: { readonly postgres: Relay; readonly maria: Relay };
 let sluice: Sluice;
+/** Clients of servers that fall silent over TLS. They wait for so long that all other tests are over first. */
+let waiting: Readonly<Record<string, Promise<Refused>>>;
 
 before(async () => {
   [authority, stranger] = await Promise.all([Certificates.create(), Certificates.create()]);
@@ -66,6 +68,11 @@ before(async () => {
     budget,
     input: { ...input, endpoints: [{ host: relay.host, port: relay.port }] },
   });
+  const silent = { postgres: await Relay.start(fifteen.server), maria: await Relay.start(maria.server) };
+  const requiring = <Server>(of: Protected<Server>): Protected<Server> => ({
+    ...of,
+    input: { ...of.input, tls: { mode: 'require' } },
+  });
   const service = { max_connections: budget, max_queue: 100, timeout_ms: 20_000 };
   sluice = await Sluice.start({
     databases: {
@@ -74,6 +81,8 @@ before(async () => {
       maria,
       plain: behind(plain, relays.postgres),
       'plain-maria': behind(plainMaria, relays.maria),
+      silent: requiring(behind(fifteen, silent.postgres)),
+      'silent-maria': requiring(behind(maria, silent.maria)),
     },
     services: {
       fifteen: { database: 'fifteen', ...service },
@@ -81,10 +90,28 @@ before(async () => {
       plain: { database: 'plain', ...service, max_connections: 3 * budget },
       maria: { database: 'maria', ...service },
       'plain-maria': { database: 'plain-maria', ...service },
+      silent: { database: 'silent', ...service },
+      'silent-maria': { database: 'silent-maria', ...service },
     },
     // The command-line client sends no server name.
     listeners: { mysql: { default_service: 'maria' } },
   });
+  // The observers are connected, and stay so.
+  const [mute, agreed] = ['a Postgres that says nothing', 'a Postgres that agrees to TLS and says nothing'];
+  let connections = 0;
+  silent.postgres.lie((socket) => void (connections++ === 0 || socket.once('data', () => socket.write('S'))));
+  silent.maria.lie((socket) => {
+    const server = net.connect(maria.server.port, maria.server.host).on('error', () => undefined);
+    server.on('data', (greeting) => socket.write(greeting));
+    socket.on('close', () => server.destroy());
+  });
+  const first = byPostgres('silent');
+  await waitUntil('it has come to the server', () => connections === 1);
+  waiting = {
+    [mute]: first,
+    [agreed]: byPostgres('silent'),
+    'a MariaDB that greets and says nothing': byMaria('silent-maria'),
+  };
 });
 
 after(stopEverything);
@@ -189,10 +216,11 @@ describe('the database sees', () => {
 
   test('the observer with the same TLS', { timeout: 30_000 }, async () => {
     const sql = 'SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = $1';
-    for (const { server } of [fifteen, eighteen])
+    // One of them is in two databases of the spec.
+    for (const [{ server }, count] of [[fifteen, 2] as const, [eighteen, 1] as const])
       await waitUntil('the observer has come by TLS', async () => {
         const rows = await server.query<{ ssl: boolean }>(sql, [observer]);
-        return rows.length === 1 && rows[0]!.ssl;
+        return rows.length === count && rows.every(({ ssl }) => ssl);
       });
   });
 });
@@ -395,4 +423,15 @@ test('slots that change hands at once over TLS stay within the budget, as the da
   assert.ok(peak <= budget, `${peak}`);
   assert.equal(eighteen.server.hasSaidTooMany, false, eighteen.server.log);
   await sluice.brain.waitForTaken('eighteen', 0);
+});
+
+test('who has been let in to a server that falls silent over TLS reads so after half a minute, not before', {
+  timeout: 60_000,
+}, async () => {
+  for (const [server, told] of Object.entries(waiting)) {
+    const { code, message, tookMs } = await told;
+    assert.equal(code, server.includes('MariaDB') ? 1105 : '08006', server);
+    assert.match(message, /took too long over TLS/, server);
+    assert.ok(tookMs >= 30_000 && tookMs < 35_000, `${server}: ${tookMs} ms`);
+  }
 });
