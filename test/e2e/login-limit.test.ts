@@ -30,6 +30,7 @@ before(async () => {
     databases: { orders },
     services: {
       checkout: { database: 'orders', max_connections: budget, max_queue: 200, timeout_ms: 60_000 },
+      crowded: { database: 'orders', max_connections: budget, max_queue: 100, timeout_ms: 60_000 },
     },
   });
 });
@@ -95,4 +96,33 @@ test('wrong passwords in a row are let through ever more seldom, a right one fro
   // 5 for nothing, then after 250, 500, 1000 and 2000 ms; two at once each time.
   assert.ok(tried <= 2 * 9 + 5, `${tried} guesses in four seconds`);
   await guessing;
+});
+
+test('two hundred with wrong passwords fill the queue, and forty honest clients from elsewhere all get in', {
+  timeout: 60_000,
+}, async () => {
+  const sockets = Array.from({ length: 200 }, () => socketOf(mallory));
+  const said: string[] = [];
+  for (const stream of sockets)
+    void postgresSession(sluice, 'crowded', { ...ann, password: 'wrong' }, { stream }).catch((error: Error) =>
+      said.push(error.message),
+    );
+  await waitUntil('the queue is full', () => said.some((text) => / logins from this address /.test(text)));
+  const fates = await Promise.all(
+    Array.from({ length: 40 }, () =>
+      fateOf(async () => {
+        const session = await postgresSession(sluice, 'crowded', ann);
+        await session.end();
+        return session;
+      }),
+    ),
+  );
+  assert.deepEqual(
+    fates.filter(({ served }) => !served),
+    [],
+  );
+  assert.ok(said.some((text) => text.includes('too many of them by clients from this address; waited ')));
+  for (const socket of sockets) socket.resetAndDestroy();
+  await sluice.brain.waitForWaiters('crowded', 0);
+  assert.equal(orders.server.hasSaidTooMany, false, orders.server.log);
 });

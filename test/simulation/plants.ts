@@ -263,6 +263,12 @@ export const plants: readonly Plant[] = [
     parts: misread({ services: (service) => ({ ...service, guaranteed: 0 }) }),
   },
   {
+    name: 'whoever comes first may have all of the queue',
+    where: 'ledger/crowds.ts: whoGivesWay',
+    invariants: ['I5'],
+    parts: mapped((event) => (event.kind === 'check' ? { ...event, source: undefined } : event)),
+  },
+  {
     name: 'a session for KILL alone may do all',
     where: 'ledger/slots.ts: grantKill',
     invariants: ['I1'],

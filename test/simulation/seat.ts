@@ -12,7 +12,7 @@ export interface Surroundings {
   readonly observe: (seat: Seat, target: string, dialledAfterMs: number | undefined) => void;
   /** The ledger whose number this is has been told of the connection, or has granted it. */
   readonly known: (connection: string, ledger: number, how: 'granted' | 'told') => void;
-  readonly looked: (effects: readonly LedgerEffect[], seat: Seat, nowMs: number) => void;
+  readonly looked: (event: LedgerEvent, effects: readonly LedgerEffect[], seat: Seat, nowMs: number) => void;
   readonly planned: (seat: Seat, plan: Plan) => void;
   readonly counted: (what: 'event' | 'grant' | 'refusal') => void;
 }
@@ -73,7 +73,7 @@ export class Seat {
     if ((event.kind === 'report' || event.kind === 'end') && event.connection.startsWith(event.node))
       known(event.connection, this.number, 'told');
     for (const effect of effects) this.#carryOut(effect);
-    if (effects.length > 0) looked(effects, this, nowMs);
+    looked(event, effects, this, nowMs);
     if (++this.#sinceAudit >= 50) this.audit();
     this.#arm();
   }

@@ -27,6 +27,7 @@ import { Envoy, type IsExpired } from './envoy.js';
 import { Fairness } from './fairness.js';
 import type { Process } from './machine.js';
 import { Observers, Troubles } from './observers.js';
+import { Places } from './places.js';
 import { drawPlan, longestTimeoutMs, redrawPlan } from './plans.js';
 import { Random } from './random.js';
 import type { Happening, Script, Source } from './script.js';
@@ -139,6 +140,7 @@ export class World {
     // Who waits at a door of his own, and who came for KILL alone, is not told from the others by it.
     const isSimple = traits.sources === 0 && !traits.kills;
     let fairness: { readonly of: Seat; readonly judge: Fairness } | undefined;
+    const places = new WeakMap<Seat, Places>();
     return {
       trace: this.#trace,
       trueMs: () => this.#agenda.nowMs,
@@ -150,8 +152,13 @@ export class World {
         // It is in force when he who leads has it.
         if (seat === this.brains.newest && this.#truth && plan !== this.#truth.plan) this.#truth.plan = plan;
       },
-      looked: (effects, seat, nowMs) => {
-        if (!isSimple) return;
+      looked: (event, effects, seat, nowMs) => {
+        if (traits.sources > 1) {
+          const judge = places.get(seat) ?? new Places((service) => seat.plan?.services.get(service));
+          places.set(seat, judge);
+          judge.look(event, effects, seat.ledger);
+        }
+        if (!isSimple || effects.length === 0) return;
         if (fairness?.of !== seat) {
           const judge = new Fairness(settings.starvationMs, (service) => seat.plan?.services.get(service));
           fairness = { of: seat, judge };

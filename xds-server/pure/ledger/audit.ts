@@ -1,8 +1,9 @@
 /** Conservation: every counter again from the records themselves, and every pair of references from both sides. */
 import { obstacle } from './admission.js';
 import { type Books, nowhere, unusedGuarantee, unusedReserve } from './books.js';
-import { eachWaiter, waitersOf } from './lines.js';
+import { weightOf } from './crowds.js';
 import type { Counts, Service, Slot, Target } from './records.js';
+import { eachWaiter, waitersOf } from './waiters.js';
 
 /** @returns every contradiction found, in words. */
 export function audit(books: Books): string[] {
@@ -49,6 +50,23 @@ function auditDoors(name: string, service: Service, own: readonly Slot[], expect
   }
 }
 
+function auditCrowds(name: string, service: Service, expect: Expect): void {
+  if (!service.crowds) return;
+  const waiters = [...eachWaiter(service)];
+  const crowds = [...service.crowds.bySource.values()];
+  expect(
+    `${name} in crowds`,
+    crowds.reduce((sum, crowd) => sum + crowd.waiters.size, 0),
+    waiters.length,
+  );
+  expect(`${name} crowds`, service.crowds.largest.size, crowds.length);
+  for (const { source, waiters: there, place } of crowds) {
+    const of = `${name}, crowd of ${source}`;
+    expect(of, there.size, waiters.filter((waiter) => waiter.source === source).length);
+    expect(`${of} weighs`, place?.key, -weightOf(service, source));
+  }
+}
+
 type Expect = (what: string, is: unknown, should: unknown) => void;
 
 function auditSlot(id: string, slot: Slot, books: Books, expect: Expect): void {
@@ -91,6 +109,7 @@ function auditService(service: Service, slots: readonly Slot[], books: Books, ex
     );
   }
   auditDoors(name, service, own, expect);
+  auditCrowds(name, service, expect);
   if (!service.plan) expect(`${name} kept for nothing`, own.length === 0, false);
 }
 

@@ -9,9 +9,10 @@
  *
  * A login is accepted when its node says so, or sooner when the database's list shows it: that is asked for at once while
  * somebody stands aside, so that a storm of honest clients waits for little more than its logins. Everybody who is aside is
- * a waiter as all others: within max_queue, until timeout_ms, in the order of birth.
+ * a waiter as all others: within max_queue (crowds.ts), until timeout_ms, in the order of birth.
  */
 import type { Books } from './books.js';
+import { weigh } from './crowds.js';
 import { Heap } from './heap.js';
 import { line } from './lines.js';
 import type { Outcome } from './outcome.js';
@@ -67,6 +68,7 @@ export class Doors {
     door.shutUntilMs = Number.NEGATIVE_INFINITY;
     door.earned = Math.min(door.earned + 1, slot.service.plan?.maxConnections ?? 0);
     door.forgetAtMs = this.#outcome.nowMs + this.#settings.forgetMs;
+    weigh(door.service, door.source);
     this.#leave(slot, door);
   }
 
@@ -80,6 +82,7 @@ export class Doors {
     // What was under way when it was shut is the same mishap: a server that goes takes all its logins along.
     if (!this.isShut(door)) {
       door.failures += 1;
+      weigh(door.service, door.source);
       const doublings = door.failures - freeFailures;
       if (doublings >= 0)
         door.shutUntilMs = nowMs + Math.min(mostShutMs, shutMs * 2 ** Math.min(doublings, 30));
@@ -123,7 +126,10 @@ export class Doors {
 
   /** Its time has come. */
   due(door: Door): void {
-    if (this.#outcome.nowMs >= door.forgetAtMs) door.failures = door.earned = 0;
+    if (this.#outcome.nowMs >= door.forgetAtMs) {
+      door.failures = door.earned = 0;
+      weigh(door.service, door.source);
+    }
     this.#settle(door);
   }
 
@@ -182,7 +188,9 @@ export class Doors {
     this.#remembered.delete(door);
     this.#books.schedule(door, undefined);
     const { doors } = door.service;
-    if (doors.get(door.source) === door) doors.delete(door.source);
+    if (doors.get(door.source) !== door) return;
+    doors.delete(door.source);
+    weigh(door.service, door.source);
   }
 }
 

@@ -39,10 +39,10 @@ import { type Refusal, refusals } from '../verdict/refusals.js';
 import { isStillRight, mayKill, obstacle } from './admission.js';
 import { audit } from './audit.js';
 import { Books } from './books.js';
+import { whoGivesWay } from './crowds.js';
 import { Doors } from './doors.js';
 import { Ended } from './ended.js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from './events.js';
-import { waitersOf } from './lines.js';
 import { Outcome } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
@@ -51,6 +51,7 @@ import { isForFullness, refusedAside, refusedAtOnce } from './refusing.js';
 import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type ViewOptions, viewOf } from './view.js';
+import { waitersOf } from './waiters.js';
 
 type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
 
@@ -193,8 +194,18 @@ export class Ledger {
     if (held === undefined && !door) this.#slots.grant(client);
     else if (this.#outcome.nowMs - bornMs >= timeoutMs) this.#turnAway(client, this.#queue.late(client));
     else if (waitersOf(service) < places) this.#queue.enter(client);
+    else if (places > 0 && this.#makeRoom(client)) this.#queue.enter(client);
     else if (held === undefined) this.#turnAway(client, refusedAside(door!, this.#doors));
     else this.#turnAway(client, refusedAtOnce(service, held, this.#books));
+  }
+
+  /** In a full queue. @returns whether somebody has given way */
+  #makeRoom(newcomer: Client): boolean {
+    const waiter = whoGivesWay(newcomer);
+    if (!waiter) return false;
+    this.#queue.leave(waiter);
+    this.#turnAway(waiter, this.#queue.crowded(waiter));
+    return true;
   }
 
   /** Who finds no room may still KILL, where the service has a reserve for that; he comes by his door as all do. */

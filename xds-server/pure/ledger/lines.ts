@@ -1,5 +1,7 @@
 /** Where the waiters of a service stand: in its queue, or aside at one of its doors. */
+import { joinCrowd, leaveCrowd } from './crowds.js';
 import type { Door, Service, Waiter } from './records.js';
+import { waitersOf } from './waiters.js';
 
 /**
  * Puts a waiter where it is to wait.
@@ -8,15 +10,18 @@ import type { Door, Service, Waiter } from './records.js';
  */
 export function line(waiter: Waiter, door: Door | undefined | 'nowhere'): void {
   const { service } = waiter;
+  const isNew = !waiter.place;
   if (waiter.place) {
     (waiter.door?.aside ?? service.queue).remove(waiter.place);
     if (waiter.door) service.aside -= 1;
   }
   waiter.place = undefined;
   waiter.door = door === 'nowhere' ? undefined : door;
-  if (door !== 'nowhere') {
+  if (door === 'nowhere') leaveCrowd(waiter);
+  else {
     waiter.place = (door?.aside ?? service.queue).add(waiter, waiter.bornMs);
     if (door) service.aside += 1;
+    if (isNew) joinCrowd(waiter);
   }
   markWaiting(service);
 }
@@ -29,14 +34,4 @@ export function markWaiting(service: Service): void {
     else waiting.delete(service);
   if (aside > 0) target.aside.add(service);
   else target.aside.delete(service);
-}
-
-/** In its queue and aside at its doors. */
-export function waitersOf({ queue, aside }: Service): number {
-  return queue.size + aside;
-}
-
-export function* eachWaiter({ queue, doors }: Service): Iterable<Waiter> {
-  yield* queue;
-  for (const { aside } of doors.values()) yield* aside;
 }

@@ -56,6 +56,7 @@ export function newService(name: string, tenant: Tenant, target: Target): Servic
     queue: new Heap(),
     doors: new Map(),
     aside: 0,
+    crowds: undefined,
     hungryMs: 0,
   };
 }

@@ -6,8 +6,9 @@
 import { formatAddress } from '../plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
 import { type Books, nowhere } from './books.js';
-import { eachWaiter, line, markWaiting } from './lines.js';
+import { line, markWaiting } from './lines.js';
 import type { Service, Slot, Target, Waiter } from './records.js';
+import { eachWaiter } from './waiters.js';
 
 export interface PlanChange {
   /** Of services that are gone: to be refused. They are in no queue any more. */

@@ -1,12 +1,13 @@
 /** Clients that wait: who is in which queue and until when. Whose turn it is, is decided in admission.ts. */
-import type { Refusal } from '../verdict/refusals.js';
+import type { Refusal, Waited } from '../verdict/refusals.js';
 import { next, obstacle } from './admission.js';
 import type { Books } from './books.js';
 import type { Doors } from './doors.js';
-import { line, waitersOf } from './lines.js';
+import { line } from './lines.js';
 import type { Outcome } from './outcome.js';
 import type { Client, Service, Waiter } from './records.js';
-import { refusedAside, refusedLate } from './refusing.js';
+import { refusedAside, refusedAtOnce, refusedCrowded, refusedLate } from './refusing.js';
+import { waitersOf } from './waiters.js';
 
 export class Queue {
   readonly #books: Books;
@@ -32,6 +33,7 @@ export class Queue {
       sentMs,
       place: undefined,
       door: undefined,
+      crowdPlace: undefined,
       timer: undefined,
     };
     if (service.queue.size === 0) service.hungryMs = this.#outcome.nowMs;
@@ -48,19 +50,30 @@ export class Queue {
     this.#doors.vacated(waiter);
   }
 
+  /** What a client is told who has lost his place. */
+  crowded(waiter: Waiter): Refusal {
+    const { service } = waiter;
+    const held = obstacle(service, this.#books);
+    if (held === 'recovering' || held === 'leaderless') return refusedAtOnce(service, held, this.#books);
+    return refusedCrowded(service, this.#waited(waiter));
+  }
+
   /** What a client is told whose time is up, whether it has waited here or only came so late. */
   late(client: Client): Refusal {
-    const { service, bornMs } = client;
-    const { nowMs } = this.#outcome;
-    const waited = {
-      waitedMs: nowMs - bornMs,
-      timeoutMs: service.plan!.timeoutMs,
-      others: waitersOf(service),
-    };
+    const { service } = client;
+    const waited = this.#waited(client);
     const held = obstacle(service, this.#books);
     const door = held === undefined ? this.#doors.closed(client) : undefined;
     if (door) return refusedAside(door, this.#doors, waited);
     return refusedLate(service, held ?? 'database', waited, this.#books);
+  }
+
+  #waited({ service, bornMs }: Client): Waited {
+    return {
+      waitedMs: this.#outcome.nowMs - bornMs,
+      timeoutMs: service.plan!.timeoutMs,
+      others: waitersOf(service),
+    };
   }
 
   /** Gives what has become free since the last time to those who wait for it. */

@@ -89,6 +89,14 @@ export interface Door {
   timer: Place<Timed> | undefined;
 }
 
+/** All of one source that wait for one service (crowds.ts). */
+export interface Crowd {
+  readonly source: string | undefined;
+  /** The youngest first. */
+  readonly waiters: Heap<Waiter>;
+  place: Place<Crowd> | undefined;
+}
+
 /** Somebody who wants a slot. */
 export interface Client {
   readonly connection: ConnectionId;
@@ -106,6 +114,8 @@ export interface Waiter extends Client {
   /** In its service's queue or, where it stands aside, in its door's. */
   place: Place<Waiter> | undefined;
   door: Door | undefined;
+  /** Among those who come from where he comes from. */
+  crowdPlace: Place<Waiter> | undefined;
   timer: Place<Timed> | undefined;
 }
 
@@ -154,6 +164,8 @@ export interface Service {
   readonly doors: Map<string, Door>;
   /** Waiters that stand aside at one of them. */
   aside: number;
+  /** Those who wait, told apart by source where that matters; of the largest, the one that gives way first is in front. */
+  crowds: { readonly bySource: Map<string | undefined, Crowd>; readonly largest: Heap<Crowd> } | undefined;
   /** Since when it waits without having been given anything. */
   hungryMs: number;
 }

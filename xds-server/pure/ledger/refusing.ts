@@ -19,7 +19,12 @@ export function refusedAtOnce(service: Service, held: Obstacle, books: Books): R
   if (held === 'leaderless') return refusals.not_ready({ what: noLeader.what, why });
   if (held === 'recovering') return refusals.not_ready({ what: subject(service.target), why });
   const full = fullness(service, held, books);
-  return maxQueue === 0 ? limitRefusal(full) : refusals.queue_full(full, { service: service.name, maxQueue });
+  return maxQueue === 0 ? limitRefusal(full) : refusals.queue_full({ service: service.name, maxQueue, full });
+}
+
+/** A client whose place somebody else has got, from an address with fewer (crowds.ts). */
+export function refusedCrowded({ name, plan }: Service, waited: Waited): Refusal {
+  return refusals.queue_full({ service: name, maxQueue: plan!.maxQueue, waited });
 }
 
 /** Whether there would be a slot were there fewer sessions. */

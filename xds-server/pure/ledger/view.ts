@@ -3,8 +3,8 @@ import type { TargetName } from '../plan/plan.js';
 import { type Obstacle, obstacle } from './admission.js';
 import { type Books, nowhere } from './books.js';
 import type { ConnectionId, NodeId, ServerId } from './events.js';
-import { waitersOf } from './lines.js';
 import type { ClosingCause, Counts, Service, Slot, SlotState, Target, Waiter } from './records.js';
+import { waitersOf } from './waiters.js';
 
 /** How many of the two lists to show; none unless asked for. Counts are complete in any case. */
 export interface ViewOptions {

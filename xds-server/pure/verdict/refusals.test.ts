@@ -17,7 +17,7 @@ const examples: Readonly<Record<(typeof reasons)[number], Refusal>> = {
   service_limit: refusals.service_limit(service),
   tenant_limit: refusals.tenant_limit({ limit: 'tenant', name: 'shop', used: 120, max: 120 }),
   database_budget: refusals.database_budget({ limit: 'guarantees', name: 'orders', used: 85, max: 90 }),
-  queue_full: refusals.queue_full(service, { service: 'checkout', maxQueue: 200 }),
+  queue_full: refusals.queue_full({ service: 'checkout', maxQueue: 200, full: service }),
   wait_timeout: refusals.wait_timeout(service, waited),
   login_limit: refusals.login_limit({ service: 'checkout', failures: 9, waited }),
   service_removed: refusals.service_removed({ service: 'checkout' }),

@@ -144,11 +144,21 @@ export const refusals = {
   tenant_limit: (full: Fullness) => refusal('tenant_limit', fullness(full)),
   database_budget: (full: Fullness) => refusal('database_budget', fullness(full)),
 
-  queue_full: (full: Fullness, queue: { readonly service: string; readonly maxQueue: number }) =>
-    refusal(
-      'queue_full',
-      `${fullness(full)}; all ${queue.maxQueue} places in the queue of service "${queue.service}" are taken`,
+  /** @param facts.full to a newcomer; `waited` to one whose place a newcomer from another address was given */
+  queue_full: (
+    facts: { readonly service: string; readonly maxQueue: number } & (
+      | { readonly full: Fullness }
+      | { readonly waited: Waited }
     ),
+  ) => {
+    const taken = `all ${facts.maxQueue} places in the queue of service "${facts.service}" are taken`;
+    return refusal(
+      'queue_full',
+      'full' in facts
+        ? `${fullness(facts.full)}; ${taken}`
+        : `${taken}, too many of them by clients from this address; ${waiting(facts.waited)}`,
+    );
+  },
 
   wait_timeout: (full: Fullness, waited: Waited) =>
     refusal('wait_timeout', `${fullness(full)}; ${waiting(waited)}`),
