@@ -87,6 +87,38 @@ test('where only those who are in are listed, a row is enough', () => {
   assert.deepEqual(ledger.observed([row], { listsLogins: false }), ['grant a3']);
 });
 
+test('a row that may be another one’s says nothing of a login: behind NAT the node’s word is waited for', () => {
+  const ledger = driven();
+  checkFrom(ledger, 'a1', alice);
+  for (const id of ['m1', 'm2', 'm3']) checkFrom(ledger, id, mallory);
+  ledger.report('m1', address);
+  ledger.report('a1', { localAddress: '10.1.1.9:4002' });
+  const row = { serverId: 11, peer: '192.0.2.1:6001', user: 'ann' };
+  assert.deepEqual(ledger.observed([row], { listsLogins: false }), [`observe ${primary}`]);
+  assert.deepEqual(
+    ledger.report('a1', { localAddress: '10.1.1.9:4002', serverId: 11, login: 'accepted' }),
+    [],
+  );
+  assert.deepEqual(ledger.report('m1', { ...address, login: 'accepted' }), ['grant m3']);
+});
+
+test('nor does the row of a server that uses the id of another one’s session, or of a port that two have had', () => {
+  const ledger = driven();
+  for (const id of ['m1', 'm2', 'm3']) checkFrom(ledger, id, mallory);
+  ledger.report('m1', { ...address, serverId: 11 });
+  const row = { serverId: 11, peer: '192.0.2.1:6001', user: 'ann' };
+  const observe = [`observe ${primary}`];
+  assert.deepEqual(
+    ledger.observed([{ ...row, peer: '192.0.2.1:6002' }, row], { listsLogins: false }),
+    observe,
+  );
+  ledger.report('m2', { localAddress: '10.1.1.9:4002' });
+  checkFrom(ledger, 'a1', alice);
+  ledger.report('a1', { localAddress: '10.1.1.9:4002' });
+  const shared = { serverId: 12, peer: '10.1.1.9:4002', user: 'ann' };
+  assert.deepEqual(ledger.observed([shared], { listsLogins: false }), observe);
+});
+
 test('after failures in a row the door is shut, for longer each time, and opens by itself', () => {
   const ledger = driven();
   for (let i = 1; i <= 5; i += 1) fails(ledger, `m${i}`);

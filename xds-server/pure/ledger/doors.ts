@@ -7,7 +7,7 @@
  *                        whoever has a password soon has all of the limit; half of these after each that fails
  *   shut after failures  when logins in a row were turned away or broken off: for a moment, then for twice as long
  *
- * A login is accepted when its node says so, or sooner when the database's list shows it: that is asked for at once while
+ * A login is accepted when its node says so, or sooner when the database's list surely shows it: that is asked for at once while
  * somebody stands aside, so that a storm of honest clients waits for little more than its logins. Everybody who is aside is
  * a waiter as all others: within max_queue (crowds.ts), until timeout_ms, in the order of birth.
  */
@@ -110,11 +110,16 @@ export class Doors {
         for (const door of doors.values()) if (door.aside.size > 0) this.#settle(door);
   }
 
-  /** The list of a target is new: whoever it shows to be in is in. */
-  listed(target: Target): void {
-    const { listsLogins } = target.list;
-    for (const slot of target.slots)
-      if (slot.door && slot.row && (slot.row.user !== undefined || !listsLogins)) this.accepted(slot);
+  /** The list of a target is new: whoever it shows to be in is in. A row that may be another's says nothing of his login. */
+  listed({ list, slots }: Target): void {
+    for (const slot of slots)
+      if (
+        slot.door &&
+        slot.row &&
+        (slot.row.user !== undefined || !list.listsLogins) &&
+        list.isSurelyShown(slot)
+      )
+        this.accepted(slot);
   }
 
   /** Whether clients of a target stand aside for others who are logging in. */

@@ -127,6 +127,14 @@ export class SessionList {
     return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
   }
 
+  /** Whether the slot's row is nobody else's: it has the id that its node reported, or an address that only this slot has. */
+  isSurelyShown(slot: Slot): boolean {
+    const { row, listedId } = slot;
+    if (!row || row.serverId !== listedId || strength(slot, row) === 0) return false;
+    // Several servers of one target may use the same id.
+    return hasAddress(slot, row) || this.#byId.get(row.serverId)!.length === 1;
+  }
+
   /** Whether the list would show the slot's session if it lived, and does not: its id was known before the question. */
   isMissing(slot: Slot): boolean {
     return slot.identifiedMs < this.askedAtMs && !this.#alike(slot).some((row) => strength(slot, row) > 0);
