@@ -24,6 +24,12 @@ export interface Owner {
   knownMs: number;
   /** It may KILL and nothing else. */
   onlyKill: boolean;
+  /** Its client's address, where the node knows it. */
+  readonly source: string | undefined;
+  /** No login of it is ever accepted. */
+  readonly isImpostor: boolean;
+  /** For its node. */
+  isOver: boolean;
 }
 
 /** A session that a simulated database has, whoever knows of it. */
@@ -37,8 +43,11 @@ export interface DatabaseSession {
   readonly openedMs: number;
   /** Logged in, or a server that lists logins. */
   listed: boolean;
-  /** The last ledger that was shown it in a list. */
+  /** The server has accepted its login: a list that says whose a session is says so from then on. */
+  isIn: boolean;
+  /** The last ledger that was shown it in a list, and the last that was shown whose it is. */
   shownTo: number;
+  namedTo: number;
 }
 
 /** Most that a process may need from its being taken in until it shows as logging in. */
@@ -75,7 +84,18 @@ export class Database {
     const { target, owner, user, peer, openedMs } = of;
     const serverId = this.#newId();
     const listed = this.#traits.listsLogins;
-    const session = { target, owner, user, serverId, peer, openedMs, listed, shownTo: 0 };
+    const session = {
+      target,
+      owner,
+      user,
+      serverId,
+      peer,
+      openedMs,
+      listed,
+      isIn: false,
+      shownTo: 0,
+      namedTo: 0,
+    };
     this.sessions.add(session);
     return session;
   }
@@ -124,12 +144,12 @@ export class Database {
     const loggingIn: ServerId[] = [];
     const { showsUsers } = this.#traits;
     for (const session of this.sessions) {
-      const { listed, serverId, peer, user } = session;
+      const { listed, isIn, serverId, peer, user } = session;
       if (!listed) {
         loggingIn.push(serverId);
         continue;
       }
-      rows.push(showsUsers ? { serverId, peer, user } : { serverId, peer });
+      rows.push(showsUsers && isIn ? { serverId, peer, user } : { serverId, peer });
       sessions.push(session);
     }
     return { rows, sessions, loggingIn };

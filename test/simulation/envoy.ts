@@ -17,14 +17,10 @@ export interface Connection extends Owner {
   readonly random: Random;
   readonly bornMs: number;
   readonly bornUnixMs: number;
-  /** Its client's address, where the node knows it. */
-  readonly source: string | undefined;
   /** As its node has followed it. */
   login: UpstreamFacts['login'];
   /** When its check was first sent. */
   sentMs: number | undefined;
-  /** Over for its node. */
-  isOver: boolean;
   /** The newest try; answers to earlier ones concern nobody. */
   call: number;
   check: Check | undefined;
@@ -104,6 +100,8 @@ export class Envoy extends Process {
     if (!planned || !this.isUp) return;
     const random = new Random(seed);
     const bornMs = this.clock.monotonicMs;
+    const from = traits.sources > 0 ? random.between(1, traits.sources) : undefined;
+    const isImpostor = !isPatient && traits.impostors && traits.sources > 1 && from === 1;
     const connection: Connection = {
       id: `${this.name}c${++this.#serial}`,
       random,
@@ -114,7 +112,8 @@ export class Envoy extends Process {
       onlyKill: false,
       bornMs,
       bornUnixMs: bornMs + this.clock.epochMs,
-      source: traits.sources > 0 ? `10.8.0.${random.between(1, traits.sources)}` : undefined,
+      source: from === undefined ? undefined : `10.8.0.${isPatient ? 0 : from}`,
+      isImpostor,
       login: undefined,
       sentMs: undefined,
       isOver: false,
@@ -330,18 +329,21 @@ export class Envoy extends Process {
       return;
     }
     const leftMs = Math.max(0, openedMs + loginTimeoutMs - agenda.nowMs);
-    agenda.within(random, 0, random.chance(0.1) ? leftMs : Math.min(20, leftMs), () => {
+    const isSlow = random.chance(connection.isImpostor ? 0.7 : 0.1);
+    agenda.within(random, 0, isSlow ? leftMs : Math.min(20, leftMs), () => {
       if (!database.sessions.has(session)) return;
       session.listed = true;
       // He does not get in, or the server has had enough of him.
-      if (!connection.isPatient && random.chance(0.1)) {
+      if (connection.isImpostor || (!connection.isPatient && random.chance(0.1))) {
         connection.login = random.pick(['failed', 'unavailable', undefined]);
         this.#serverCloses(connection);
-      } else
+      } else {
+        session.isIn = true;
         this.do(() => {
           connection.isIdKnown = true;
           connection.login = 'accepted';
         });
+      }
     });
     if (connection.isPatient && !connection.onlyKill) return;
     const { sessionMs } = traits;

@@ -164,7 +164,10 @@ export class Observers {
       loginTimeoutMs,
       ...(connection && !listsLogins && { logins: { serverIds: loggingIn, ...connection } }),
     });
-    for (const session of sessions) session.shownTo = Math.max(session.shownTo, seat.number);
+    for (const [i, session] of sessions.entries()) {
+      session.shownTo = Math.max(session.shownTo, seat.number);
+      if (rows[i]!.user !== undefined) session.namedTo = Math.max(session.namedTo, seat.number);
+    }
   }
 }
 

@@ -266,7 +266,30 @@ export const plants: readonly Plant[] = [
     name: 'whoever comes first may have all of the queue',
     where: 'ledger/crowds.ts: whoGivesWay',
     invariants: ['I5'],
-    parts: mapped((event) => (event.kind === 'check' ? { ...event, source: undefined } : event)),
+    parts: twisted((apply, ledger) => {
+      const sources = new Map<string, string | undefined>();
+      let maxQueue = new Map<string, number>();
+      return (event, nowMs) => {
+        if (event.kind === 'plan')
+          maxQueue = new Map([...event.plan.services.values()].map((each) => [each.name, each.maxQueue]));
+        if (event.kind !== 'check') return apply(event, nowMs);
+        sources.set(event.connection, event.source);
+        const { waiters } = ledger.view({ waiters: 100 });
+        const there = waiters.filter(({ service }) => service === event.service);
+        if (there.length === 0 || there.length < (maxQueue.get(event.service) ?? 0))
+          return apply(event, nowMs);
+        // He is taken for one of the first.
+        return apply({ ...event, source: sources.get(there[0]!.connection) }, nowMs);
+      };
+    }),
+  },
+  {
+    name: 'whoever is connected is taken for logged in',
+    where: 'ledger/doors.ts: accepted',
+    invariants: ['I5'],
+    parts: mapped((event) =>
+      event.kind === 'report' ? { ...event, upstream: { ...event.upstream, login: 'accepted' } } : event,
+    ),
   },
   {
     name: 'a session for KILL alone may do all',

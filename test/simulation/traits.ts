@@ -60,6 +60,8 @@ export interface Traits extends DatabaseTraits {
   readonly sessionMs: number;
   /** Addresses that clients come from; 0: nobody knows them. */
   readonly sources: number;
+  /** Whoever comes from the first of several has no password. */
+  readonly impostors: boolean;
   /** Services have kill reserves. */
   readonly kills: boolean;
   /** Chance that a report or the news of an end is lost, or comes twice. */
@@ -100,6 +102,7 @@ export function drawTraits(random: Random): Traits {
     sources: random.pick([0, 0, 1, 3]),
     kills: random.chance(isMysql ? 0.5 : 0.1),
     lossy: random.chance(0.5) ? 0 : random.pick([0.05, 0.3]),
+    impostors: random.chance(0.5),
     meanMs,
   };
 }

@@ -61,6 +61,7 @@ export class Truth {
 
   compare({ target, owner, openedMs }: DatabaseSession): void {
     const { service, tenant, onlyKill } = owner!;
+    if (owner!.isImpostor) this.#compareImpostors(owner!);
     // Before it can have been told of everything a ledger gives nothing: what it gives all the same has no excuse.
     const present = this.#present();
     const isEarly =
@@ -118,6 +119,25 @@ export class Truth {
     expect(`sessions of tenant ${tenant}`, ofTenant, most);
   }
 
+  /** Whoever has no password earns nothing: he never has more of a service than a new address may. */
+  #compareImpostors({ service, source }: Owner): void {
+    const present = this.#present();
+    let trying = 0;
+    let firstMs = this.#agenda.nowMs;
+    for (const database of this.#databases.values())
+      for (const { owner, openedMs } of database.sessions) {
+        if (!owner || owner.isOver || owner.source !== source || owner.service !== service) continue;
+        if (!grantedBy(present, owner)) continue;
+        trying++;
+        firstMs = Math.min(firstMs, openedMs);
+      }
+    const { share, least } = settings.logins;
+    const width = (plan: Plan): number => (plan.services.get(service)?.maxConnections ?? 0) * share;
+    const most = Math.max(least, Math.ceil(this.#most(firstMs, width)));
+    if (trying > most)
+      throw new Violation(`I5: ${trying} without a password at ${service}, at most ${most} expected`);
+  }
+
   /** All the time that something which opens now may have been granted in: whose tenant a service has, its plan says. */
   #isPlanned(service: string): boolean {
     const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
@@ -130,7 +150,7 @@ export class Truth {
   }
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
-  #account({ target, user, shownTo, openedMs }: DatabaseSession, present: Present): string {
+  #account({ target, user, shownTo, namedTo, openedMs }: DatabaseSession, present: Present): string {
     const { number, startedMs, recoveryMs } = present;
     if (shownTo !== number)
       return openedMs <= startedMs + recoveryMs ? 'unlisted' : 'opened after the recovery';
@@ -139,6 +159,8 @@ export class Truth {
     for (const service of this.plan.services.values())
       if (service.target === target && service.allow[0]!.user === user) owners.push(service.name);
     if (owners.length === 0) return 'people';
+    // It logs in.
+    if (namedTo !== number) return 'several';
     // Also of one that is gone.
     return owners.length > 1 || this.#traits.sharedUser ? 'several' : owners[0]!;
   }

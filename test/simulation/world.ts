@@ -268,7 +268,7 @@ export class World {
     const peer = `10.7.7.7:${++this.#people}`;
     const { nowMs } = this.#agenda;
     const session = database.open({ target, owner: undefined, user: 'person', peer, openedMs: nowMs });
-    session.listed = true;
+    session.listed = session.isIn = true;
     this.#agenda.after(ms, () => database.close(session));
   }
 

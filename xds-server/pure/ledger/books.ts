@@ -227,7 +227,9 @@ export function unusedReserve({ plan, killing }: Service): number {
   return plan ? Math.max(0, plan.killReserve - killing) : 0;
 }
 
-function accountOf({ user }: Row, { users, hasStrangers }: Target): Row['account'] {
-  if (user === undefined || users === undefined) return 'unknown';
+function accountOf({ user }: Row, { users, hasStrangers, list }: Target): Row['account'] {
+  if (users === undefined) return 'unknown';
+  // Somebody who logs in: he may be about to become any of them.
+  if (user === undefined) return list.listsLogins ? 'several' : 'unknown';
   return users.get(user) ?? (hasStrangers ? 'unknown' : 'none');
 }

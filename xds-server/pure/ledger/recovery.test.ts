@@ -155,3 +155,19 @@ test('a session of a removed service counts against its tenant when the service 
   assert.deepEqual(driven.check('second'), []);
   assert.equal(driven.service().heldBy, 'tenant');
 });
+
+test('who logs in, where the list shows that, may be one of Sluice’s that no node has reported: he does not go for a person', () => {
+  const named = { services: { checkout: { maxConnections: 2, allow: [{ user: 'shop' }] } } };
+  const driven = DrivenLedger.recovered(named);
+  const before = driven.target().free;
+  driven.observed([{ serverId: 1 }]);
+  assert.equal(driven.target().free, before - 1);
+  driven.observed([{ serverId: 1, user: 'alice' }]);
+  assert.equal(driven.target().free, before);
+  driven.observed([{ serverId: 2 }], { listsLogins: false });
+  assert.equal(
+    driven.target().free,
+    before,
+    'where only those who are in are listed, it does not say who they are',
+  );
+});
