@@ -6,8 +6,9 @@
  * itself. The list stays until the next one; a report may join rows that are already there, and a slot that ends takes
  * its row along, also out of a list that was asked for before the end and arrives after it.
  */
-import { hasAddress, isOurGrant, isSameSession, isStronger, isSuccessor, mayBe, strength } from './claims.js';
+import { hasAddress, isOurGrant, isSameSession, isStronger, isSuccessor, strength } from './claims.js';
 import type { LedgerEvent, NodeId, ObservedLogins, ServerId } from './events.js';
+import { FreeRows } from './free-rows.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
 
@@ -200,21 +201,10 @@ export class SessionList {
   #guess(slots: readonly Slot[], rows: Iterable<Row>): void {
     const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && isOurGrant(slot));
     if (unsure.length === 0) return;
-    const byAccount = indexed(
-      [...rows].filter((row) => !row.owner).sort((a, b) => a.seenStep - b.seenStep),
-      (row) => row.account,
-    );
+    const free = new FreeRows(rows);
     for (const slot of unsure.sort((a, b) => b.earliestStep - a.earliestStep)) {
-      for (const account of [slot.service, ...byAccount.keys()]) {
-        const there = byAccount.get(account) ?? [];
-        // Its own may be among those who were logging in, whoever has come since.
-        const at = slot.suspects ? there.findLastIndex((row) => mayBe(slot, row)) : there.length - 1;
-        const latest = there[at];
-        if (!latest || !mayBe(slot, latest)) continue;
-        there.splice(at, 1);
-        this.#own(slot, latest);
-        break;
-      }
+      const row = free.take(slot);
+      if (row) this.#own(slot, row);
     }
   }
 

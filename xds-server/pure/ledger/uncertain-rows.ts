@@ -4,6 +4,7 @@
  */
 import { accountsOf, isUncertain, mayBe } from './claims.js';
 import type { Row, Slot } from './records.js';
+import { firstAbove } from './sorted.js';
 
 export class UncertainRows {
   readonly #rows: readonly Row[];
@@ -40,15 +41,4 @@ export class UncertainRows {
     this.#suspected.set(suspects, found);
     return found;
   }
-}
-
-function firstAbove(sorted: readonly number[], bound: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! > bound) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
