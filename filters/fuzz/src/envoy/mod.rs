@@ -11,13 +11,15 @@
 mod accepted;
 mod callbacks;
 mod hooks;
+mod slot;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use hooks::{Configured, Module};
+use hooks::Configured;
+use slot::Slot;
 
 /// A value of dynamic metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,16 +46,6 @@ pub enum Way {
 
 /// What a scheduler of the module was committed with: filter, event.
 type Commits = Arc<Mutex<Vec<(usize, u64)>>>;
-
-/// One filter's view: what Envoy hands to the module as its pointer.
-pub struct Slot {
-    world: *const World,
-    at: usize,
-    filter: Cell<Module>,
-    initialised: Cell<bool>,
-    /// The buffer of the write callback that is running.
-    writing: RefCell<Vec<u8>>,
-}
 
 /// One connection.
 pub struct World {
@@ -86,16 +78,9 @@ pub struct World {
 impl World {
     /// A connection behind the handshake, with what `handshake` left for the network filters.
     pub fn new(configured: Configured, is_tls: bool, chunk: usize, state: BTreeMap<String, Vec<u8>>) -> Box<Self> {
-        let slot = |at| Slot {
-            world: std::ptr::null(),
-            at,
-            filter: Cell::new(std::ptr::null()),
-            initialised: Cell::new(false),
-            writing: RefCell::default(),
-        };
         let mut world = Box::new(Self {
             is_tls,
-            slots: [slot(0), slot(1)],
+            slots: [Slot::new(0), Slot::new(1)],
             read: RefCell::default(),
             client_ended: Cell::new(false),
             chunk: chunk.max(1),
@@ -290,55 +275,6 @@ impl Drop for World {
             // SAFETY: made in `new`, destroyed once.
             unsafe { hooks::envoy_dynamic_module_on_network_filter_destroy(slot.filter.get()) };
         }
-    }
-}
-
-impl Slot {
-    fn envoy(&self) -> hooks::Envoy {
-        std::ptr::from_ref(self).cast_mut().cast()
-    }
-
-    fn world(&self) -> &World {
-        // SAFETY: a slot lives in its world.
-        unsafe { &*self.world }
-    }
-
-    /// True where the next filter has its turn.
-    fn read(&self, has_bytes: bool) -> bool {
-        let (envoy, filter) = (self.envoy(), self.filter.get());
-        // SAFETY: the filter lives as long as the world.
-        unsafe {
-            if !self.initialised.replace(true)
-                && hooks::envoy_dynamic_module_on_network_filter_new_connection(envoy, filter) != 0
-            {
-                return false;
-            }
-            let (length, end) = (self.world().read.borrow().len(), self.world().client_ended.get());
-            !has_bytes || hooks::envoy_dynamic_module_on_network_filter_read(envoy, filter, length, end) == 0
-        }
-    }
-
-    /// What passes to the next filter.
-    fn write(&self, bytes: Vec<u8>, end: bool) -> Option<Vec<u8>> {
-        let length = bytes.len();
-        // A write of the filter's own may pass by while another one is running.
-        let outer = self.writing.replace(bytes);
-        // SAFETY: as in `read`.
-        let status = unsafe {
-            hooks::envoy_dynamic_module_on_network_filter_write(self.envoy(), self.filter.get(), length, end)
-        };
-        let inner = self.writing.replace(outer);
-        (status == 0).then_some(inner)
-    }
-
-    fn event(&self, event: u32) {
-        // SAFETY: as in `read`.
-        unsafe { hooks::envoy_dynamic_module_on_network_filter_event(self.envoy(), self.filter.get(), event) };
-    }
-
-    fn scheduled(&self, event: u64) {
-        // SAFETY: as in `read`.
-        unsafe { hooks::envoy_dynamic_module_on_network_filter_scheduled(self.envoy(), self.filter.get(), event) };
     }
 }
 

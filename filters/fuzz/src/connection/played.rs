@@ -1,0 +1,195 @@
+//! A connection under way, what each side has said of it, and what holds after every step.
+
+use std::collections::BTreeMap;
+
+use sluice_core::mysql::response::MAX_BYTES;
+
+use crate::envoy::{Fact, Place, Way, World, configured};
+use crate::pieces::{Actor, Step};
+
+/// What the filters may keep of one direction, beyond what Envoy's own buffer has: an early startup message or response with
+/// what came behind it, a packet of a login, an error with its header.
+const MAX_KEPT_BYTES: usize = 65_536 + 8;
+
+/// A connection under way, and what each side has said of it.
+pub struct Played {
+    pub world: Box<World>,
+    pub client: Vec<u8>,
+    pub server: Vec<u8>,
+    pub granted: bool,
+    pub asked_for_tls: bool,
+    /// For KILL alone.
+    pub kills: bool,
+    /// Of (client, to_server, server, to_client): how long each was when the login was over.
+    pub at_login: Option<[usize; 4]>,
+    /// Something else than the two sides ended or may end it.
+    pub disturbed: bool,
+}
+
+impl Played {
+    pub fn new(protocol: &'static str, is_tls: bool, chunk: usize, state: BTreeMap<String, Vec<u8>>) -> Self {
+        Self {
+            world: World::new(configured(protocol), is_tls, chunk, state),
+            client: Vec::new(),
+            server: Vec::new(),
+            granted: false,
+            asked_for_tls: false,
+            kills: false,
+            at_login: None,
+            disturbed: false,
+        }
+    }
+
+    pub fn client_sends(&mut self, bytes: &[u8]) {
+        if self.world.is_open() && !self.world.client_has_ended() {
+            self.client.extend(bytes);
+            self.world.client_sends(bytes, false);
+        }
+        self.settle();
+    }
+
+    pub fn server_sends(&mut self, bytes: &[u8]) {
+        // No server speaks to a connection that was not made.
+        if self.world.is_open() && !self.world.to_server.borrow().is_empty() {
+            self.server.extend(bytes);
+            self.world.server_sends(bytes, false);
+        }
+        self.settle();
+    }
+
+    pub fn grant(&mut self, verdict: &str, cluster: &str, expires_ms: f64, tls: bool) {
+        if !self.world.is_checked() || self.granted {
+            return;
+        }
+        let Some(own) = self.world.fact("connection") else { panic!("checked without an id") };
+        let mut facts = vec![
+            ("verdict", Fact::Text(verdict.to_owned())),
+            ("connection", own),
+            ("cluster", Fact::Text(cluster.to_owned())),
+            ("expires_monotonic_ms", Fact::Number(sluice_abi::monotonic_ms() as f64 + expires_ms)),
+        ];
+        if tls {
+            facts.push(("upstream_tls", Fact::Text("request".to_owned())));
+        }
+        if verdict == "kill" {
+            facts.push(("errno", Fact::Number(1040.0)));
+            facts.push(("message", Fact::Text("full".to_owned())));
+            facts.push(("life_ms", Fact::Number(600_000.0)));
+        }
+        self.kills = verdict == "kill";
+        self.granted = cluster == "service/known" && expires_ms > 0.0;
+        self.asked_for_tls = tls;
+        self.world.verdict_comes(&facts);
+        self.settle();
+    }
+
+    fn other(&mut self, step: &[u8]) {
+        let world = &self.world;
+        match step.first().copied().unwrap_or_default() % 16 {
+            2 => return self.grant("kill", "service/known", 600_000.0, step.get(1) == Some(&1)),
+            0 | 1 => return self.grant("grant", "service/known", 600_000.0, false),
+            3 | 4 => return self.grant("grant", "service/known", 600_000.0, true),
+            5 if !self.granted => world.verdict_comes(&[
+                ("verdict", Fact::Text("refuse".to_owned())),
+                ("sqlstate", Fact::Text("53300".to_owned())),
+                ("errno", Fact::Number(1040.0)),
+                ("message", Fact::Text("full".to_owned())),
+            ]),
+            6 => return self.grant("grant", "service/known", -1.0, false),
+            7 => return self.grant("grant", "service/unknown", 600_000.0, false),
+            8 if !self.granted => {
+                let cancel = ("verdict", Fact::Text("cancel".to_owned()));
+                world.verdict_comes(if step.get(1) == Some(&0) { &[] } else { std::slice::from_ref(&cancel) });
+            }
+            9 => world.way.set(Way::Connected),
+            10 if step.get(1) == Some(&0) => world.answers(None),
+            10 if step.len() > 1 => world.answers(step.get(2..)),
+            10 => world.way.set(Way::Failed),
+            11 => world.rings(Place::Startup, 1),
+            12 => {
+                world.rings(Place::Session, 2);
+                world.rings(Place::Session, 5);
+            }
+            13 => {
+                world.rings(Place::Session, 3);
+                world.rings(Place::Session, 4);
+                if step.get(1) == Some(&5) {
+                    world.rings(Place::Session, 6);
+                    self.disturbed |= self.kills;
+                }
+                world.rings(Place::Startup, u64::MAX);
+                world.rings(Place::Session, u64::MAX);
+            }
+            14 => {
+                world.client_sends(b"", true);
+                self.disturbed = true;
+            }
+            _ => {
+                match step.get(1) {
+                    Some(0) => world.envoy_closes(),
+                    _ => world.server_sends(b"", true),
+                }
+                self.disturbed = true;
+            }
+        }
+        self.settle();
+    }
+
+    /// What holds after every step.
+    fn settle(&mut self) {
+        let (to_server, to_client) = (self.world.to_server.borrow(), self.world.to_client.borrow());
+        assert!(self.granted || to_server.is_empty(), "bytes reach a server without a grant");
+        assert!(self.granted || self.server.is_empty());
+        if self.world.is_open() && self.granted {
+            let kept = (self.client.len() - self.world.waiting_to_be_read()).saturating_sub(to_server.len());
+            assert!(kept <= MAX_KEPT_BYTES, "{kept} bytes of the client are kept");
+            let kept = self.server.len().saturating_sub(to_client.len());
+            assert!(kept <= MAX_KEPT_BYTES, "{kept} bytes of the server are kept");
+        }
+        if !self.granted {
+            let waiting = self.world.waiting_to_be_read();
+            assert!(
+                !self.world.is_open() || waiting <= MAX_BYTES + 4 + 16_384 + 512,
+                "{waiting} bytes wait for a check"
+            );
+        }
+        if self.at_login.is_none() && self.world.fact("login") == Some(Fact::Text("ok".to_owned())) {
+            self.at_login = Some([self.client.len(), to_server.len(), self.server.len(), to_client.len()]);
+        }
+    }
+
+    pub fn play(&mut self, steps: &[Step<'_>]) {
+        for step in steps {
+            // What filters have committed comes with the worker's next turn: before the next bytes, or behind some more.
+            if step.bytes.len() % 4 != 3 {
+                self.world.turn();
+                self.settle();
+            }
+            match step.actor {
+                Actor::Client => self.client_sends(step.bytes),
+                Actor::Server => self.server_sends(step.bytes),
+                Actor::Other => self.other(step.bytes),
+            }
+        }
+        self.world.turn();
+        self.settle();
+        self.reported();
+    }
+
+    /// What the check and the access log are told has its bounds.
+    fn reported(&self) {
+        for (name, most) in [("user", 512), ("database", 256), ("application_name", 64), ("options", 1024)] {
+            match self.world.fact(name) {
+                Some(Fact::Text(text)) => assert!(text.len() <= most, "{name} of {} bytes", text.len()),
+                None => {}
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        // A cancel key is for the brain alone; what is told at the end is told to whoever reads access logs.
+        if !self.world.is_open() {
+            let key = self.world.fact("cancel_key");
+            assert!(key.is_none_or(|key| key == Fact::Text(String::new())), "a cancel key is left");
+        }
+        assert_eq!(self.world.is_checked(), self.world.fact("connection").is_some());
+    }
+}
