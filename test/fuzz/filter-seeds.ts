@@ -7,8 +7,12 @@ const captures = path.join(top, 'filters/core/tests/captures');
 
 export function seedsOf(target: string): Buffer[] {
   const single = (messages[target] ?? []).flatMap(([prefix, like]) => captured(prefix, like));
-  return [...single, ...(conversations[target] ?? []), ...(hostile[target] ?? [])];
+  const sessions = (talks[target]?.() ?? []).filter(({ length }) => length <= maxTalkBytes);
+  return [...single, ...(conversations[target] ?? []), ...(hostile[target] ?? []), ...sessions];
 }
+
+/** The fuzzer makes no longer ones, and what it makes of a long one is slow and teaches little. */
+const maxTalkBytes = 2_048;
 
 /** For each target the captures to begin with, behind the bytes that say how an input is cut: `00` is "not at all". */
 const messages: Record<string, readonly (readonly [prefix: string, like: RegExp])[]> = {
@@ -132,6 +136,52 @@ const hostile: Record<string, readonly Buffer[]> = {
     ]);
   }),
 };
+
+type Line = readonly ['client' | 'server', Buffer];
+
+/** Whole sessions of real programs, behind TLS, as a recorder between them and a server in clear has them. */
+const talks: Record<string, () => readonly Buffer[]> = {
+  'postgres-connection': () =>
+    recorded('postgres').map(([startup, ...lines]) => conversation([3], [startup!, grant, ...lines])),
+  'mysql-connection': () =>
+    recorded('mysql').map(([greeting, response, ...lines]) => {
+      const begins = lines.findIndex(isCommand);
+      // Behind TLS the client is one packet further until its login is over.
+      const login = lines.slice(0, begins).map(([who, bytes]): Line => [who, further(who, bytes)]);
+      const ready: Said[] = [['client', further('client', response![1])], grant, greeting!];
+      return conversation([3], [...ready, ...login, ...lines.slice(begins)]);
+    }),
+  'mysql-follow': () =>
+    recorded('mysql').map((lines) => {
+      const commands = lines.slice(lines.findIndex(isCommand)).map(([who, bytes]): Line => {
+        const packets = who === 'client' ? packetsOf(bytes).filter((each) => each[3] === 0) : [];
+        return who === 'server'
+          ? [who, bytes]
+          : [who, Buffer.concat(packets.map((each) => each.subarray(4, 5)))];
+      });
+      return conversation([0], commands);
+    }),
+};
+
+const isCommand = ([who, bytes]: Line): boolean => who === 'client' && bytes[3] === 0;
+
+const further = (who: Line[0], bytes: Buffer): Buffer =>
+  who === 'client' ? Buffer.concat(packetsOf(bytes).map((each) => renumbered(each, 1))) : bytes;
+
+/** filters/core/tests/captures/README.md says what stands in them. */
+function recorded(protocol: string): (readonly Line[])[] {
+  return readdirSync(path.join(captures, 'talks'))
+    .filter((name) => name.startsWith(protocol))
+    .map((name) =>
+      capture(`talks/${name}`)
+        .toString()
+        .split('\n')
+        .map((line) => line.split(' ', 2))
+        .flatMap(([who, hex]): Line[] =>
+          who === 'client' || who === 'server' ? [[who, Buffer.from(hex!, 'hex')]] : [],
+        ),
+    );
+}
 
 interface Sides {
   readonly server: readonly Buffer[];
