@@ -53,7 +53,8 @@ function decided(): { readonly method: Method<never>; readonly end: (connection:
       if (news.kind === 'check') admission.ask(news.question, self);
       else if (news.kind === 'cancel') admission.withdraw(news.connection, self);
     },
-    keepsSessions: false,
+    now,
+    sessionsKeptMs: 0,
   });
   const authz = new AuthzService({
     now,

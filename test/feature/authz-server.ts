@@ -174,7 +174,8 @@ export class AuthzServer {
         else if (news.kind === 'cancel') admission.withdraw(news.connection, self);
         else if (news.kind === 'session') reports.take(news.session);
       },
-      keepsSessions: false,
+      now: this.now,
+      sessionsKeptMs: 0,
     });
     this.authz = new AuthzService({
       now: this.now,

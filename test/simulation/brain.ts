@@ -8,6 +8,7 @@ import type { Agenda } from './agenda.js';
 import { Process } from './machine.js';
 import type { Random } from './random.js';
 import type { Seat } from './seat.js';
+import { settings } from './traits.js';
 import { Violation } from './violation.js';
 
 /** What a node is told. `expiresMs`: on its own monotonic clock. */
@@ -145,7 +146,11 @@ export class Brain extends Process implements Asker {
   }
 
   #newDesk(): Desk {
-    return new Desk({ pass: (news) => this.#leader!.pass(news), keepsSessions: !this.#isAlone });
+    return new Desk({
+      pass: (news) => this.#leader!.pass(news),
+      now: () => this.clock.monotonicMs,
+      sessionsKeptMs: this.#isAlone ? 0 : settings.silentAfterMs - settings.reportIntervalMs,
+    });
   }
 
   /** I3: by the deadline of the plan that is in force then. */

@@ -72,7 +72,11 @@ export class Deciding {
     const own = new NodeReadiness(options.readiness);
     this.#options = options;
     this.#nothingKnown = new Ledger({ ...settings, follows: 'restart' });
-    this.desk = new Desk({ pass: (news) => this.#pass(news), keepsSessions: candidate !== undefined });
+    this.desk = new Desk({
+      pass: (news) => this.#pass(news),
+      now,
+      sessionsKeptMs: candidate ? settings.silentAfterMs - settings.reportIntervalMs : 0,
+    });
     this.following = new Following({
       ...{ now, log, desk: this.desk, credentials },
       whenHas: (node, service, needs) => own.whenHas(node, service, needs),

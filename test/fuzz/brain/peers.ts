@@ -136,7 +136,7 @@ export function tellings(input: Buffer): void {
 /** What a follower is told. Nobody is answered who has not asked, and nobody twice. */
 export function orders(input: Buffer): void {
   const connection = '0123456789abcdef0123456789abcdef';
-  const desk = new Desk({ pass: nothing, keepsSessions: true });
+  const desk = new Desk({ pass: nothing, now: () => 0, sessionsKeptMs: 1 });
   desk.open();
   const question = { connection, node: 'edge-1', service: 'checkout', bornMs: 0, sentMs: 0 };
   desk.ask({ ...question, source: undefined, frontId: undefined });

@@ -5,10 +5,12 @@ import type { Answer, News, Question, SessionNews } from './messages.js';
 
 let passed: News[];
 let desk: Desk;
+let nowMs: number;
 
 beforeEach(() => {
   passed = [];
-  desk = new Desk({ pass: (news) => passed.push(news), keepsSessions: true });
+  nowMs = 0;
+  desk = new Desk({ pass: (news) => passed.push(news), now: () => nowMs, sessionsKeptMs: 5_000 });
 });
 
 const question = (connection: string, service = 'checkout'): Question => ({
@@ -57,6 +59,18 @@ test('the next leader is told anew what is still so, and each session by its las
   const retold = [...desk.retold()];
   assert.deepEqual(shown(retold), ['report d', 'check b']);
   assert.ok(retold[0]?.kind === 'session' && retold[0].session.event.upstream.serverId === 7);
+});
+
+test('a session that its node reports elsewhere, or not at all, is told to nobody', () => {
+  desk.tell(session('a', 'report'));
+  desk.tell(session('b', 'report'));
+  nowMs = 4_000;
+  desk.tell(session('a', 'report'));
+  assert.deepEqual(shown(desk.retold()), ['report b', 'report a']);
+  nowMs = 5_001;
+  assert.deepEqual(shown(desk.retold()), ['report a']);
+  desk.tell(session('c', 'report'));
+  assert.equal(desk.size.sessions, 2);
 });
 
 test('what ends while it is told anew is not told as open', () => {

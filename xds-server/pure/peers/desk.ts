@@ -7,6 +7,9 @@
  *      └─────open──────▲                      sessions    from the first report to the end
  *        all that is kept is passed           ends        while there is nobody
  *
+ * A node may turn to another brain without a word, and tells that one of its ends. So a session counts as open for as long
+ * as its node goes on reporting it here: whoever was told of one that is over would hold its slot for it.
+ *
  * An answer counts only for a question that waits, and only from the leader that it was passed to last.
  */
 import type { ConnectionId, NodeId } from '../ledger/events.js';
@@ -20,14 +23,22 @@ const maxEnds = 20_000;
 export interface DeskOptions {
   /** To the leader; called only while it is open. */
   readonly pass: (news: News) => void;
-  /** False where there is one brain: nobody will ever have to be told anew. */
-  readonly keepsSessions: boolean;
+  /** Monotonic, in milliseconds. */
+  readonly now: () => number;
+  /** A session is kept for so long after a report of it; 0 where there is one brain: nobody will ever have to be told anew. */
+  readonly sessionsKeptMs: number;
+}
+
+interface Kept {
+  readonly session: SessionNews;
+  readonly reportedMs: number;
 }
 
 export class Desk {
   readonly #options: DeskOptions;
   readonly #questions = new Map<ConnectionId, Question>();
-  readonly #sessions = new Map<ConnectionId, SessionNews>();
+  /** The one that was reported longest ago first. */
+  readonly #sessions = new Map<ConnectionId, Kept>();
   readonly #ends = new Map<ConnectionId, SessionNews>();
   /** Nodes that take their configuration here, each with the version of its breakers' limits. */
   readonly #nodes = new Map<NodeId, string | undefined>();
@@ -55,7 +66,8 @@ export class Desk {
     for (const [node, runtime] of this.#nodes) yield { kind: 'node', node, isHere: true, runtime };
     for (const session of this.#ends.values()) yield { kind: 'session', session };
     this.#ends.clear();
-    for (const session of this.#sessions.values()) yield { kind: 'session', session };
+    this.#forgetUnreported();
+    for (const { session } of this.#sessions.values()) yield { kind: 'session', session };
     for (const question of this.#questions.values()) yield { kind: 'check', question };
   }
 
@@ -72,8 +84,8 @@ export class Desk {
   /** What a node says of another one's session is for the leader to count, and is not kept: the next one is not told of it. */
   tell(session: SessionNews): void {
     const { connection, node, kind } = session.event;
-    const isForged = (this.#sessions.get(connection)?.event.node ?? node) !== node;
-    if (this.#options.keepsSessions && !isForged) this.#keep(session);
+    const isForged = (this.#sessions.get(connection)?.session.event.node ?? node) !== node;
+    if (this.#options.sessionsKeptMs > 0 && !isForged) this.#keep(session);
     if (this.#isOpen) this.#options.pass({ kind: 'session', session });
     else if (kind === 'end' && !isForged) this.#keepEnd(session);
   }
@@ -115,9 +127,18 @@ export class Desk {
 
   #keep(session: SessionNews): void {
     const { connection, kind } = session.event;
-    if (kind === 'end') this.#sessions.delete(connection);
-    else if (this.#sessions.size < maxSessions || this.#sessions.has(connection))
-      this.#sessions.set(connection, session);
+    this.#sessions.delete(connection);
+    this.#forgetUnreported();
+    if (kind === 'report' && this.#sessions.size < maxSessions)
+      this.#sessions.set(connection, { session, reportedMs: this.#options.now() });
+  }
+
+  #forgetUnreported(): void {
+    const sinceMs = this.#options.now() - this.#options.sessionsKeptMs;
+    for (const [connection, { reportedMs }] of this.#sessions) {
+      if (reportedMs >= sinceMs) break;
+      this.#sessions.delete(connection);
+    }
   }
 
   #keepEnd(session: SessionNews): void {
