@@ -135,12 +135,12 @@ function bootstrapMessage(options: BootstrapOptions): Bootstrap {
     },
     static_resources: {
       clusters: [
-        brainCluster(
-          clusterOf.xds,
-          options,
-          options.xds.length > 1 ? sharedConfigurationKeepaliveMs : configurationKeepaliveMs,
-        ),
-        brainCluster(clusterOf.brain, options, admissionKeepaliveMs),
+        brainCluster(clusterOf.xds, options, {
+          keepaliveMs: options.xds.length > 1 ? sharedConfigurationKeepaliveMs : configurationKeepaliveMs,
+          answers: 'many',
+        }),
+        // The access log is here too: it is answered when it ends.
+        brainCluster(clusterOf.brain, options, { keepaliveMs: admissionKeepaliveMs, answers: 'one' }),
       ],
     },
   };

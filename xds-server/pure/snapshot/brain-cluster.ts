@@ -1,6 +1,7 @@
 import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
 import type { DnsCluster } from '#envoy-api/envoy/extensions/clusters/dns/v3/DnsCluster.js';
 import type { HeaderMutation } from '#envoy-api/envoy/extensions/filters/http/header_mutation/v3/HeaderMutation.js';
+import type { Lua } from '#envoy-api/envoy/extensions/filters/http/lua/v3/Lua.js';
 import type { UpstreamCodec } from '#envoy-api/envoy/extensions/filters/http/upstream_codec/v3/UpstreamCodec.js';
 import type { UpstreamTlsContext } from '#envoy-api/envoy/extensions/transport_sockets/tls/v3/UpstreamTlsContext.js';
 import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
@@ -16,13 +17,15 @@ import { any, durationMs } from './messages.js';
  *   hangs      the kernel still accepts, HTTP/2 does not answer: the connection ends after two keep-alives, TLS on a
  *              new one after connect_timeout
  *   both       the first such failure keeps the brain out for a while, so that the next calls do not find it again
+ *   dies in    an answer that has begun is never asked for again, and node:http2 writes the end of each in a turn of its own:
+ *   an answer  so calls that have one answer wait until it is whole, and what is cut off in between has not begun
  *
  * Where all have failed all are asked (a panic threshold of 1 %, not 0: with nobody to ask a call ends at once).
  */
 export function brainCluster(
   name: string,
   { node, xds, tls }: BootstrapOptions,
-  keepaliveMs: number,
+  { keepaliveMs, answers }: BrainCalls,
 ): Cluster {
   return {
     name,
@@ -63,11 +66,22 @@ export function brainCluster(
               },
             },
           },
-          ...(!tls && { http_filters: namedByHeader(node) }),
+          http_filters: [
+            ...(answers === 'one' ? [heldUntilWhole] : []),
+            ...(tls ? [] : [namedByHeader(node)]),
+            upstreamCodec,
+          ],
         },
       ),
     },
   };
+}
+
+/** What a cluster's calls are like. */
+export interface BrainCalls {
+  readonly keepaliveMs: number;
+  /** Messages that a call is answered by, before its end. */
+  readonly answers: 'one' | 'many';
 }
 
 /** The header by which a brain knows the node. */
@@ -112,27 +126,35 @@ function discovery(xds: BootstrapOptions['xds']): Pick<Cluster, 'type' | 'cluste
   };
 }
 
-const namedByHeader = (node: string) => [
-  {
-    name: 'envoy.filters.http.header_mutation',
-    typed_config: any<HeaderMutation>('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', {
-      mutations: {
-        request_mutations: [
-          {
-            append: {
-              header: { key: nodeHeader, value: node },
-              append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-            },
+const namedByHeader = (node: string) => ({
+  name: 'envoy.filters.http.header_mutation',
+  typed_config: any<HeaderMutation>('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', {
+    mutations: {
+      request_mutations: [
+        {
+          append: {
+            header: { key: nodeHeader, value: node },
+            append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
           },
-        ],
-      },
-    }),
-  },
-  {
-    name: 'envoy.filters.http.upstream_codec',
-    typed_config: any<UpstreamCodec>('envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec', {}),
-  },
-];
+        },
+      ],
+    },
+  }),
+});
+
+const heldUntilWhole = {
+  name: 'envoy.filters.http.lua',
+  typed_config: any<Lua>('envoy.extensions.filters.http.lua.v3.Lua', {
+    default_source_code: {
+      inline_string: 'function envoy_on_response(response) response:body() end',
+    },
+  }),
+};
+
+const upstreamCodec = {
+  name: 'envoy.filters.http.upstream_codec',
+  typed_config: any<UpstreamCodec>('envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec', {}),
+};
 
 /** TLS 1.3 with the node's certificate; a brain's must be of the CA and have one of the names. */
 function upstreamTls({ secrets, serverNames }: BootstrapTls) {
