@@ -6,11 +6,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { percentile } from '../bench/statistics.js';
 import { waitUntil } from '../harness/wait-until.js';
 import type { Crowd } from './crowd.js';
-import { type AnyServer, type Field, timeoutMs } from './field.js';
+import { type Ground, timeoutMs } from './ground.js';
 import { saidTooMany } from './judge.js';
 import { Watch } from './watch.js';
 
-export interface Drill<Server extends AnyServer = AnyServer> {
+export interface Drill<On extends Ground = Ground> {
   readonly name: string;
   /** What this fault may do to clients; everything else is a violation. A refusal is by SQLSTATE or errno. */
   readonly excuses: {
@@ -23,7 +23,7 @@ export interface Drill<Server extends AnyServer = AnyServer> {
     readonly settledWithinMs?: number;
   };
   /** Resolves when the fault is over. */
-  fault(field: Field<Server>, stage: Stage): Promise<void>;
+  fault(ground: On, stage: Stage): Promise<void>;
 }
 
 export interface Stage {
@@ -73,15 +73,15 @@ const settledAtLastMs = 90_000;
 /** A client hears that its time is up so much later, on a busy machine. */
 const lateMs = 5_000;
 
-export async function hold<Server extends AnyServer>(
-  { name, excuses, fault }: Drill<Server>,
-  field: Field<Server>,
+export async function hold<On extends Ground>(
+  { name, excuses, fault }: Drill<On>,
+  ground: On,
   crowd: Crowd,
 ): Promise<Outcome> {
-  const { budget } = field;
-  const { server } = field.orders;
+  const { budget } = ground;
+  const { server } = ground.orders;
   const saidBefore = await saidTooMany(server);
-  const watch = new Watch(() => field.sessions(), budget);
+  const watch = new Watch(() => ground.sessions(), budget);
   crowd.take();
   await pause(heightMs);
   const violations: string[] = [];
@@ -90,7 +90,7 @@ export async function hold<Server extends AnyServer>(
     violations.push(...(findings.violations ?? []));
     Object.assign(figures, findings.figures);
   };
-  await fault(field, { crowd, watch, found });
+  await fault(ground, { crowd, watch, found });
   const overMs = performance.now();
   const note = (what: string) => (error: unknown) => {
     violations.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
@@ -106,8 +106,8 @@ export async function hold<Server extends AnyServer>(
   await waitUntil(
     'the ledger counts what the database counts',
     async () => {
-      const [grants, sessions] = await Promise.all([field.grants(), field.sessions()]);
-      if (performance.now() - frozenMs > settledWithinMs) last ||= await unsettled(field, sessions);
+      const [grants, sessions] = await Promise.all([ground.grants(), ground.sessions()]);
+      if (performance.now() - frozenMs > settledWithinMs) last ||= await unsettled(ground, sessions);
       return grants === sessions;
     },
     settledAtLastMs,
@@ -151,9 +151,10 @@ export async function hold<Server extends AnyServer>(
 }
 
 /** Who holds slots that nobody has, for whoever looks into it. */
-async function unsettled(field: Field, sessions: number): Promise<string> {
-  const { rows, total } = await field.sluice.brain.sessions();
-  const { targets } = await field.sluice.brain.status();
+async function unsettled(ground: Ground, sessions: number): Promise<string> {
+  const leader = await ground.leader();
+  const { rows, total } = await leader.sessions();
+  const { targets } = await leader.status();
   const states = new Map<string, number>();
   for (const { state, node, server_id } of rows) {
     const kind = `${state} at ${node}${server_id === null ? ' before its login' : ''}`;

@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Brain } from '../harness/brain.js';
 import { Envoy } from '../harness/envoy.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
@@ -17,17 +18,8 @@ import {
 import { scratchFolder } from '../harness/scratch.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { type AnyServer, databaseOf, Ground, reserve, servicesOf } from './ground.js';
 import { Link } from './link.js';
-
-/** What the flood wants, and what a drill's own clients want, which are let in before it. */
-export const service = 'checkout';
-export const ownService = 'audit';
-export const account = { user: 'ann', password: 'correct horse', database: 'orders' };
-
-/** Longer than any fault. */
-export const timeoutMs = 150_000;
-
-export type AnyServer = Postgres | MariaDb;
 
 export interface FieldOptions {
   readonly budget?: number;
@@ -42,9 +34,7 @@ export interface FieldOptions {
 /** Who speaks on the link before the database. */
 export const parties = { brain: 'brain', envoys: 'Envoys' } as const;
 
-export class Field<Server extends AnyServer = AnyServer> {
-  readonly orders: Protected<Server>;
-  readonly sluice: Sluice;
+export class Field<Server extends AnyServer = AnyServer> extends Ground<Server> {
   /** Of the brain to the database, and of the Envoys, where the field was built with links. */
   readonly links: { readonly database: Link | undefined; readonly brain: Link };
   readonly #edgeOptions: EdgeOptions;
@@ -60,8 +50,7 @@ export class Field<Server extends AnyServer = AnyServer> {
     edgeOptions: EdgeOptions,
     clock: Clock | undefined,
   ) {
-    this.orders = orders;
-    this.sluice = sluice;
+    super(orders, sluice);
     this.links = links;
     this.#edge = edge;
     this.#edgeOptions = edgeOptions;
@@ -71,7 +60,7 @@ export class Field<Server extends AnyServer = AnyServer> {
   static postgres(
     options: FieldOptions & { readonly version?: PostgresVersion } = {},
   ): Promise<Field<Postgres>> {
-    const { budget = defaultBudget, version } = options;
+    const { budget, version } = options;
     return Field.#build(
       protectedPostgres('orders', { ...databaseOf(budget), reserve, ...(version && { version }) }),
       options,
@@ -79,7 +68,7 @@ export class Field<Server extends AnyServer = AnyServer> {
   }
 
   static mariaDb(options: FieldOptions = {}): Promise<Field<MariaDb>> {
-    return Field.#build(protectedMariaDb('orders', databaseOf(options.budget ?? defaultBudget)), options);
+    return Field.#build(protectedMariaDb('orders', databaseOf(options.budget)), options);
   }
 
   static async #build<Server extends AnyServer>(
@@ -93,13 +82,9 @@ export class Field<Server extends AnyServer = AnyServer> {
       ? { ...orders.input, endpoints: [{ host: link.host, port: link.port }] }
       : orders.input;
     const clock = ownClock ? newClock() : undefined;
-    const shared = { database: 'orders', max_connections: budget, timeout_ms: timeoutMs };
     const sluice = await Sluice.start({
       databases: { orders: { ...orders, input } },
-      services: {
-        [service]: { ...shared, max_queue: 1_000 },
-        [ownService]: { ...shared, max_queue: budget, priority: 1 },
-      },
+      services: servicesOf(budget),
       ...(clock && { env: clock.env }),
     });
     const brain = await Link.to(sluice.brain.xds);
@@ -110,12 +95,12 @@ export class Field<Server extends AnyServer = AnyServer> {
     return field;
   }
 
-  get budget(): number {
-    return this.orders.budget;
+  async leader(): Promise<Brain> {
+    return this.sluice.brain;
   }
 
-  get protocol(): 'postgres' | 'mysql' {
-    return 'pg' in this.sluice.file.spec.listeners ? 'postgres' : 'mysql';
+  async save(): Promise<void> {
+    this.sluice.file.save();
   }
 
   get edge(): Envoy {
@@ -133,35 +118,12 @@ export class Field<Server extends AnyServer = AnyServer> {
     writeFileSync(this.#clock!.file, `${offset}\n`);
   }
 
-  /** As the database counts: sessions of clients. */
-  sessions(): Promise<number> {
-    return this.orders.server.count(undefined, [observer]);
-  }
-
-  /** As the ledger counts: slots that are taken. */
-  async grants(): Promise<number> {
-    const { services } = await this.sluice.brain.status();
-    return services.reduce((sum, { total }) => sum + total, 0);
-  }
-
   async #inSync(): Promise<void> {
     await waitUntil('both nodes have everything', async () => {
       const { nodes } = await this.sluice.brain.status();
       return nodes.length === 2 && nodes.every(({ convergence }) => convergence === 'converged');
     });
   }
-}
-
-const defaultBudget = 20;
-/** The harness's own session and two of the observer's. */
-const reserve = 3;
-
-function databaseOf(budget: number) {
-  return {
-    budget,
-    accounts: [{ name: account.user, password: account.password }],
-    databases: [account.database],
-  };
 }
 
 /** A Postgres client says its user first, in the clear: the database of the drills offers no TLS. */

@@ -1,6 +1,6 @@
 /** What the database itself says of the budget: its own log and statistics, which miss nothing. */
 import { MariaDb } from '../harness/mariadb.js';
-import type { AnyServer } from './field.js';
+import type { AnyServer } from './ground.js';
 
 /** @returns how often, or by how many, it was asked for more than it has; undefined: never yet */
 export async function saidTooMany(server: AnyServer): Promise<string | undefined> {

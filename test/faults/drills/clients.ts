@@ -4,13 +4,14 @@ import { postgresSession } from '../../e2e/sessions.js';
 import type { Postgres } from '../../harness/postgres.js';
 import { waitUntil } from '../../harness/wait-until.js';
 import type { Drill } from '../drill.js';
-import { account, ownService } from '../field.js';
+import type { Field } from '../field.js';
+import { account, ownService } from '../ground.js';
 
 const statementSeconds = 30;
 const betweenLooksMs = 50;
 
 /** A statement that nobody waits for any more: Postgres carries it out all the same. */
-export const vanished: Drill<Postgres> = {
+export const vanished: Drill<Field<Postgres>> = {
   name: 'clients vanish in mid-query, their statements run for 30 seconds',
   excuses: {},
   async fault({ sluice, orders: { server }, budget }, { crowd, found }) {

@@ -1,11 +1,12 @@
 /** A wall clock that jumps; for a field whose brain has one of its own. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Drill } from '../drill.js';
+import type { Field } from '../field.js';
 
 /** Past the second within which libfaketime reads the new offset. */
 const followedMs = 4_000;
 
-export const clocks: readonly Drill[] = [
+export const clocks: readonly Drill<Field>[] = [
   {
     name: 'wall clock of the brain jumps by an hour, forth and back and behind',
     excuses: {},

@@ -1,12 +1,12 @@
 /** Networks that part: nothing comes through, nobody is told. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Drill } from '../drill.js';
-import { parties } from '../field.js';
+import { type Field, parties } from '../field.js';
 
 /** Longer than a session may go unreported, shorter than clients wait. */
 const partedMs = 10_000;
 
-export const networks: readonly Drill[] = [
+export const networks: readonly Drill<Field>[] = [
   {
     name: 'brain and one Envoy parted',
     excuses: {},
@@ -31,7 +31,7 @@ export const networks: readonly Drill[] = [
 ];
 
 /** For a field with a link before the database. */
-export const databaseReset: Drill = {
+export const databaseReset: Drill<Field> = {
   name: 'database cut off by resets',
   // Logins that were broken off are asked for behind the queue before the server, over a connection that is cut off too.
   excuses: { refused: ['08006', '57P03'], closed: true, cut: true, settledWithinMs: 5_000 },
@@ -43,7 +43,7 @@ export const databaseReset: Drill = {
   },
 };
 
-export const databaseNetworks: readonly Drill[] = [
+export const databaseNetworks: readonly Drill<Field>[] = [
   {
     name: 'database parted from Envoys and brain',
     excuses: { refused: ['08006', '57P03'], closed: true, cut: true },

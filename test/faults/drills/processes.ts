@@ -1,14 +1,17 @@
 /** Processes that die, and processes that stand still. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { percentile } from '../../bench/statistics.js';
 import type { MariaDb } from '../../harness/mariadb.js';
 import type { Postgres } from '../../harness/postgres.js';
+import { waitUntil } from '../../harness/wait-until.js';
 import type { Drill } from '../drill.js';
+import type { Field } from '../field.js';
 
 /** Longer than a session may go unreported, shorter than clients wait. */
 const standstillMs = 10_000;
 const longStandstillMs = 60_000;
 
-export const brainKilled: Drill = {
+export const brainKilled: Drill<Field> = {
   name: 'brain killed, started again at once',
   excuses: {},
   async fault({ sluice }) {
@@ -17,7 +20,29 @@ export const brainKilled: Drill = {
   },
 };
 
-export const brainAway: Drill = {
+/** Whoever waits lives through several of them. */
+export const brainKilledAgain: Drill<Field> = {
+  name: 'brain killed twenty times, a second after clients are let in',
+  excuses: {},
+  async fault({ sluice }, { crowd, found }) {
+    const tookMs: number[] = [];
+    for (let kill = 0; kill < 20; kill += 1) {
+      await pause(1_000);
+      await sluice.brain.kill();
+      const killedMs = performance.now();
+      // What it had granted is on its way for no longer than this.
+      await pause(500);
+      await sluice.brain.startAgain();
+      const backMs = performance.now();
+      await waitUntil('a client is let in', () => crowd.lastAdmittedMs > backMs);
+      tookMs.push(crowd.lastAdmittedMs - killedMs);
+    }
+    const [median, worst] = [percentile(tookMs, 0.5), Math.max(...tookMs)].map(Math.round);
+    found({ figures: { kills: tookMs.length, median_again_ms: median!, worst_again_ms: worst! } });
+  },
+};
+
+export const brainAway: Drill<Field> = {
   name: 'brain killed, away for five seconds',
   excuses: {},
   async fault({ sluice }, { found }) {
@@ -29,7 +54,7 @@ export const brainAway: Drill = {
   },
 };
 
-export const brainStopped: Drill = {
+export const brainStopped: Drill<Field> = {
   name: 'brain stopped, goes on after ten seconds',
   excuses: {},
   async fault({ sluice }) {
@@ -39,7 +64,7 @@ export const brainStopped: Drill = {
   },
 };
 
-export const envoyKilled: Drill = {
+export const envoyKilled: Drill<Field> = {
   name: 'Envoy killed, a new one in its place',
   // Its sessions are taken for open until their node has said nothing of them for seven seconds.
   excuses: { closed: true, cut: true, settledWithinMs: 8_000 },
@@ -51,7 +76,7 @@ export const envoyKilled: Drill = {
 };
 
 /** What it was granted waits in its socket, and has run out when it wakes: it opens nothing by it. */
-export const envoyStopped: Drill = {
+export const envoyStopped: Drill<Field> = {
   name: 'Envoy stopped for a minute, answers in its socket',
   // Whoever was in his TLS handshake has no time left for it, and nothing could be said to him.
   excuses: { refused: ['57P03', '1053'], closed: true },
@@ -66,7 +91,7 @@ export const envoyStopped: Drill = {
   },
 };
 
-export const envoyStoppedShortly: Drill = {
+export const envoyStoppedShortly: Drill<Field> = {
   name: 'Envoy stopped, goes on after ten seconds',
   excuses: { refused: ['57P03', '1053'], closed: true },
   async fault({ edge }) {
@@ -76,7 +101,7 @@ export const envoyStoppedShortly: Drill = {
   },
 };
 
-export const databaseKilled: Drill<Postgres> = {
+export const databaseKilled: Drill<Field<Postgres>> = {
   name: 'database killed, started again',
   excuses: { refused: ['57P03', '08006', '57P01', '57P02'], closed: true, cut: true },
   async fault({ orders: { server } }) {
@@ -86,7 +111,7 @@ export const databaseKilled: Drill<Postgres> = {
   },
 };
 
-export const databaseStopped: Drill<Postgres> = {
+export const databaseStopped: Drill<Field<Postgres>> = {
   name: 'database stopped with all its backends, goes on after ten seconds',
   excuses: { refused: ['08006', '57P03'] },
   async fault({ orders: { server } }) {
@@ -96,11 +121,8 @@ export const databaseStopped: Drill<Postgres> = {
   },
 };
 
-/**
- * Those of the brain have others between them: a check is tried thirty times in its life, and whoever waits through several
- * of its deaths is refused.
- */
-export const processes: readonly Drill<Postgres>[] = [
+export const processes: readonly Drill<Field<Postgres>>[] = [
+  brainKilledAgain,
   brainStopped,
   envoyKilled,
   envoyStoppedShortly,
@@ -111,4 +133,4 @@ export const processes: readonly Drill<Postgres>[] = [
   brainAway,
 ];
 
-export const mariaDbProcesses: readonly Drill<MariaDb>[] = [brainKilled, brainStopped, envoyKilled];
+export const mariaDbProcesses: readonly Drill<Field<MariaDb>>[] = [brainKilled, brainStopped, envoyKilled];

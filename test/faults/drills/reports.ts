@@ -5,7 +5,8 @@ import { postgresSession } from '../../e2e/sessions.js';
 import type { Postgres } from '../../harness/postgres.js';
 import { waitUntil } from '../../harness/wait-until.js';
 import type { Drill } from '../drill.js';
-import { account, type Field, ownService } from '../field.js';
+import type { Field } from '../field.js';
+import { account, ownService } from '../ground.js';
 
 /** What is left to the flood. */
 const spared = 20;
@@ -14,7 +15,7 @@ const againWithinMs = 60_000;
 /** From the mending of the network until what the node has kept has come. */
 const toldWithinMs = 5_000;
 
-export const lostReports: Drill<Postgres> = {
+export const lostReports: Drill<Field<Postgres>> = {
   name: 'access log cut for over a minute, hundreds of sessions end meanwhile',
   // Held checks find no brain for longer than they look for one; and the socket of an Envoy is closed with clients in it.
   excuses: { refused: ['57P03'], closed: true },
