@@ -49,7 +49,7 @@ test('a client that waits when the brain is killed gets in after its restart', {
   await session.end();
 });
 
-/** Envoy asks again for some fifteen seconds; a brain starts in less. */
+/** Envoy asks again for a minute; a brain starts in less. */
 test('a client that comes when the brain is dead gets in when it is back', {
   timeout: 60_000,
 }, async () => {

@@ -43,8 +43,6 @@ export interface SluiceOptions {
   readonly advertise?: NonNullable<BrainOptions['advertise']>;
   /** Of the brain, beside this process's own. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Where other brains dial the brain, by where it serves. */
-  readonly advertise?: (xds: Brain['xds']) => Promise<Brain['xds']>;
 }
 
 /** Host name of a service unless it names its own. */

@@ -98,7 +98,7 @@ export const checkTimeoutMs = 660_000;
 
 /**
  * Between two tries of a check; each is drawn between 0 and this. A try that is refused at once costs Envoy a third of a
- * millisecond, so five hundred held checks cost it a twelfth of a core while there is no brain.
+ * millisecond, so five hundred held checks cost it a sixth of a core while there is no brain.
  */
 const longestRetryPauseMs = 2000;
 
