@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import type { CancelRequest } from '../pure/cancel/cancel-request.js';
 import type { Leadership } from '../pure/leadership/leadership.js';
 import type { NodeId } from '../pure/ledger/events.js';
-import { Claims } from '../pure/peers/claims.js';
+import { Claims, maxNodes } from '../pure/peers/claims.js';
 import type { Desk } from '../pure/peers/desk.js';
 import type { News, Order } from '../pure/peers/messages.js';
 import { Requests } from '../pure/peers/requests.js';
@@ -47,6 +47,8 @@ export class Following {
   readonly #service: FollowService;
   readonly #requests: Requests;
   readonly #awaited = new Set<string>();
+  /** Whose nodes are too many: said once. */
+  readonly #crowded = new WeakSet<Follower>();
   #link: LeaderLink | undefined;
   #leader: Extract<Leadership, { kind: 'follower' }> | undefined;
   #term: number | undefined;
@@ -189,6 +191,16 @@ export class Following {
     if (isReady) this.pass({ kind: 'ready', node, service, needs });
   }
 
+  #claim(follower: Follower, node: NodeId, runtime: string | undefined): void {
+    if (this.claims.claim(follower, node, runtime) || this.#crowded.has(follower)) return;
+    this.#crowded.add(follower);
+    const of = { brain: follower.brain, node, most: maxNodes };
+    this.#options.log.error(
+      of,
+      'nodes of this brain are given nothing: there are more than the leader can know of',
+    );
+  }
+
   #told(follower: Follower, news: News): void {
     const leading = this.#options.leading();
     if (!leading) return;
@@ -196,7 +208,7 @@ export class Following {
     else if (news.kind === 'cancel') leading.withdraw(news.connection, follower);
     else if (news.kind === 'session') leading.report(news.session);
     else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.needs);
-    else if (news.kind === 'node' && news.isHere) this.claims.claim(follower, news.node, news.runtime);
+    else if (news.kind === 'node' && news.isHere) this.#claim(follower, news.node, news.runtime);
     else if (news.kind === 'node') this.claims.release(follower, news.node);
     else if (news.kind === 'find') {
       const { request, node, connection, frontId } = news;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { Claims } from './claims.js';
+import { Claims, maxNodes } from './claims.js';
 
 let nowMs: number;
 let asked: string[];
@@ -95,4 +95,16 @@ test('nodes have a version of limits when all have, those of lost brains aside',
   assert.equal(claims.haveRuntime('v2'), false);
   claims.lost('b2');
   assert.equal(claims.haveRuntime('v2'), true);
+});
+
+test('where there are too many nodes those of lost brains are forgotten; without any, one more is not taken in', () => {
+  for (let i = 0; i < maxNodes; i += 1) assert.equal(claims.claim(i < 5 ? 'b2' : 'b1', `n${i}`, 'v1'), true);
+  assert.equal(claims.claim('b1', 'one more', 'v1'), false);
+  assert.equal(claims.has('one more'), false);
+  assert.equal(claims.claim('b1', 'n7', 'v1'), true, 'one that is known is taken as before');
+  claims.lost('b2');
+  assert.equal(claims.claim('b1', 'one more', 'v1'), true);
+  assert.equal(claims.countOf('b1'), maxNodes - 4);
+  for (let i = 0; i < 4; i += 1) assert.equal(claims.claim('b3', `n${i}`, 'v1'), true);
+  assert.equal(claims.claim('b3', 'n4', 'v1'), false);
 });

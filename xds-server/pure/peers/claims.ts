@@ -7,7 +7,9 @@
  * A service is known here by what it needs by the leader's plan: brains may go by different plans for a moment, and what a
  * node was ready for under another one is something else.
  *
- * A brain that is lost has not changed its nodes: what it said of them holds for a while, until they have found another.
+ * A brain that is lost has not changed its nodes: what it said of them holds for a while, until they have found another. Where
+ * there are too many nodes that goes first: who is missed is named again by another brain, and asked for once more. A
+ * node for which there is no room even then is not known to be ready, so that it is given no grant.
  */
 import type { NodeId } from '../ledger/events.js';
 
@@ -16,7 +18,7 @@ const graceMs = 15_000;
 /** A brain that is asked may not have the leader's plan yet, and says nothing then. */
 const askAgainMs = 1_000;
 /** Nodes that other brains name. */
-const maxNodes = 20_000;
+export const maxNodes = 20_000;
 
 interface Claim<Brain> {
   readonly by: Brain;
@@ -45,20 +47,24 @@ export class Claims<Brain> {
   readonly #claims = new Map<NodeId, Claim<Brain>>();
   /** By node and what the service needs. */
   readonly #wanted = new Map<NodeId, Map<string, Wanted>>();
+  #hasLost = false;
 
   constructor(options: ClaimsOptions<Brain>) {
     this.#options = options;
   }
 
-  claim(by: Brain, node: NodeId, runtime: string | undefined): void {
+  /** @returns false where there are too many to know of one more */
+  claim(by: Brain, node: NodeId, runtime: string | undefined): boolean {
     const known = this.#claims.get(node);
     if (known?.by === by && known.lostMs === undefined) {
       known.runtime = runtime;
-      return;
+      return true;
     }
-    if (!known && this.#claims.size >= maxNodes) return;
+    if (!known && this.#claims.size >= maxNodes) this.#forgetLost();
+    if (!known && this.#claims.size >= maxNodes) return false;
     this.#claims.set(node, { by, runtime, ready: new Set(), lostMs: undefined });
     for (const [needs, wanted] of this.#wanted.get(node) ?? []) this.#ask(by, node, needs, wanted);
+    return true;
   }
 
   release(by: Brain, node: NodeId): void {
@@ -67,10 +73,18 @@ export class Claims<Brain> {
 
   lost(by: Brain): void {
     const nowMs = this.#options.now();
+    this.#hasLost = true;
     for (const [node, claim] of this.#claims) {
       if (claim.lostMs !== undefined && nowMs - claim.lostMs >= graceMs) this.#claims.delete(node);
       else if (claim.by === by) claim.lostMs ??= nowMs;
     }
+  }
+
+  /** Each loss pays for one look at all of them. */
+  #forgetLost(): void {
+    if (!this.#hasLost) return;
+    this.#hasLost = false;
+    for (const [node, { lostMs }] of this.#claims) if (lostMs !== undefined) this.#claims.delete(node);
   }
 
   becameReady(by: Brain, node: NodeId, needs: string): void {
