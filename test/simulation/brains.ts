@@ -29,6 +29,11 @@ export interface BrainsOptions {
   readonly seated: (seat: Seat) => void;
 }
 
+/** Two that do not reach each other, and how many times over. */
+interface Cut {
+  times: number;
+}
+
 const followAgainMs = 200;
 /** etcd looks for leases that are over twice a second. */
 const sweepMs = 500;
@@ -40,8 +45,8 @@ export class Brains {
   readonly #candidates = new Map<Brain, Candidate>();
   readonly #follows = new Map<Brain, Follow>();
   readonly #leaderships = new Map<Brain, Leadership>();
-  /** Pairs of brains, and brains and etcd, that do not reach each other: how many times over. */
-  readonly #cuts = new Map<string, number>();
+  /** Of pairs of brains, and of brains and etcd. */
+  readonly #cuts = new Map<string, Cut>();
   readonly #seatSettings: LedgerSettings;
   #seats = 0;
   /** The one of the latest term. */
@@ -95,9 +100,11 @@ export class Brains {
   }
 
   cut(one: string, other: string, ms: number): void {
-    const pair = pairOf(one, other);
-    this.#cuts.set(pair, (this.#cuts.get(pair) ?? 0) + 1);
-    this.#options.agenda.after(ms, () => this.#cuts.set(pair, this.#cuts.get(pair)! - 1));
+    const cut = this.#cutOf(one, other);
+    cut.times += 1;
+    this.#options.agenda.after(ms, () => {
+      cut.times -= 1;
+    });
   }
 
   stopEtcd(ms: number): void {
@@ -116,13 +123,20 @@ export class Brains {
     for (const candidate of this.#candidates.values()) candidate.loseWatch();
   }
 
-  #isCut(one: string, other: string): boolean {
-    return (this.#cuts.get(pairOf(one, other)) ?? 0) > 0;
+  /** The same one, whoever asks for it, and in which order. */
+  #cutOf(one: string, other: string): Cut {
+    const pair = one < other ? `${one} ${other}` : `${other} ${one}`;
+    const known = this.#cuts.get(pair);
+    if (known) return known;
+    const cut = { times: 0 };
+    this.#cuts.set(pair, cut);
+    return cut;
   }
 
   #campaign(brain: Brain): void {
     const { agenda, random, election } = this.#options;
-    const isCut = (): boolean => this.#isCut(`b${brain.number}`, 'etcd');
+    const cut = this.#cutOf(`b${brain.number}`, 'etcd');
+    const isCut = (): boolean => cut.times > 0;
     const given = { ...defaultElection, ...election };
     const candidate = new Candidate(agenda, random, brain, this.#etcd, given, isCut, (leadership) =>
       this.#follow(brain, leadership),
@@ -172,7 +186,8 @@ export class Brains {
     if (known && !known.isOver) return;
     const { agenda, random } = this.#options;
     const leader = this.all[Number(leadership.brain.slice(1)) - 1]!;
-    const isCut = (): boolean => this.#isCut(leadership.brain, `b${brain.number}`);
+    const cut = this.#cutOf(leadership.brain, `b${brain.number}`);
+    const isCut = (): boolean => cut.times > 0;
     const follow = new Follow(agenda, random, brain, leader, leadership.term, isCut, () => {
       brain.after(followAgainMs, () => {
         if (this.#leaderships.get(brain) === leadership) this.#dial(brain, leadership);
@@ -180,8 +195,4 @@ export class Brains {
     });
     this.#follows.set(brain, follow);
   }
-}
-
-function pairOf(one: string, other: string): string {
-  return one < other ? `${one} ${other}` : `${other} ${one}`;
 }

@@ -41,10 +41,10 @@ export interface DatabaseSession {
   readonly serverId: ServerId;
   readonly peer: string;
   readonly openedMs: number;
+  /** As a list shows it: one that says whose a session is says so from when its login is accepted. */
+  row: ObservedSession;
   /** Logged in, or a server that lists logins. */
   listed: boolean;
-  /** The server has accepted its login: a list that says whose a session is says so from then on. */
-  isIn: boolean;
   /** The last ledger that was shown it in a list, and the last that was shown whose it is. */
   shownTo: number;
   namedTo: number;
@@ -84,6 +84,7 @@ export class Database {
     const { target, owner, user, peer, openedMs } = of;
     const serverId = this.#newId();
     const listed = this.#traits.listsLogins;
+    const row: ObservedSession = { serverId, peer };
     const session = {
       target,
       owner,
@@ -91,8 +92,8 @@ export class Database {
       serverId,
       peer,
       openedMs,
+      row,
       listed,
-      isIn: false,
       shownTo: 0,
       namedTo: 0,
     };
@@ -134,6 +135,13 @@ export class Database {
     });
   }
 
+  /** Its login is accepted. */
+  letIn(session: DatabaseSession): void {
+    const { serverId, peer, user } = session;
+    session.listed = true;
+    if (this.#traits.showsUsers) session.row = { serverId, peer, user };
+  }
+
   close(session: DatabaseSession): void {
     if (this.sessions.delete(session)) this.#ids.delete(session.serverId);
   }
@@ -142,16 +150,11 @@ export class Database {
     const rows: ObservedSession[] = [];
     const sessions: DatabaseSession[] = [];
     const loggingIn: ServerId[] = [];
-    const { showsUsers } = this.#traits;
-    for (const session of this.sessions) {
-      const { listed, isIn, serverId, peer, user } = session;
-      if (!listed) {
-        loggingIn.push(serverId);
-        continue;
-      }
-      rows.push(showsUsers && isIn ? { serverId, peer, user } : { serverId, peer });
-      sessions.push(session);
-    }
+    for (const session of this.sessions)
+      if (session.listed) {
+        rows.push(session.row);
+        sessions.push(session);
+      } else loggingIn.push(session.serverId);
     return { rows, sessions, loggingIn };
   }
 

@@ -48,6 +48,8 @@ export interface Neighbours {
   readonly traits: Traits;
   readonly databases: ReadonlyMap<string, Database>;
   readonly truth: Truth;
+  /** Every connection that any node has had. */
+  readonly ever: Map<string, Connection>;
   /** To each brain. */
   readonly ways: readonly Way[];
   readonly trace: ((line: string) => void) | undefined;
@@ -59,7 +61,6 @@ export class Envoy extends Process {
   readonly name: string;
   /** Those that are not over for it. */
   readonly connections = new Map<string, Connection>();
-  readonly #ever = new Map<string, Connection>();
   readonly #beside: Neighbours;
   readonly #ports = new Set<string>();
   /** Undefined where nobody listens: then there is nothing to put into words. */
@@ -89,13 +90,9 @@ export class Envoy extends Process {
     return this.#beside.ways[this.#at]!;
   }
 
-  everSeen(id: string): Connection | undefined {
-    return this.#ever.get(id);
-  }
-
   /** @param isPatient comes and stays, whatever chance says */
   arrive(service: string, seed: number, isPatient = false): void {
-    const { truth, traits } = this.#beside;
+    const { truth, traits, ever } = this.#beside;
     const planned = truth.plan.services.get(service);
     if (!planned || !this.isUp) return;
     const random = new Random(seed);
@@ -129,7 +126,7 @@ export class Envoy extends Process {
       isPatient,
     };
     this.connections.set(connection.id, connection);
-    this.#ever.set(connection.id, connection);
+    ever.set(connection.id, connection);
     this.#within(connection, 0, 15, () => {
       if (connection.call === 0) this.#ask(connection);
     });
@@ -338,7 +335,7 @@ export class Envoy extends Process {
         connection.login = random.pick(['failed', 'unavailable', undefined]);
         this.#serverCloses(connection);
       } else {
-        session.isIn = true;
+        database.letIn(session);
         this.do(() => {
           connection.isIdKnown = true;
           connection.login = 'accepted';

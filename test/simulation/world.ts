@@ -23,7 +23,7 @@ import { Agenda } from './agenda.js';
 import type { Brain } from './brain.js';
 import { Brains } from './brains.js';
 import { Database } from './database.js';
-import { Envoy, type IsExpired } from './envoy.js';
+import { type Connection, Envoy, type IsExpired } from './envoy.js';
 import { Fairness } from './fairness.js';
 import type { Process } from './machine.js';
 import { Observers, Troubles } from './observers.js';
@@ -53,6 +53,7 @@ export const shipped: Parts = {
   endsTerms: true,
 };
 
+const harmless: ReadonlySet<Happening['kind']> = new Set(['client', 'person', 'forgery']);
 const longestFaultMs = 20_000;
 /** Long enough for clients to get in and be reported, and for those to be gone that came for KILL alone. */
 const settleMs = loginTimeoutMs + longestTimeoutMs + 5_000;
@@ -74,6 +75,7 @@ export class World {
   readonly #agenda = new Agenda();
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #envoys: readonly Envoy[];
+  readonly #ever = new Map<string, Connection>();
   readonly #troubles: Troubles;
   readonly #observers = new WeakMap<Seat, Observers>();
   readonly #truth: Truth;
@@ -130,7 +132,8 @@ export class World {
         wire: new Wire(agenda, settings.marginMs - 50),
       }));
       const { isExpired } = parts;
-      return new Envoy(i + 1, random, { agenda, traits, databases, truth, ways, trace, isExpired });
+      const ever = this.#ever;
+      return new Envoy(i + 1, random, { agenda, traits, databases, truth, ever, ways, trace, isExpired });
     });
     for (const brain of this.brains.all) this.brains.start(brain);
   }
@@ -248,7 +251,7 @@ export class World {
     else if (kind === 'etcd-stopped') brains.stopEtcd(happening.ms);
     else if (kind === 'etcd-leader-changed') brains.changeEtcdLeader();
     else brains.compactEtcd();
-    return !['client', 'person', 'forgery'].includes(kind);
+    return !harmless.has(kind);
   }
 
   #brain(number: number): Brain {
@@ -268,7 +271,7 @@ export class World {
     const peer = `10.7.7.7:${++this.#people}`;
     const { nowMs } = this.#agenda;
     const session = database.open({ target, owner: undefined, user: 'person', peer, openedMs: nowMs });
-    session.listed = session.isIn = true;
+    database.letIn(session);
     this.#agenda.after(ms, () => database.close(session));
   }
 
@@ -377,7 +380,7 @@ export class World {
   }
 
   #known(id: string, ledger: number, how: 'granted' | 'told'): void {
-    const connection = this.#envoyOf(id).everSeen(id);
+    const connection = this.#ever.get(id);
     // An older ledger may still be told of it.
     if (!connection || ledger < connection.knownTo) return;
     if (how === 'granted') connection.knownMs = Number.NEGATIVE_INFINITY;

@@ -119,12 +119,13 @@ export class Election {
 
   /** When the next step is due if nothing happens before: then a `tick`. */
   nextDeadlineMs(): number {
-    const dues = [this.#lookAtMs];
-    if (!this.#watching) dues.push(this.#watchAtMs);
-    if (this.#lease) dues.push(this.#lease.renewAtMs);
-    if (this.#mayCampaign()) dues.push(this.#campaignAtMs);
-    for (const { sentMs } of this.#asked.values()) dues.push(sentMs + this.#settings.patienceMs);
-    return Math.min(...dues);
+    let dueMs = this.#lookAtMs;
+    if (!this.#watching) dueMs = Math.min(dueMs, this.#watchAtMs);
+    if (this.#lease) dueMs = Math.min(dueMs, this.#lease.renewAtMs);
+    if (this.#mayCampaign()) dueMs = Math.min(dueMs, this.#campaignAtMs);
+    for (const { sentMs } of this.#asked.values())
+      dueMs = Math.min(dueMs, sentMs + this.#settings.patienceMs);
+    return dueMs;
   }
 
   #take(event: ElectionEvent, chance: number): void {
@@ -276,7 +277,8 @@ export class Election {
   /** Nobody has the key as far as is known, and that it has been asked for is not under way. */
   #mayCampaign(): boolean {
     if (this.#resigned || this.#term !== undefined || this.#revision < 0 || this.#holder) return false;
-    return ![...this.#asked.values()].some(({ kind }) => kind === 'lease' || kind === 'campaign');
+    for (const { kind } of this.#asked.values()) if (kind === 'lease' || kind === 'campaign') return false;
+    return true;
   }
 
   #ask(kind: Asked['kind']): RequestId {

@@ -8,136 +8,190 @@ import { eachWaiter, waitersOf } from './waiters.js';
 /** @returns every contradiction found, in words. */
 export function audit(books: Books): string[] {
   const found: string[] = [];
-  const expect = (what: string, is: unknown, should: unknown): void => {
-    if (is !== should) found.push(`${what}: is ${String(is)}, should be ${String(should)}`);
+  const expect: Expect = (kind, name, what, is, should) => {
+    if (is !== should) found.push(`${kind} ${name} ${what}: is ${String(is)}, should be ${String(should)}`);
   };
   const slots = [...books.slots.values()];
+  const services = [...books.services.values()];
   for (const [id, slot] of books.slots) auditSlot(id, slot, books, expect);
-  for (const service of new Set([...books.services.values(), ...slots.map((slot) => slot.service)]))
-    auditService(service, slots, books, expect);
-  for (const target of books.targets.values()) auditTarget(target, slots, books, expect);
-  for (const tenant of new Set([...books.tenants.values(), ...slots.map((slot) => slot.tenant)])) {
-    const name = `tenant ${tenant.name}`;
-    expect(`${name} used`, tenant.used, slots.filter((slot) => slot.tenant === tenant).length);
-    const services = [...books.services.values()].filter((service) => service.tenant === tenant);
-    const unjoined = services.reduce((sum, service) => sum + service.unjoined, 0);
-    expect(`${name} unjoined`, tenant.unjoined, unjoined);
-    const reserves = services.reduce((sum, service) => sum + unusedReserve(service), 0);
-    expect(`${name} unused reserves`, tenant.unusedReserves, reserves);
+  for (const service of withThoseOf(services, slots, 'service')) auditService(service, slots, books, expect);
+  for (const target of books.targets.values()) auditTarget(target, slots, services, expect);
+  for (const tenant of withThoseOf(books.tenants.values(), slots, 'tenant')) {
+    const { name, used } = tenant;
+    expect(
+      'tenant',
+      name,
+      'used',
+      used,
+      count(slots, (slot) => slot.tenant === tenant),
+    );
+    let [unjoined, reserves] = [0, 0];
+    for (const service of services)
+      if (service.tenant === tenant) {
+        unjoined += service.unjoined;
+        reserves += unusedReserve(service);
+      }
+    expect('tenant', name, 'unjoined', tenant.unjoined, unjoined);
+    expect('tenant', name, 'unused reserves', tenant.unusedReserves, reserves);
   }
-  const queued = [...books.services.values()].reduce((sum, service) => sum + waitersOf(service), 0);
-  expect('waiters', books.waiters.size, queued);
-  const doors = [...books.services.values()].flatMap((service) => [...service.doors.values()]);
-  const timed = [...slots, ...books.waiters.values(), ...books.targets.values(), ...doors].filter(
-    (each) => each.timer,
-  );
-  expect('timers', books.timers.size, timed.length);
+  auditWhole(books, services, expect);
   return found;
 }
 
-function auditDoors(name: string, service: Service, own: readonly Slot[], expect: Expect): void {
-  const doors = [...service.doors.values()];
-  const aside = doors.reduce((sum, door) => sum + door.aside.size, 0);
-  expect(`${name} aside`, service.aside, aside);
-  for (const door of doors) {
-    const of = `${name}, door of ${door.source}`;
-    expect(`${of} logging in`, door.loggingIn, own.filter((slot) => slot.door === door).length);
+/** Also those that nothing but a slot remembers. */
+function withThoseOf<Key extends 'service' | 'tenant'>(
+  all: Iterable<Slot[Key]>,
+  slots: readonly Slot[],
+  key: Key,
+): Set<Slot[Key]> {
+  const found = new Set(all);
+  for (const slot of slots) found.add(slot[key]);
+  return found;
+}
+
+function auditWhole(books: Books, services: readonly Service[], expect: Expect): void {
+  let [waiters, timers] = [0, 0];
+  for (const each of [books.slots, books.waiters, books.targets])
+    for (const { timer } of each.values()) if (timer) timers += 1;
+  for (const service of services) {
+    waiters += waitersOf(service);
+    for (const { timer } of service.doors.values()) if (timer) timers += 1;
+  }
+  expect('ledger', 'as a whole', 'waiters', books.waiters.size, waiters);
+  expect('ledger', 'as a whole', 'timers', books.timers.size, timers);
+}
+
+function auditDoors(service: Service, own: readonly Slot[], expect: Expect): void {
+  let aside = 0;
+  for (const door of service.doors.values()) {
+    aside += door.aside.size;
+    const name = `of ${door.source} to ${service.name}`;
+    expect(
+      'door',
+      name,
+      'logging in',
+      door.loggingIn,
+      count(own, (slot) => slot.door === door),
+    );
     // Somebody must bring them back.
     const isNext = [...service.queue].some(({ source }) => source === door.source);
     if (door.aside.size > 0)
-      expect(`${of} opens again`, door.loggingIn > 0 || door.timer !== undefined || isNext, true);
-    for (const waiter of door.aside) expect(`door of waiter ${waiter.connection}`, waiter.door, door);
+      expect('door', name, 'opens again', door.loggingIn > 0 || door.timer !== undefined || isNext, true);
+    for (const waiter of door.aside) expect('waiter', waiter.connection, 'at its door', waiter.door, door);
   }
+  expect('service', service.name, 'aside', service.aside, aside);
 }
 
-function auditCrowds(name: string, service: Service, expect: Expect): void {
-  if (!service.crowds) return;
+function auditCrowds(service: Service, expect: Expect): void {
+  const { name, crowds } = service;
+  if (!crowds) return;
   const waiters = [...eachWaiter(service)];
-  const crowds = [...service.crowds.bySource.values()];
-  expect(
-    `${name} in crowds`,
-    crowds.reduce((sum, crowd) => sum + crowd.waiters.size, 0),
-    waiters.length,
-  );
-  expect(`${name} crowds`, service.crowds.largest.size, crowds.length);
-  for (const { source, waiters: there, place } of crowds) {
-    const of = `${name}, crowd of ${source}`;
-    expect(of, there.size, waiters.filter((waiter) => waiter.source === source).length);
-    expect(`${of} weighs`, place?.key, -weightOf(service, source));
+  let inCrowds = 0;
+  for (const { source, waiters: there, place } of crowds.bySource.values()) {
+    inCrowds += there.size;
+    const crowd = `of ${source} at ${name}`;
+    expect(
+      'crowd',
+      crowd,
+      'waiters',
+      there.size,
+      waiters.filter((waiter) => waiter.source === source).length,
+    );
+    expect('crowd', crowd, 'weighs', place?.key, -weightOf(service, source));
   }
+  expect('service', name, 'in crowds', inCrowds, waiters.length);
+  expect('service', name, 'crowds', crowds.largest.size, crowds.bySource.size);
 }
 
-type Expect = (what: string, is: unknown, should: unknown) => void;
+/** Put into words only where it is not so: most of it always is. */
+type Expect = (kind: string, name: string, what: string, is: unknown, should: unknown) => void;
 
 function auditSlot(id: string, slot: Slot, books: Books, expect: Expect): void {
-  expect(`slot ${id} by its id`, slot.connection, id);
-  expect(`slot ${id} waits`, books.waiters.has(id), false);
-  expect(`slot ${id} at its target`, slot.target.slots.has(slot), true);
-  expect(`slot ${id} among the closing`, slot.target.closing.has(slot), slot.state === 'closing');
-  expect(`target of slot ${id}`, books.targets.get(slot.target.name), slot.target);
-  expect(`slot ${id} closing for a cause`, slot.cause !== undefined, slot.state === 'closing');
-  if (slot.row) {
-    expect(`row of slot ${id}`, slot.row.owner, slot);
-    expect(`row of slot ${id} in the list`, slot.target.list.rows.has(slot.row), true);
+  const { target, row, state, cause, timer } = slot;
+  expect('slot', id, 'by its id', slot.connection, id);
+  expect('slot', id, 'waits', books.waiters.has(id), false);
+  expect('slot', id, 'at its target', target.slots.has(slot), true);
+  expect('slot', id, 'among the closing', target.closing.has(slot), state === 'closing');
+  expect('slot', id, 'target', books.targets.get(target.name), target);
+  expect('slot', id, 'closing for a cause', cause !== undefined, state === 'closing');
+  if (row) {
+    expect('slot', id, 'owner of its row', row.owner, slot);
+    expect('slot', id, 'row in the list', target.list.rows.has(row), true);
   }
   // An open one must not be forgotten; a closing one is asked for by observe effects.
-  if (slot.state !== 'closing') expect(`deadline of slot ${id}`, slot.timer !== undefined, true);
+  if (state !== 'closing') expect('slot', id, 'deadline', timer !== undefined, true);
 }
 
 function auditService(service: Service, slots: readonly Slot[], books: Books, expect: Expect): void {
-  const name = `service ${service.name}`;
+  const { name, target, tenant, plan } = service;
   const own = slots.filter((slot) => slot.service === service);
-  auditCounts(name, service.counts, own, expect);
-  expect(`${name} used`, service.used, own.length);
-  expect(`${name} killing`, service.killing, own.filter((slot) => slot.onlyKill).length);
-  const here = own.filter((slot) => slot.target === service.target && !slot.onlyKill).length;
-  expect(`${name} used here`, service.usedHere, here);
-  const rows = [...service.target.list.rows].filter((row) => !row.owner && row.account === service);
-  expect(`${name} unjoined`, service.unjoined, rows.length);
+  auditCounts('service', name, service.counts, own, expect);
+  expect('service', name, 'used', service.used, own.length);
+  let [killing, usedHere, unjoined] = [0, 0, 0];
+  for (const slot of own)
+    if (slot.onlyKill) killing += 1;
+    else if (slot.target === target) usedHere += 1;
+  for (const { owner, account } of target.list.rows) if (!owner && account === service) unjoined += 1;
+  expect('service', name, 'killing', service.killing, killing);
+  expect('service', name, 'used here', service.usedHere, usedHere);
+  expect('service', name, 'unjoined', service.unjoined, unjoined);
   const waits = waitersOf(service) > 0;
-  expect(`${name} waits at its target`, service.target.waiting.has(service), waits);
-  expect(`${name} waits at its tenant`, service.tenant.waiting.has(service), waits);
-  expect(`${name} aside at its target`, service.target.aside.has(service), service.aside > 0);
+  expect('service', name, 'waits at its target', target.waiting.has(service), waits);
+  expect('service', name, 'waits at its tenant', tenant.waiting.has(service), waits);
+  expect('service', name, 'aside at its target', target.aside.has(service), service.aside > 0);
   if (service.queue.size > 0)
-    expect(`${name} waits though nothing holds it`, obstacle(service, books) === undefined, false);
+    expect('service', name, 'waits though nothing holds it', obstacle(service, books) === undefined, false);
   for (const waiter of eachWaiter(service)) {
-    expect(`waiter ${waiter.connection}`, books.waiters.get(waiter.connection), waiter);
-    expect(
-      `deadline of waiter ${waiter.connection}`,
-      waiter.timer?.key,
-      waiter.bornMs + service.plan!.timeoutMs,
-    );
+    const { connection, timer, bornMs } = waiter;
+    expect('waiter', connection, 'by its id', books.waiters.get(connection), waiter);
+    expect('waiter', connection, 'deadline', timer?.key, bornMs + plan!.timeoutMs);
   }
-  auditDoors(name, service, own, expect);
-  auditCrowds(name, service, expect);
-  if (!service.plan) expect(`${name} kept for nothing`, own.length === 0, false);
+  auditDoors(service, own, expect);
+  auditCrowds(service, expect);
+  if (!plan) expect('service', name, 'kept for nothing', own.length === 0, false);
 }
 
-function auditTarget(target: Target, slots: readonly Slot[], books: Books, expect: Expect): void {
-  const name = `target ${target.name}`;
+function auditTarget(
+  target: Target,
+  slots: readonly Slot[],
+  services: readonly Service[],
+  expect: Expect,
+): void {
+  const { name, list, plan } = target;
   const own = slots.filter((slot) => slot.target === target);
-  auditCounts(name, target.counts, own, expect);
-  expect(`${name} used`, target.used, own.length);
-  expect(`${name} slots`, target.slots.size, own.length);
-  const services = [...books.services.values()].filter((service) => service.target === target);
-  const guarantees = services.reduce(
-    (sum, service) => sum + unusedGuarantee(service) + unusedReserve(service),
-    0,
-  );
-  expect(`${name} unused guarantees`, target.unusedGuarantees, guarantees);
-  const rows = [...target.list.rows].filter((row) => !row.owner);
-  expect(`${name} unjoined`, target.unjoined.ours + target.unjoined.people, rows.length);
-  expect(
-    `${name} unjoined people`,
-    target.unjoined.people,
-    rows.filter(({ account }) => account === 'none' || account === 'unknown').length,
-  );
-  for (const row of target.list.rows)
-    if (row.owner) expect(`owner of row ${row.serverId}`, row.owner.row, row);
-  if (!target.plan && target.name !== nowhere) expect(`${name} kept for nothing`, own.length === 0, false);
+  auditCounts('target', name, target.counts, own, expect);
+  expect('target', name, 'used', target.used, own.length);
+  expect('target', name, 'slots', target.slots.size, own.length);
+  let [guarantees, unjoined, people] = [0, 0, 0];
+  for (const service of services)
+    if (service.target === target) guarantees += unusedGuarantee(service) + unusedReserve(service);
+  expect('target', name, 'unused guarantees', target.unusedGuarantees, guarantees);
+  for (const row of list.rows)
+    if (row.owner) expect('row', String(row.serverId), 'of its owner', row.owner.row, row);
+    else {
+      unjoined += 1;
+      if (row.account === 'none' || row.account === 'unknown') people += 1;
+    }
+  expect('target', name, 'unjoined', target.unjoined.ours + target.unjoined.people, unjoined);
+  expect('target', name, 'unjoined people', target.unjoined.people, people);
+  if (!plan && name !== nowhere) expect('target', name, 'kept for nothing', own.length === 0, false);
 }
 
-function auditCounts(name: string, counts: Counts, own: readonly Slot[], expect: Expect): void {
-  for (const state of ['granted', 'session', 'closing'] as const)
-    expect(`${name} ${state}`, counts[state], own.filter((slot) => slot.state === state).length);
+function auditCounts(kind: string, name: string, counts: Counts, own: readonly Slot[], expect: Expect): void {
+  for (const state of states)
+    expect(
+      kind,
+      name,
+      state,
+      counts[state],
+      count(own, (slot) => slot.state === state),
+    );
+}
+
+const states = ['granted', 'session', 'closing'] as const;
+
+function count(slots: readonly Slot[], isOne: (slot: Slot) => boolean): number {
+  let found = 0;
+  for (const slot of slots) if (isOne(slot)) found += 1;
+  return found;
 }

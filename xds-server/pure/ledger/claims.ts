@@ -89,7 +89,7 @@ export function openedBy({ openedByMs, closingMs }: Slot): number {
  * and by name later (MySQL), or not at all during login; a port never changes.
  */
 export function isSameSession(one: string | undefined, other: string | undefined): boolean {
-  return one === undefined || other === undefined || portOf(one) === portOf(other);
+  return one === other || one === undefined || other === undefined || portOf(one) === portOf(other);
 }
 
 function portOf(peer: string): string {

@@ -39,7 +39,8 @@ export class Heap<Item> {
     if (last === place) return;
     this.#put(last, index);
     this.#rise(last);
-    this.#sink(last);
+    // One that has risen is before all that is below it.
+    if (last.index === index) this.#sink(last);
   }
 
   /** In no particular order. */
@@ -48,25 +49,29 @@ export class Heap<Item> {
   }
 
   #rise(place: Place<Item>): void {
-    while (place.index > 0) {
-      const parent = this.#places[(place.index - 1) >> 1]!;
-      if (isBefore(parent, place)) return;
-      const { index } = parent;
-      this.#put(parent, place.index);
-      this.#put(place, index);
+    let { index } = place;
+    while (index > 0) {
+      const above = (index - 1) >> 1;
+      const parent = this.#places[above]!;
+      if (isBefore(parent, place)) break;
+      this.#put(parent, index);
+      index = above;
     }
+    this.#put(place, index);
   }
 
   #sink(place: Place<Item>): void {
-    for (;;) {
-      const left = this.#places[place.index * 2 + 1];
-      const right = this.#places[place.index * 2 + 2];
-      const child = left && right ? (isBefore(left, right) ? left : right) : left;
-      if (!child || isBefore(place, child)) return;
-      const { index } = child;
-      this.#put(child, place.index);
-      this.#put(place, index);
+    const places = this.#places;
+    const size = places.length;
+    let { index } = place;
+    for (let below = 2 * index + 1; below < size; below = 2 * index + 1) {
+      if (below + 1 < size && isBefore(places[below + 1]!, places[below]!)) below += 1;
+      const child = places[below]!;
+      if (isBefore(place, child)) break;
+      this.#put(child, index);
+      index = below;
     }
+    this.#put(place, index);
   }
 
   #put(place: Place<Item>, index: number): void {

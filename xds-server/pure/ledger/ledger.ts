@@ -63,6 +63,7 @@ export class Ledger {
   readonly #queue: Queue;
   readonly #slots: Slots;
   readonly #ended: Ended;
+  readonly #grant = (client: Client): void => this.#slots.grant(client);
   #startedMs: number | undefined;
 
   constructor(settings: LedgerSettings) {
@@ -263,7 +264,7 @@ export class Ledger {
   }
 
   #serve(): void {
-    this.#queue.serve(this.#settings.starvationMs, (waiter) => this.#slots.grant(waiter));
+    this.#queue.serve(this.#settings.starvationMs, this.#grant);
   }
 
   #expire(): void {

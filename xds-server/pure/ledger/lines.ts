@@ -29,9 +29,13 @@ export function line(waiter: Waiter, door: Door | undefined | 'nowhere'): void {
 /** A service is among those of its target and its tenant that have waiters, or not. */
 export function markWaiting(service: Service): void {
   const { target, tenant, aside } = service;
-  for (const { waiting } of [target, tenant])
-    if (waitersOf(service) > 0) waiting.add(service);
-    else waiting.delete(service);
+  if (waitersOf(service) > 0) {
+    target.waiting.add(service);
+    tenant.waiting.add(service);
+  } else {
+    target.waiting.delete(service);
+    tenant.waiting.delete(service);
+  }
   if (aside > 0) target.aside.add(service);
   else target.aside.delete(service);
 }

@@ -44,6 +44,8 @@ export class Outcome {
   /** Everything since the last time this was asked. */
   take(): LedgerEffect[] {
     const effects = this.#effects;
+    this.#effects = [];
+    if (this.#observed.size === 0) return effects;
     for (const [{ name }, dialledAfterMs] of this.#observed)
       effects.push({
         kind: 'observe',
@@ -51,7 +53,6 @@ export class Outcome {
         ...(dialledAfterMs !== undefined && { dialledAfterMs }),
       });
     this.#observed.clear();
-    this.#effects = [];
     return effects;
   }
 }

@@ -83,9 +83,10 @@ function isShown(slot: Slot, { marginMs, loginStartMs }: Margins): boolean {
 export function provenFree(target: Target, settings: Margins, step: number): Slot[] {
   const { list } = target;
   const free: Slot[] = [];
+  if (target.closing.size === 0) return free;
   const { marginMs } = settings;
   let uncertain: UncertainRows | undefined;
-  const alive = new Map<ReadonlySet<number>, boolean>();
+  let alive: Map<ReadonlySet<number>, boolean> | undefined;
   for (const slot of target.closing) {
     const isOverdue = list.askedAtMs > provableFromMs(slot, marginMs);
     if (!isOverdue && !isShown(slot, settings)) continue;
@@ -103,9 +104,10 @@ export function provenFree(target: Target, settings: Margins, step: number): Slo
 
   /** Asked once for all slots that have the same suspects. */
   function isAnyAlive(suspects: ReadonlySet<number>): boolean {
-    const known = alive.get(suspects);
+    const known = alive?.get(suspects);
     if (known !== undefined) return known;
     const found = [...suspects].some((id) => list.loggingIn.has(id));
+    alive ??= new Map();
     alive.set(suspects, found);
     return found;
   }

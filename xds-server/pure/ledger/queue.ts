@@ -80,6 +80,11 @@ export class Queue {
   serve(starvationMs: number, grant: (waiter: Waiter) => void): void {
     const { freedTargets, freedTenants } = this.#books;
     if (freedTargets.size === 0 && freedTenants.size === 0) return;
+    if (this.#books.waiters.size === 0) {
+      freedTargets.clear();
+      freedTenants.clear();
+      return;
+    }
     const waiting = new Set<Service>();
     for (const target of freedTargets) for (const service of target.waiting) waiting.add(service);
     // A tenant without a limit holds nobody up.

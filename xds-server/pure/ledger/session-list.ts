@@ -7,7 +7,7 @@
  * its row along, also out of a list that was asked for before the end and arrives after it.
  */
 import { hasAddress, isOurGrant, isSameSession, isStronger, isSuccessor, strength } from './claims.js';
-import type { LedgerEvent, NodeId, ObservedLogins, ServerId } from './events.js';
+import type { LedgerEvent, NodeId, ObservedLogins, ObservedSession, ServerId } from './events.js';
 import { FreeRows } from './free-rows.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
@@ -23,12 +23,15 @@ interface Departed {
 }
 
 const none: readonly Row[] = [];
+const nobody: ReadonlySet<ServerId> = new Set();
 const maxDeparted = 10_000;
 const maxTruthful = 10_000;
 
 export class SessionList {
   readonly #count: CountRow;
   #rows: Set<Row> = new Set();
+  /** What the rows were made of; undefined where one is not there any more, or the ids do not tell them apart. */
+  #shown: readonly ObservedSession[] | undefined;
   #byId = new Map<ServerId, Row[]>();
   #byPeer = new Map<string, Row[]>();
   /** Server ids and peers of sessions known to have gone, and when that was learnt. */
@@ -41,7 +44,7 @@ export class SessionList {
   loginTimeoutMs = 60_000;
   /** Who was logging in; undefined where the last list does not say. */
   logins: ObservedLogins | undefined;
-  loggingIn: ReadonlySet<ServerId> = new Set();
+  loggingIn = nobody;
   /** The observer's own sessions. */
   own = 0;
 
@@ -54,11 +57,14 @@ export class SessionList {
   }
 
   /** @returns false, and nothing has changed, when the list is older than the one that is there. */
-  replace(list: Observed, slots: Iterable<Slot>, { nowMs, step }: Pick<Outcome, 'nowMs' | 'step'>): boolean {
+  replace(
+    list: Observed,
+    slots: ReadonlySet<Slot>,
+    { nowMs, step }: Pick<Outcome, 'nowMs' | 'step'>,
+  ): boolean {
     if (list.askedAtMs <= this.askedAtMs) return false;
-    const before = this.#byId;
     for (const row of this.#rows) {
-      if (row.owner) row.owner.row = undefined;
+      if (row.owner) this.#part(row, row.owner);
       else this.#count(row, -1);
     }
     this.askedAtMs = list.askedAtMs;
@@ -66,16 +72,14 @@ export class SessionList {
     this.listsLogins = list.listsLogins;
     this.loginTimeoutMs = list.loginTimeoutMs;
     this.logins = list.logins;
-    this.loggingIn = new Set(list.logins?.serverIds);
+    this.loggingIn = list.logins ? new Set(list.logins.serverIds) : nobody;
     this.own = list.own.length;
-    this.#rows = new Set(this.#read(list, before, step));
-    this.#byId = indexed(this.#rows, (row) => row.serverId);
-    this.#byPeer = indexed(this.#rows, (row) => row.peer);
+    if (!isSameList(list.sessions, this.#shown)) this.#read(list, step);
     for (const row of this.#rows) this.#count(row, 1);
-    const all = [...slots];
-    const unjoined = all.filter((slot) => !this.join(slot));
+    const unjoined: Slot[] = [];
+    for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
     this.#forgetDeparted();
-    this.#learn(all, step);
+    this.#learn(slots, step);
     this.#guess(unjoined, this.#rows);
     return true;
   }
@@ -138,7 +142,9 @@ export class SessionList {
 
   /** Whether the list would show the slot's session if it lived, and does not: its id was known before the question. */
   isMissing(slot: Slot): boolean {
-    return slot.identifiedMs < this.askedAtMs && !this.#alike(slot).some((row) => strength(slot, row) > 0);
+    if (slot.identifiedMs >= this.askedAtMs) return false;
+    for (const row of this.#alike(slot)) if (strength(slot, row) > 0) return false;
+    return true;
   }
 
   /** Whether a row that may be this closing slot's is another's, who may be wrong. */
@@ -148,24 +154,23 @@ export class SessionList {
     );
   }
 
-  #read(list: Observed, before: ReadonlyMap<ServerId, readonly Row[]>, step: number): Row[] {
-    const rows: Row[] = [];
-    for (const { serverId, peer, user } of list.sessions) {
-      const known = before.get(serverId)?.find((row) => isSameSession(row.peer, peer));
-      rows.push({
-        serverId,
-        peer,
-        user,
-        seenStep: known?.seenStep ?? step,
-        owner: undefined,
-        account: 'unknown',
-      });
+  /** A database shows what it has shown before, most of the time: then the rows stay. */
+  #read({ sessions }: Observed, step: number): void {
+    const rows = new Set<Row>();
+    for (const { serverId, peer, user } of sessions) {
+      const known = this.#byId.get(serverId)?.find((row) => isSameSession(row.peer, peer));
+      const seenStep = known?.seenStep ?? step;
+      rows.add({ serverId, peer, user, seenStep, owner: undefined, account: 'unknown' });
     }
-    return rows;
+    this.#rows = rows;
+    this.#byId = indexed(rows, (row) => row.serverId);
+    this.#byPeer = indexed(rows, (row) => row.peer);
+    this.#shown = this.#byId.size === sessions.length ? sessions : undefined;
   }
 
   /** A list that was asked for before an end may still show it; a row that somebody else has joined is not meant. */
   #forgetDeparted(): void {
+    if (this.#departed.size === 0) return;
     for (const [key, { atMs }] of this.#departed) if (atMs < this.askedAtMs) this.#departed.delete(key);
     if (this.#departed.size === 0) return;
     for (const row of this.#rows) {
@@ -199,6 +204,7 @@ export class SessionList {
 
   /** The latest slot first, with the latest row: its choice is the smallest, so that as many as possible find one. */
   #guess(slots: readonly Slot[], rows: Iterable<Row>): void {
+    if (slots.length === 0) return;
     const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && isOurGrant(slot));
     if (unsure.length === 0) return;
     const free = new FreeRows(rows);
@@ -209,17 +215,19 @@ export class SessionList {
   }
 
   /** What a list says of the slots that it shows. */
-  #learn(slots: readonly Slot[], step: number): void {
-    const addresses = new Map<string, number>();
+  #learn(slots: ReadonlySet<Slot>, step: number): void {
+    let addresses: Map<string, number> | undefined;
     for (const { serverId, localAddress } of slots)
-      if (serverId === undefined && localAddress !== undefined)
+      if (serverId === undefined && localAddress !== undefined) {
+        addresses ??= new Map();
         addresses.set(localAddress, (addresses.get(localAddress) ?? 0) + 1);
+      }
     for (const slot of slots) {
       const { row, state, serverId, localAddress, node } = slot;
       if (this.isMissing(slot)) slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
       // An address is one's own while one is open: of two that have had the same it may be either's.
-      const isOwn = state !== 'closing' && addresses.get(localAddress!) === 1;
+      const isOwn = state !== 'closing' && addresses?.get(localAddress!) === 1;
       if (serverId !== undefined || isOwn) slot.listedId = row.serverId;
       if (serverId === undefined || !hasAddress(slot, row)) continue;
       if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
@@ -234,18 +242,36 @@ export class SessionList {
   }
 
   #disown(row: Row): void {
-    row.owner!.row = undefined;
-    row.owner = undefined;
+    this.#part(row, row.owner!);
     this.#count(row, 1);
+  }
+
+  #part(row: Row, owner: Slot): void {
+    owner.row = undefined;
+    row.owner = undefined;
   }
 
   /** Only for a row without an owner. */
   #remove(row: Row): void {
     this.#count(row, -1);
     this.#rows.delete(row);
+    this.#shown = undefined;
     forget(this.#byId, row.serverId, row);
     forget(this.#byPeer, row.peer, row);
   }
+}
+
+function isSameList(
+  sessions: readonly ObservedSession[],
+  before: readonly ObservedSession[] | undefined,
+): boolean {
+  return (
+    sessions.length === before?.length &&
+    sessions.every((session, i) => {
+      const { serverId, peer, user } = before[i]!;
+      return session.serverId === serverId && session.peer === peer && session.user === user;
+    })
+  );
 }
 
 function indexed<Key>(rows: Iterable<Row>, keyOf: (row: Row) => Key | undefined): Map<Key, Row[]> {

@@ -172,10 +172,8 @@ export class Slots {
   #awaitProof(slot: Slot): void {
     const { nowMs } = this.#outcome;
     const { fromMs, otherwiseMs, dialledAfterMs } = nextQuestion(slot, this.#settings, nowMs);
-    this.#books.schedule(
-      slot,
-      [fromMs, otherwiseMs].find((ms) => ms > nowMs),
-    );
+    const againMs = fromMs > nowMs ? fromMs : otherwiseMs;
+    this.#books.schedule(slot, againMs > nowMs ? againMs : undefined);
     if (fromMs <= nowMs) this.#outcome.observe(slot.target, dialledAfterMs);
   }
 }

@@ -206,7 +206,11 @@ export function limitRefusal(full: Fullness): Refusal {
 }
 
 function refusal(reason: Reason, message: string): Refusal {
-  return { reason, ...codes[reason], message };
+  const code: Codes = codes[reason];
+  const { sqlstate, errno, retryable, hint } = code;
+  return hint === undefined
+    ? { reason, sqlstate, errno, retryable, message }
+    : { reason, sqlstate, errno, retryable, hint, message };
 }
 
 function fullness({ limit, name, used, max, kept = false }: Fullness): string {
