@@ -7,9 +7,11 @@ import type { Random } from './random.js';
  * A binary heap like the ledger's, of which nothing is taken but the first: so it needs no record for each thing.
  */
 export class Agenda {
+  /** The heap has `#size` things; what the arrays have beyond it is over. */
   readonly #atMs: number[] = [];
   readonly #serials: number[] = [];
   readonly #things: (() => void)[] = [];
+  #size = 0;
   #serial = 0;
   nowMs = 0;
 
@@ -19,10 +21,7 @@ export class Agenda {
     const things = this.#things;
     const atMs = this.nowMs + Math.max(0, delayMs);
     const serial = this.#serial++;
-    let at = times.length;
-    times.push(atMs);
-    serials.push(serial);
-    things.push(thing);
+    let at = this.#size++;
     // No serial is later than this one.
     for (let above = (at - 1) >> 1; at > 0 && atMs < times[above]!; above = (at - 1) >> 1) {
       times[at] = times[above]!;
@@ -42,8 +41,9 @@ export class Agenda {
 
   /** @returns false when nothing is left, or nothing before `untilMs`. */
   step(untilMs = Number.POSITIVE_INFINITY): boolean {
-    const atMs = this.#atMs[0];
-    if (atMs === undefined || atMs > untilMs) return false;
+    if (this.#size === 0) return false;
+    const atMs = this.#atMs[0]!;
+    if (atMs > untilMs) return false;
     const thing = this.#things[0]!;
     this.#removeFirst();
     this.nowMs = atMs;
@@ -62,11 +62,10 @@ export class Agenda {
     const times = this.#atMs;
     const serials = this.#serials;
     const things = this.#things;
-    const atMs = times.pop()!;
-    const serial = serials.pop()!;
-    const thing = things.pop()!;
-    const size = times.length;
-    if (size === 0) return;
+    const size = --this.#size;
+    const atMs = times[size]!;
+    const serial = serials[size]!;
+    const thing = things[size]!;
     let at = 0;
     for (let below = 1; below < size; below = 2 * at + 1) {
       const other = below + 1;

@@ -157,8 +157,11 @@ export class World {
       },
       looked: (event, effects, seat, nowMs) => {
         if (traits.sources > 1) {
-          const judge = places.get(seat) ?? new Places((service) => seat.plan?.services.get(service));
-          places.set(seat, judge);
+          let judge = places.get(seat);
+          if (!judge) {
+            judge = new Places((service) => seat.plan?.services.get(service));
+            places.set(seat, judge);
+          }
           judge.look(event, effects, seat.ledger);
         }
         if (!isSimple || effects.length === 0) return;

@@ -111,13 +111,14 @@ export class Ledger {
   }
 
   #take(event: LedgerEvent): void {
-    if (event.kind === 'plan') this.#plan(event);
-    else if (event.kind === 'check') this.#check(event);
-    else if (event.kind === 'cancel') this.#cancel(event);
-    else if (event.kind === 'report') this.#report(event);
-    else if (event.kind === 'end') this.#end(event);
-    else if (event.kind === 'observed') this.#observed(event);
-    else if (event.kind === 'unobserved') this.#unobserved(event);
+    const { kind } = event;
+    if (kind === 'check') this.#check(event);
+    else if (kind === 'report') this.#report(event);
+    else if (kind === 'end') this.#end(event);
+    else if (kind === 'observed') this.#observed(event);
+    else if (kind === 'cancel') this.#cancel(event);
+    else if (kind === 'unobserved') this.#unobserved(event);
+    else if (kind === 'plan') this.#plan(event);
   }
 
   /** In each step: no grant is given on the strength of an earlier look. */

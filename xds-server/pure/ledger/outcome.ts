@@ -20,15 +20,8 @@ export class Outcome {
     onlyKill: Refusal | undefined,
   ): void {
     const waitedMs = this.nowMs - bornMs;
-    this.#effects.push({
-      kind: 'grant',
-      connection,
-      service,
-      cluster,
-      ttlMs,
-      waitedMs,
-      ...(onlyKill && { onlyKill }),
-    });
+    const grant = { kind: 'grant', connection, service, cluster, ttlMs, waitedMs } as const;
+    this.#effects.push(onlyKill ? { ...grant, onlyKill } : grant);
   }
 
   refuse(connection: ConnectionId, service: string, refusal: Refusal, bornMs: number): void {
@@ -47,11 +40,11 @@ export class Outcome {
     this.#effects = [];
     if (this.#observed.size === 0) return effects;
     for (const [{ name }, dialledAfterMs] of this.#observed)
-      effects.push({
-        kind: 'observe',
-        target: name,
-        ...(dialledAfterMs !== undefined && { dialledAfterMs }),
-      });
+      effects.push(
+        dialledAfterMs === undefined
+          ? { kind: 'observe', target: name }
+          : { kind: 'observe', target: name, dialledAfterMs },
+      );
     this.#observed.clear();
     return effects;
   }
