@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path';
 
 /** More would make the replay in the tests slow and a review hopeless. */
-const maxEntries = 150;
+const maxEntries = 300;
 const maxEntryBytes = 1_024;
 
 /** The inputs that are kept in `file`; none where there is no file yet. */

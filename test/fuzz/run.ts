@@ -65,11 +65,15 @@ function findingIn(output: string): string | undefined {
   return why === undefined && file === undefined ? undefined : `${why ?? ''}\n    ${file ?? ''}`;
 }
 
-/** Puts a minimal set of what a run has learnt into the kept corpus. */
+/**
+ * Puts a minimal set of what a run has learnt into the kept corpus: what is reached counts, and not how often, or the
+ * whole connections would be more than can be kept.
+ */
 async function minimise(target: Target): Promise<void> {
   const folder = path.join(work, target.name);
   const minimal = emptied(path.join(folder, 'minimal'));
-  await libFuzzer(target, [minimal, path.join(folder, 'inputs')], ['-set_cover_merge=1', '-max_len=1024']);
+  const options = ['-set_cover_merge=1', '-use_counters=0', '-max_len=1024'];
+  await libFuzzer(target, [minimal, path.join(folder, 'inputs')], options);
   keep(minimal, target.corpus);
 }
 
