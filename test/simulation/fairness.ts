@@ -70,7 +70,9 @@ export class Fairness {
     const plan = this.#planned(taker.name);
     const otherPlan = this.#planned(other.name);
     if (!plan || !otherPlan || taker.used <= plan.guaranteed) return;
-    if (nowMs - this.#firstSeen.get(other.name)!.atMs >= this.#starvationMs) {
+    // Another of its clients, who has gone since, may have been before this one and had a slot.
+    const hungryMs = Math.max(this.#firstSeen.get(other.name)!.atMs, this.#lastContentMs(other));
+    if (nowMs - hungryMs >= this.#starvationMs) {
       const times = (this.#passedOver.get(other.name) ?? 0) + 1;
       this.#passedOver.set(other.name, times);
       if (times > 2 * services) throw new Violation(`I5: ${other.name} starves, ${times} times passed over`);
@@ -83,7 +85,11 @@ export class Fairness {
       throw new Violation(`I5: ${taker.name} was given a slot of the guaranteed share of ${other.name}`);
   }
 
-  #mayStarve({ name }: ServiceView, nowMs: number): boolean {
-    return nowMs - (this.#contentMs.get(name) ?? Number.NEGATIVE_INFINITY) >= this.#starvationMs;
+  #mayStarve(service: ServiceView, nowMs: number): boolean {
+    return nowMs - this.#lastContentMs(service) >= this.#starvationMs;
+  }
+
+  #lastContentMs({ name }: ServiceView): number {
+    return this.#contentMs.get(name) ?? Number.NEGATIVE_INFINITY;
   }
 }
