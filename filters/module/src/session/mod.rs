@@ -8,8 +8,10 @@
 //!     └── refusal, expired, no answer ─────────────────────────────────────────────┘
 //! ```
 
+mod admitting;
 mod asking;
 mod claims;
+mod ending;
 mod following;
 mod mysql;
 mod postgres;
@@ -17,18 +19,14 @@ mod upstream_tls;
 
 use sluice_abi::{
     Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
-    Upstream, log, monotonic_ms,
+    Upstream, log,
 };
 use sluice_core::config::{self, Protocol};
-use sluice_core::limits::Reached;
-use sluice_core::mysql::packet;
 use sluice_core::postgres::cancel;
-use sluice_core::postgres::tls_request::{SSL_REQUEST, TlsRequest};
+use sluice_core::postgres::tls_request::TlsRequest;
 use sluice_core::refusal::Refusal;
 use sluice_core::tls_request::{self as words, Refused as NoTls};
-use sluice_core::verdict::{KillSession, Verdict, judge};
 
-use self::claims::claims;
 use self::following::{Counters, Following, LIMITS, REPORT};
 use self::mysql::Mysql;
 use self::postgres::{OVERDUE, Postgres};
@@ -37,9 +35,6 @@ use crate::NAMESPACE;
 use crate::deadline::Alarm;
 use crate::farewell::{Farewell, LINGER_OVER, spoken};
 
-/// tcp_proxy takes the cluster from here.
-/// <https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/listeners/network_filters/tcp_proxy_filter#routing-to-a-cluster-with-filter-state>
-const CLUSTER_KEY: &str = "envoy.tcp_proxy.cluster";
 const CLOSE: u64 = 1;
 const LOOK_UPSTREAM: u64 = 2;
 /// The time of a session for KILL alone is up. 3 to 5 are [`REPORT`], [`LIMITS`] and [`OVERDUE`].
@@ -48,15 +43,6 @@ const KILL_DETAILS: &str = "sluice_kill_session_over";
 /// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
 /// therefore be configured to try again for longer than this.
 const LOOK_UPSTREAM_MS: u64 = 200;
-
-/// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-TERMINATE>
-const TERMINATE: &[u8] = b"X\0\0\0\x04";
-/// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html>
-const QUIT: &[u8] = b"\x01\0\0\0\x01";
-/// How long a server may take to close after it was told that the session is over.
-const LEAVE_MS: u64 = 5_000;
-/// Drivers read what comes unasked as the answer to their next command, which they number 0.
-const UNASKED_SEQUENCE: u8 = 1;
 
 pub struct Factory {
     protocol: Protocol,
@@ -281,64 +267,6 @@ impl NetworkFilter for Session {
 }
 
 impl Session {
-    fn decide(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<Status, Refused> {
-        let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
-        let (cluster, asks_for_tls) = match judge(claims(connection), &own, monotonic_ms()) {
-            // Postgres clients cancel without a session of their own.
-            Verdict::Grant { only_kill: Some(KillSession { instead, .. }), .. }
-                if self.protocol == Protocol::Postgres =>
-            {
-                return Err((instead, 0));
-            }
-            Verdict::Grant { cluster, asks_for_tls, only_kill } => {
-                self.only_kill = only_kill.map(|KillSession { instead, life_ms }| OnlyKill {
-                    instead,
-                    life: Alarm::set(connection, life_ms, KILL_OVER),
-                });
-                (cluster, asks_for_tls)
-            }
-            Verdict::Refuse(refusal) => return Err((refusal, self.answer_sequence(buffer))),
-        };
-        // Both would be closed by tcp_proxy without a word.
-        if connection.cluster_hosts(&cluster).is_none_or(|hosts| hosts == 0) {
-            let why = format!("this node has no server for cluster {cluster:?} yet; try again");
-            return Err((Refusal::new(b"57P03", 1053, why), self.answer_sequence(buffer)));
-        }
-        if !connection.set_typed_filter_state(CLUSTER_KEY, &cluster) {
-            let why = "this node cannot choose a cluster; try again";
-            return Err((Refusal::new(b"57P03", 1053, why), self.answer_sequence(buffer)));
-        }
-        self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
-        match self.protocol {
-            Protocol::Postgres => {
-                self.following.insert(Following::postgres(connection, self.counters)).client_sent(connection, buffer);
-                self.stage = if asks_for_tls {
-                    let startup = buffer.copy(usize::MAX);
-                    buffer.replace(SSL_REQUEST);
-                    Stage::Asking(TlsRequest::holding(startup))
-                } else {
-                    Stage::Postgres(Postgres::admitted(own))
-                };
-            }
-            Protocol::Mysql => {
-                let (mysql, wire) = Mysql::admitted(connection, buffer, asks_for_tls, self.only_kill.is_some())?;
-                self.stage = Stage::Mysql(Box::new(mysql));
-                self.following = Some(Following::mysql(connection, self.counters, wire));
-            }
-        }
-        if asks_for_tls && self.until_server_speaks.is_some() {
-            // When TLS fails Envoy closes without a word; it waits until the word is spoken.
-            connection.hold_close(true);
-            self.tls = Some(UpstreamTls::asked());
-        }
-        Ok(Status::Continue)
-    }
-
-    /// The number behind the response that opens `buffer`; of no meaning in Postgres.
-    fn answer_sequence(&self, buffer: &Buffer<'_>) -> u8 {
-        packet::header(&buffer.copy(packet::HEADER_BYTES)).map_or(0, |(_, sequence)| sequence.wrapping_add(1))
-    }
-
     fn look_upstream(&mut self, connection: &Connection<'_>, sequence: u8) {
         let upstream = connection.upstream();
         log(Level::Debug, || format!("server still silent, {upstream:?}"));
@@ -378,18 +306,6 @@ impl Session {
         if let Stage::Mysql(mysql) = &self.stage { mysql.answer_sequence() } else { 0 }
     }
 
-    fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) {
-        self.until_server_speaks = None;
-        self.stage = Stage::Closed(Farewell::refuse(connection, self.protocol, refusal, sequence, details));
-        self.let_close(connection);
-    }
-
-    fn leave(&mut self, connection: &Connection<'_>) -> Status {
-        self.stage = Stage::Closed(Farewell::silent(connection, "sluice_client_left"));
-        self.let_close(connection);
-        Status::Stop
-    }
-
     fn write_account(&mut self, connection: &Connection<'_>) {
         if let Some(following) = &mut self.following {
             following.write(connection);
@@ -400,53 +316,6 @@ impl Session {
         let reached = self.following.as_mut().and_then(|following| following.look_at_limits(connection, client_rests));
         if let Some(reached) = reached {
             self.end_by(connection, reached);
-        }
-    }
-
-    /// Tells both sides that the session is over. The server's own FIN is the end: by then it has given the slot back.
-    fn end_by(&mut self, connection: &Connection<'_>, reached: Reached) {
-        if let Some(following) = &self.following {
-            following.ends_by(connection, reached);
-        }
-        self.leave_with(connection, Some(&reached.refusal(self.protocol)), reached.details());
-    }
-
-    /// A session for KILL alone has been asked for more, or its time is up. Amid a message of the server nothing can be said.
-    fn end_kill(&mut self, connection: &Connection<'_>) {
-        let Some(OnlyKill { instead, .. }) = self.only_kill.take() else { return };
-        let may_speak = self.following.as_ref().is_some_and(Following::is_between_messages);
-        self.leave_with(connection, may_speak.then_some(&instead), KILL_DETAILS);
-    }
-
-    fn leave_with(&mut self, connection: &Connection<'_>, words: Option<&Refusal>, details: &'static str) {
-        self.write_account(connection);
-        if let Some(words) = words {
-            connection.speak(&spoken(self.protocol, words, UNASKED_SEQUENCE));
-        }
-        let goodbye = match self.protocol {
-            Protocol::Postgres => TERMINATE,
-            Protocol::Mysql => QUIT,
-        };
-        connection.send_upstream(goodbye, false);
-        let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
-        self.stage = Stage::Leaving { details, linger };
-    }
-
-    /// Closes that were held back come now.
-    fn let_close(&mut self, connection: &Connection<'_>) {
-        if self.tls.take().is_some() {
-            connection.hold_close(false);
-        }
-    }
-
-    /// Closes once Envoy has sent what this callback leaves in its buffer: closing within it would lose that.
-    fn end(&mut self, connection: &Connection<'_>, details: &'static str) {
-        self.write_account(connection);
-        if let (Some(scheduler), false) =
-            (connection.scheduler(), matches!(self.stage, Stage::Ending { .. } | Stage::Closed(_)))
-        {
-            self.stage = Stage::Ending { details };
-            scheduler.commit(CLOSE);
         }
     }
 }
