@@ -59,10 +59,9 @@ async function joined(id: string): Promise<Brain> {
   return brain;
 }
 
-/** What a node asks for: of clusters and listeners all there is. */
-const asked: Readonly<Record<TypeUrl, readonly string[]>> = {
+/** What a node asks for: of clusters and listeners all there is, and of endpoints those of the clusters. */
+const asked: Readonly<Partial<Record<string, readonly string[]>>> = {
   [TypeUrl.cluster]: [],
-  [TypeUrl.endpoints]: ['service/checkout', 'service/billing', 'service/old'],
   [TypeUrl.listener]: [],
   [TypeUrl.secret]: ['listener/pg', 'listener/pg/client-ca', 'checkout.db.test', 'nobody.db.test'],
   [TypeUrl.runtime]: ['sluice'],
@@ -88,22 +87,19 @@ async function sent(brain: Brain, variant: Variant): Promise<ReadonlyMap<string,
     (bytes) => bytes,
   );
   const responses = new Map<string, Buffer>();
+  let clusters: readonly string[] = [];
   await new Promise<void>((resolve, reject) => {
     stream.on('error', reject);
     stream.on('data', (bytes: Buffer) => {
-      const {
-        type_url,
-        nonce,
-        version_info = '',
-      } = response.decode(bytes) as unknown as {
-        readonly [field: string]: string;
-      };
-      if (!responses.has(type_url!)) responses.set(type_url!, bytes);
-      const version = variant === 'delta' ? {} : { version_info };
-      stream.write({ type_url, response_nonce: nonce, ...version, ...wish(type_url as TypeUrl) });
-      if (responses.size === Object.keys(asked).length) resolve();
+      const { type_url, nonce, version_info = '' } = response.decode(bytes) as unknown as Decoded;
+      if (!responses.has(type_url)) responses.set(type_url, bytes);
+      if (responses.size === Object.keys(TypeUrl).length) resolve();
+      const acked = variant === 'delta' ? {} : { version_info, [names]: asked[type_url] ?? clusters };
+      stream.write({ type_url, response_nonce: nonce, ...acked });
+      if (type_url !== TypeUrl.cluster || clusters.length > 0) return;
+      clusters = resourcesIn(bytes, variant, 'envoy.config.cluster.v3.Cluster').map(({ name }) => name);
+      stream.write({ type_url: TypeUrl.endpoints, [names]: clusters });
     });
-    const wish = (type: TypeUrl): object => (variant === 'delta' ? {} : { [names]: asked[type] });
     for (const [type_url, of] of Object.entries(asked))
       stream.write({ node: { id: 'edge-7' }, type_url, [names]: of });
   });
@@ -113,14 +109,30 @@ async function sent(brain: Brain, variant: Variant): Promise<ReadonlyMap<string,
   return responses;
 }
 
+interface Decoded {
+  readonly type_url: string;
+  readonly nonce: string;
+  readonly version_info?: string;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what protobufjs makes of bytes has no type
+function resourcesIn(bytes: Buffer, variant: Variant, type: string): any[] {
+  const response = discovery(variant === 'delta' ? 'DeltaDiscoveryResponse' : 'DiscoveryResponse');
+  // biome-ignore lint/suspicious/noExplicitAny: the same
+  const { resources } = response.decode(bytes) as any;
+  const message = root.lookupType(type);
+  return resources.map((each: { value: Uint8Array; resource?: { value: Uint8Array } }) =>
+    message.toObject(message.decode((each.resource ?? each).value)),
+  );
+}
+
 /** The limit on nodes that a response about the runtime holds. */
-function limitIn(responses: ReadonlyMap<string, Buffer>, service: string): unknown {
-  const message = discovery('DiscoveryResponse').decode(responses.get(TypeUrl.runtime)!) as unknown as {
-    readonly resources: readonly { readonly value: Uint8Array }[];
-  };
-  const type = root.lookupType('envoy.service.runtime.v3.Runtime');
-  const { layer } = type.toObject(type.decode(message.resources[0]!.value));
-  return layer.fields[`circuit_breakers.service/${service}.default.max_connections`].numberValue;
+function limitIn(responses: ReadonlyMap<string, Buffer>, service: string): number | undefined {
+  const [runtime] = resourcesIn(responses.get(TypeUrl.runtime)!, 'sotw', 'envoy.service.runtime.v3.Runtime');
+  const { fields } = runtime.layer;
+  const isIts = (key: string): boolean =>
+    key.startsWith(`circuit_breakers.service/${service}/`) && key.endsWith('.default.max_connections');
+  return fields[Object.keys(fields).find(isIts)!].numberValue;
 }
 
 async function assertSame(): Promise<void> {
@@ -143,7 +155,9 @@ async function applied(): Promise<void> {
 
 test('two brains send a node the same bytes, in both variants of the protocol', long, async () => {
   const responses = await sent(brains[1]!, 'delta');
-  assert.deepEqual([...responses.keys()].sort(), Object.keys(asked).sort());
+  assert.deepEqual([...responses.keys()].sort(), Object.values(TypeUrl).sort());
+  const { length } = responses.get(TypeUrl.endpoints)!;
+  assert.ok(length > 100, `${length} bytes of endpoints`);
   await assertSame();
 });
 
