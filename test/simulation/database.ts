@@ -48,6 +48,8 @@ export interface DatabaseSession {
   /** The last ledger that was shown it in a list, and the last that was shown whose it is. */
   shownTo: number;
   namedTo: number;
+  /** Since when that one was; −∞ where no list before showed it to that one as logging in. */
+  namedMs: number;
 }
 
 /** Most that a process may need from its being taken in until it shows as logging in. */
@@ -96,6 +98,7 @@ export class Database {
       listed,
       shownTo: 0,
       namedTo: 0,
+      namedMs: 0,
     };
     this.sessions.add(session);
     return session;

@@ -165,8 +165,11 @@ export class Observers {
       ...(connection && !listsLogins && { logins: { serverIds: loggingIn, ...connection } }),
     });
     for (const [i, session] of sessions.entries()) {
+      if (rows[i]!.user !== undefined && session.namedTo < seat.number) {
+        session.namedTo = seat.number;
+        session.namedMs = session.shownTo === seat.number ? this.#agenda.nowMs : Number.NEGATIVE_INFINITY;
+      }
       session.shownTo = Math.max(session.shownTo, seat.number);
-      if (rows[i]!.user !== undefined) session.namedTo = Math.max(session.namedTo, seat.number);
     }
   }
 }

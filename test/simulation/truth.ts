@@ -22,7 +22,9 @@ export interface Present {
  *   does not list, because it logs in and the server does not list logins: not counted at all, until it is listed
  *     or its login's time is up;
  *   lists without an account that today's services name for themselves: it may be a person's. Beyond the reserve it
- *     counts against the budget, so that the server's capacity holds; to which service it belongs is not known.
+ *     counts against the budget, so that the server's capacity holds; to which service it belongs is not known;
+ *   lists as logging in, without an account: it counts against the budget; to which service it belongs is not known before
+ *     it is in.
  *
  * Every other session counts, against its target, its service and its tenant.
  */
@@ -150,7 +152,7 @@ export class Truth {
   }
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
-  #account({ target, user, shownTo, namedTo, openedMs }: DatabaseSession, present: Present): string {
+  #account({ target, user, shownTo, namedTo, namedMs, openedMs }: DatabaseSession, present: Present): string {
     const { number, startedMs, recoveryMs } = present;
     if (shownTo !== number)
       return openedMs <= startedMs + recoveryMs ? 'unlisted' : 'opened after the recovery';
@@ -159,8 +161,8 @@ export class Truth {
     for (const service of this.plan.services.values())
       if (service.target === target && service.allow[0]!.user === user) owners.push(service.name);
     if (owners.length === 0) return 'people';
-    // It logs in.
-    if (namedTo !== number) return 'several';
+    // It logs in, or did when something was granted that opens now.
+    if (namedTo !== number || namedMs > this.#agenda.nowMs - confirmationMs(settings)) return 'several';
     // Also of one that is gone.
     return owners.length > 1 || this.#traits.sharedUser ? 'several' : owners[0]!;
   }
