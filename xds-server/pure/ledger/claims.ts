@@ -42,9 +42,15 @@ export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number):
   );
 }
 
-/** Whether a row has no owner, or one that may as well own another. */
-export function isUncertain(row: Row): boolean {
-  return !row.owner || strength(row.owner, row) < certain;
+/**
+ * Whether a row has no owner, or one that may as well own another. An id is the owner's for as long as his session lives: he
+ * who has not been reported open since the row was first seen may have been over by then, and his id somebody else's. Where
+ * the row has his address too it is his.
+ */
+export function isUncertain(row: Row, marginMs: number): boolean {
+  const { owner, seenMs } = row;
+  if (!owner || strength(owner, row) < certain) return true;
+  return !hasAddress(owner, row) && owner.reportedMs <= seenMs + marginMs;
 }
 
 /** Whether nothing that is known speaks against it. */

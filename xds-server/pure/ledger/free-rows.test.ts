@@ -11,7 +11,7 @@ const accounts: readonly Row['account'][] = [...services, 'several', 'none', 'un
 const sets = [undefined, new Set([1, 2, 3, 4, 5]), new Set([4, 5, 6, 7]), new Set<number>()];
 
 const rowOf = (serverId: number, seenStep: number, account: Row['account']): Row => ({
-  ...{ serverId, seenStep, account },
+  ...{ serverId, seenStep, seenMs: 0, account },
   peer: undefined,
   user: undefined,
   owner: undefined,

@@ -161,6 +161,41 @@ test('of two closing connections with the same pid none is freed while the list 
   expectCounted(driven, 0, 0);
 });
 
+test('a pid that a closing connection had may be another’s by now: one that may be that one stays too', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.check('b');
+  driven.end('b', 'proxy-closed', { localAddress: '10.1.1.1:4002' });
+  driven.pass(driven.settings.marginMs);
+  // NAT may be between: the address says neither whose it is nor whose it is not.
+  driven.observed([{ serverId: 11, peer: '203.0.113.7:60001' }]);
+  expectCounted(driven, 2, 0);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
+
+test('a pid is a connection’s for sure when that is reported open after a list has shown it', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const rows = [{ serverId: 11, peer: '203.0.113.7:60001' }];
+  driven.open('a', 11);
+  driven.check('b');
+  driven.end('b', 'proxy-closed', { localAddress: '10.1.1.1:4002' });
+  driven.pass(driven.settings.marginMs);
+  driven.observed(rows);
+  expectCounted(driven, 2, 0);
+  // It may have been sent before the list was made.
+  driven.pass(driven.settings.marginMs);
+  driven.report('a', { serverId: 11 });
+  driven.observed(rows);
+  expectCounted(driven, 2, 0);
+  driven.pass(driven.settings.marginMs);
+  driven.report('a', { serverId: 11 });
+  driven.observed(rows);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['a']);
+});
+
 test('two unconfirmed grants stay while one session is there that may be either’s', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.check('a');

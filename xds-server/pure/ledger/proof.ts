@@ -94,7 +94,7 @@ export function provenFree(target: Target, settings: Margins, step: number): Slo
     slot.latestStep = Math.min(slot.latestStep, step);
     if (!isOverdue && slot.suspects && isAnyAlive(slot.suspects)) continue;
     const isVague = list.isVague(slot);
-    if (isVague) uncertain ??= new UncertainRows(list.rows);
+    if (isVague) uncertain ??= new UncertainRows(list.rows, marginMs);
     const isGone = isVague
       ? !uncertain!.haveOneFor(slot)
       : slot.row === undefined && !list.isContested(slot, marginMs);

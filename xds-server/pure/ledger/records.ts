@@ -124,8 +124,9 @@ export interface Row {
   readonly serverId: ServerId;
   readonly peer: string | undefined;
   readonly user: string | undefined;
-  /** The step with the first list that shows it. */
+  /** The step with the first list that shows it, and when that was. */
   readonly seenStep: number;
+  readonly seenMs: number;
   owner: Slot | undefined;
   /** Whose account it is: of which service, of some service, of none. Unknown where the list or a service does not say. */
   account: Service | 'several' | 'none' | 'unknown';

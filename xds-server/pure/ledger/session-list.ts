@@ -74,7 +74,7 @@ export class SessionList {
     this.logins = list.logins;
     this.loggingIn = list.logins ? new Set(list.logins.serverIds) : nobody;
     this.own = list.own.length;
-    if (!isSameList(list.sessions, this.#shown)) this.#read(list, step);
+    if (!isSameList(list.sessions, this.#shown)) this.#read(list, step, nowMs);
     for (const row of this.#rows) this.#count(row, 1);
     const unjoined: Slot[] = [];
     for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
@@ -155,12 +155,12 @@ export class SessionList {
   }
 
   /** A database shows what it has shown before, most of the time: then the rows stay. */
-  #read({ sessions }: Observed, step: number): void {
+  #read({ sessions }: Observed, step: number, nowMs: number): void {
     const rows = new Set<Row>();
     for (const { serverId, peer, user } of sessions) {
       const known = this.#byId.get(serverId)?.find((row) => isSameSession(row.peer, peer));
-      const seenStep = known?.seenStep ?? step;
-      rows.add({ serverId, peer, user, seenStep, owner: undefined, account: 'unknown' });
+      const { seenStep, seenMs } = known ?? { seenStep: step, seenMs: nowMs };
+      rows.add({ serverId, peer, user, seenStep, seenMs, owner: undefined, account: 'unknown' });
     }
     this.#rows = rows;
     this.#byId = indexed(rows, (row) => row.serverId);

@@ -14,6 +14,7 @@ const row: fc.Arbitrary<Row> = fc.record({
   peer: fc.constant(undefined),
   user: fc.constant(undefined),
   seenStep: step,
+  seenMs: fc.constant(0),
   owner: fc.constant(undefined),
   account: fc.constantFrom<Row['account']>(one, other, 'several', 'none', 'unknown'),
 });
@@ -35,7 +36,7 @@ test('there is one for a slot if and only if one of them may be its own', () => 
   fc.assert(
     fc.property(fc.array(row), slot, (rows, of) => {
       assert.equal(
-        new UncertainRows(rows).haveOneFor(of),
+        new UncertainRows(rows, 500).haveOneFor(of),
         rows.some((each) => mayBe(of, each)),
       );
     }),

@@ -13,8 +13,8 @@ export class UncertainRows {
   /** Those that were logging in when a slot should have been shown: many slots have the same suspects. */
   readonly #suspected = new Map<Slot['suspects'], readonly Row[]>();
 
-  constructor(rows: Iterable<Row>) {
-    this.#rows = [...rows].filter(isUncertain);
+  constructor(rows: Iterable<Row>, marginMs: number) {
+    this.#rows = [...rows].filter((row) => isUncertain(row, marginMs));
     for (const { account, seenStep } of this.#rows) {
       const steps = this.#seen.get(account);
       if (steps) steps.push(seenStep);
