@@ -53,6 +53,16 @@ export function isUncertain(row: Row, marginMs: number): boolean {
   return !hasAddress(owner, row) && owner.reportedMs <= seenMs + marginMs;
 }
 
+/** Whether a row that its owner has by an id alone may as well be that of another one, which is closing. */
+export function isDisputed(row: Row, owner: Slot): boolean {
+  if (hasAddress(owner, row)) return false;
+  for (const other of owner.target.closing) {
+    if (other === owner) continue;
+    if (other.serverId === undefined ? mayBe(other, row) : strength(other, row) > 0) return true;
+  }
+  return false;
+}
+
 /** Whether nothing that is known speaks against it. */
 export function mayBe(slot: Slot, row: Row): boolean {
   return row.seenStep > slot.earliestStep && !isTooLate(slot, row) && hasAccount(slot, row);

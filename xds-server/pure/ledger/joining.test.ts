@@ -196,6 +196,40 @@ test('a pid is a connection’s for sure when that is reported open after a list
   assert.deepEqual(connections(driven), ['a']);
 });
 
+test('an end that comes late does not take along the session of who has the pid since', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const listed = [{ serverId: 11, peer: '203.0.113.7:60002' }];
+  driven.check('a');
+  driven.open('b', 11);
+  driven.nowMs += 5;
+  driven.report('a', {});
+  driven.end('b', 'proxy-closed', { serverId: 11 });
+  driven.observed(listed);
+  const askedAtMs = driven.nowMs + 1;
+  driven.nowMs += 5;
+  driven.end('a', 'server-closed', { serverId: 11 });
+  driven.observed(listed, { askedAtMs });
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['b']);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
+
+test('an id that comes with its own address is one’s own, whoever else has ended', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  driven.check('a');
+  driven.report('a', address);
+  driven.check('b');
+  driven.report('b', {});
+  driven.end('b', 'proxy-closed', {});
+  driven.end('a', 'proxy-closed', { ...address, serverId: 11 });
+  driven.pass(driven.settings.marginMs);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['a']);
+});
+
 test('two unconfirmed grants stay while one session is there that may be either’s', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.check('a');

@@ -6,7 +6,15 @@
  * itself. The list stays until the next one; a report may join rows that are already there, and a slot that ends takes
  * its row along, also out of a list that was asked for before the end and arrives after it.
  */
-import { hasAddress, isOurGrant, isSameSession, isStronger, isSuccessor, strength } from './claims.js';
+import {
+  hasAddress,
+  isDisputed,
+  isOurGrant,
+  isSameSession,
+  isStronger,
+  isSuccessor,
+  strength,
+} from './claims.js';
 import type { LedgerEvent, NodeId, ObservedLogins, ObservedSession, ServerId } from './events.js';
 import { FreeRows } from './free-rows.js';
 import type { Outcome } from './outcome.js';
@@ -106,11 +114,17 @@ export class SessionList {
     return true;
   }
 
-  /** The slot is over: surely, so that its row is too, wherever it may still be listed. */
+  /**
+   * The slot is over: surely, so that its row is too, wherever it may still be listed. One that may be another's stays
+   * until a list shows whether that one has it.
+   */
   depart(slot: Slot, nowMs: number): void {
     const { row } = slot;
     if (row) this.#disown(row);
-    if (row && strength(slot, row) > 0) this.#remove(row);
+    if (row && strength(slot, row) > 0) {
+      if (isDisputed(row, slot)) return;
+      this.#remove(row);
+    }
     this.#departedAs(slot, nowMs);
   }
 
