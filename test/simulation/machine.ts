@@ -1,4 +1,4 @@
-import type { Agenda } from './agenda.js';
+import type { Agenda, Living } from './agenda.js';
 import type { Random } from './random.js';
 
 /** Quartz is good to some 50 ppm; NTP may slew by 500 more. */
@@ -35,7 +35,7 @@ export class Clock {
 }
 
 /** A process: it may die, and it may stand still (SIGSTOP); what comes to it then waits in its sockets. */
-export class Process {
+export class Process implements Living {
   readonly clock: Clock;
   readonly #agenda: Agenda;
   isUp = true;
@@ -62,10 +62,7 @@ export class Process {
 
   /** A timer of its own. */
   after(ms: number, thing: () => void): void {
-    const { life } = this;
-    this.#agenda.after(this.clock.lasting(ms), () => {
-      if (life === this.life) this.do(thing);
-    });
+    this.#agenda.after(this.clock.lasting(ms), thing, this);
   }
 
   stop(ms: number): void {

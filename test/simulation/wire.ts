@@ -1,11 +1,11 @@
-import type { Agenda } from './agenda.js';
+import type { Agenda, Living } from './agenda.js';
 import type { Random } from './random.js';
 
 /** HTTP/2's keep-alive gives a silent connection up after this long (interval and time-out of docs/decisions). */
 export const keepAliveMs = 2_000;
 
 /** The way between two processes. What goes over it comes late and out of order, and in trouble not at all, or twice. */
-export class Wire {
+export class Wire implements Living {
   readonly #agenda: Agenda;
   /** Most that an ordinary message takes. */
   readonly #usualMs: number;
@@ -13,7 +13,7 @@ export class Wire {
   #lags = 0;
   #losses = 0;
   /** Sent while it was cut; it may arrive when that is over, if the connection lives that long. */
-  #held: { readonly sentMs: number; readonly thing: () => void }[] = [];
+  #held: (() => void)[] = [];
   /** The connection that there is now: it is given up when nothing comes for too long. */
   connection = 1;
   /** Told when a connection is given up. */
@@ -30,12 +30,17 @@ export class Wire {
 
   /** A message that needs an answer: it arrives, unless the connection breaks. */
   send(random: Random, thing: () => void): void {
-    const { connection } = this;
-    this.#agenda.after(this.#delay(random), () => {
-      if (connection !== this.connection) return;
-      if (this.isCut) this.#held.push({ sentMs: this.#agenda.nowMs, thing });
-      else thing();
-    });
+    this.#agenda.after(this.#delay(random), thing, this);
+  }
+
+  get life(): number {
+    return this.connection;
+  }
+
+  /** Something has come. */
+  do(thing: () => void): void {
+    if (this.isCut) this.#held.push(thing);
+    else thing();
   }
 
   /** A message that nobody misses: it may be lost, and arrive twice. */
@@ -58,7 +63,7 @@ export class Wire {
       if (--this.#cuts > 0) return;
       const held = this.#held;
       this.#held = [];
-      for (const { thing } of held) this.send(random, thing);
+      for (const thing of held) this.send(random, thing);
     });
   }
 
