@@ -49,8 +49,8 @@ export class Agenda {
   }
 
   /** Some time between the two. */
-  within(random: Random, leastMs: number, mostMs: number, thing: () => void): void {
-    this.after(random.between(leastMs, Math.max(leastMs, mostMs)), thing);
+  within(random: Random, leastMs: number, mostMs: number, thing: () => void, whose?: Living): void {
+    this.after(random.between(leastMs, Math.max(leastMs, mostMs)), thing, whose);
   }
 
   /** @returns false when nothing is left, or nothing before `untilMs`. */

@@ -1,0 +1,137 @@
+/** The way from a node to its databases: it dials, the server takes it in, lets it log in or not, and closes it. */
+import type { Connection } from './connection.js';
+import type { Envoy, Neighbours } from './envoy.js';
+import type { Random } from './random.js';
+import { killSessionMs, loginTimeoutMs, settings } from './traits.js';
+
+export class Upstream {
+  readonly #node: Envoy;
+  readonly #beside: Neighbours;
+  readonly #ports = new Set<string>();
+
+  constructor(node: Envoy, beside: Neighbours) {
+    this.#node = node;
+    this.#beside = beside;
+  }
+
+  /** The kernel connects, also while the process stands still. */
+  dial(connection: Connection, target: string): void {
+    const { truth, agenda } = this.#beside;
+    const { random } = connection;
+    const user = truth.plan.services.get(connection.service)!.allow[0]!.user ?? 'anybody';
+    connection.dialled = target;
+    connection.localAddress = this.#freePort(random);
+    const { life } = this.#node;
+    agenda.within(random, 0, random.chance(0.1) ? settings.connectTimeoutMs - 20 : 15, () => {
+      if (life === this.#node.life && !connection.isOver) this.#open(connection, target, user);
+    });
+  }
+
+  /** Of few, so that they are soon used again, also while a server still holds on to the one before. */
+  #freePort(random: Random): string {
+    for (;;) {
+      const address = `10.0.1.${this.#node.number}:${random.between(1, 60)}`;
+      if (this.#ports.has(address)) continue;
+      this.#ports.add(address);
+      return address;
+    }
+  }
+
+  /** Servers that list logins are thought to take everybody in at once. */
+  #open(connection: Connection, target: string, user: string): void {
+    const { agenda, databases, traits } = this.#beside;
+    const { nowMs } = agenda;
+    connection.isOpen = true;
+    if (traits.listsLogins) this.#start(connection, target, user, nowMs);
+    else
+      databases.get(target)!.dial(agenda, (how) => {
+        if (how === 'taken in') this.#start(connection, target, user, nowMs);
+        else this.closed(connection);
+      });
+    this.#node.do(() => {
+      connection.isIdKnown ||= traits.isMysql;
+      this.#node.reportEach(connection);
+    });
+    // Somebody who breaks off at once: the server has yet to meet him.
+    if (!connection.isPatient && connection.random.chance(0.1))
+      this.#node.within(connection, 0, 30, () => this.#node.leave(connection));
+  }
+
+  /** The server has a process for it, whether somebody is there yet or not. */
+  #start(connection: Connection, target: string, user: string, openedMs: number): void {
+    const { agenda, databases, traits, truth } = this.#beside;
+    const { random } = connection;
+    // It may have gone before it said a word.
+    if (connection.isOver && random.chance(0.3)) return;
+    const database = databases.get(target)!;
+    const peer = traits.nat
+      ? `10.0.2.${this.#node.number}:${10_000 + this.#node.nextSerial()}`
+      : connection.localAddress!;
+    const session = database.open({ target, owner: connection, user, peer, openedMs });
+    connection.session = session;
+    this.#node.say?.(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
+    truth.compare(session);
+    if (connection.isOver) {
+      this.abandon(connection, false);
+      return;
+    }
+    const leftMs = Math.max(0, openedMs + loginTimeoutMs - agenda.nowMs);
+    const isSlow = random.chance(connection.isImpostor ? 0.7 : 0.1);
+    agenda.within(random, 0, isSlow ? leftMs : Math.min(20, leftMs), () => {
+      if (!database.sessions.has(session)) return;
+      session.listed = true;
+      // He does not get in, or the server has had enough of him.
+      if (connection.isImpostor || (!connection.isPatient && random.chance(0.1))) {
+        connection.login = random.pick(['failed', 'unavailable', undefined]);
+        this.#serverCloses(connection);
+      } else {
+        database.letIn(session);
+        this.#node.do(() => {
+          connection.isIdKnown = true;
+          connection.login = 'accepted';
+        });
+      }
+    });
+    if (connection.isPatient && !connection.onlyKill) return;
+    const { sessionMs } = traits;
+    agenda.within(random, 0, connection.onlyKill ? Math.min(killSessionMs, sessionMs) : sessionMs, () => {
+      if (connection.isOver) return;
+      if (random.chance(0.4)) this.#serverCloses(connection);
+      else this.#node.do(() => this.#node.leave(connection));
+    });
+  }
+
+  /** Its slot is free before its node knows; a MySQL server closes the socket first. */
+  closed(connection: Connection): void {
+    const evidence = this.#beside.traits.isMysql ? 'proxy-closed' : 'server-closed';
+    const { agenda } = this.#beside;
+    agenda.within(connection.random, 0, 20, () => this.#node.end(connection, evidence), this.#node);
+  }
+
+  #serverCloses(connection: Connection): void {
+    const { agenda, databases, traits } = this.#beside;
+    const session = connection.session!;
+    const database = databases.get(session.target)!;
+    if (!database.sessions.has(session)) return;
+    if (traits.isMysql) agenda.within(connection.random, 0, 60, () => database.close(session));
+    else database.close(session);
+    this.closed(connection);
+  }
+
+  /** The server notices when it notices; a login ends at the latest when its time is up. */
+  abandon({ session, random }: Connection, isSilent: boolean): void {
+    if (!session) return;
+    const { agenda, databases, traits } = this.#beside;
+    const database = databases.get(session.target)!;
+    const loginMs = Math.max(0, session.openedMs + loginTimeoutMs - agenda.nowMs);
+    const listedMs = isSilent ? Math.max(traits.lingerMs, 3_000) : traits.lingerMs;
+    // In a login most servers read, and see at once that nobody is there.
+    const mostMs = session.listed ? listedMs : !isSilent && random.chance(0.7) ? 20 : loginMs;
+    agenda.within(random, 0, mostMs, () => database.close(session));
+  }
+
+  /** It is over for its node. */
+  release({ localAddress }: Connection): void {
+    if (localAddress !== undefined) this.#ports.delete(localAddress);
+  }
+}
