@@ -70,7 +70,8 @@ export async function mysqlSession(
     stream: socket,
     ...{ user, password, database },
     ssl: { ca: sluice.certificates.caText, verifyIdentity: true },
-    connectTimeout: 60_000,
+    // A node asks for a brain for a minute, more or less.
+    connectTimeout: 120_000,
   });
   connection.on('error', () => {});
   await new Promise<void>((resolve, reject) => {
