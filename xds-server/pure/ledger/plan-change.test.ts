@@ -282,3 +282,43 @@ test('a target with a server of another one’s waits for what is under way to o
   assert.deepEqual(driven.pass(confirmationMs(driven.settings)).includes(`observe ${primary}`), true);
   assert.deepEqual(driven.observed([], { target: primary }), ['grant late']);
 });
+
+const accounts = {
+  checkout: { allow: [{ user: 'ann' }] },
+  search: { target: replica, allow: [{ user: 'sam' }] },
+};
+
+test('a session at a server that changes hands is known there by its account', () => {
+  const driven = DrivenLedger.recovered({ ...swapped(a, b), services: accounts });
+  driven.check('r', 'search');
+  driven.report('r', { remoteAddress: '10.0.0.6:5432', serverId: 5 }, 'search');
+  driven.plan({ ...swapped(b, a), services: accounts });
+  driven.observed([{ serverId: 5, user: 'sam' }], { target: primary });
+  const { used, sessions, unjoined } = driven.target(primary);
+  assert.deepEqual({ used, sessions, unjoined }, { used: 1, sessions: 1, unjoined: 0 });
+});
+
+test('a session that is first heard of at another database than its service has now is known by its id', () => {
+  const driven = DrivenLedger.recovered({ ...swapped(a, b, 2), services: accounts });
+  driven.report('r', { remoteAddress: '10.0.0.5:5432', serverId: 5 }, 'search');
+  driven.observed([{ serverId: 5, user: 'sam' }], { target: primary });
+  const { used, sessions, unjoined } = driven.target(primary);
+  assert.deepEqual({ used, sessions, unjoined }, { used: 1, sessions: 1, unjoined: 0 });
+});
+
+test('a service that is gone with its database stays for a session that is at another one, and counts no more of its rows', () => {
+  const driven = DrivenLedger.recovered({ ...swapped(a, b, 3), services: accounts });
+  driven.check('r', 'search');
+  driven.report('r', { remoteAddress: '10.0.0.6:5432', serverId: 5 }, 'search');
+  driven.plan({ ...swapped(b, a, 3), services: accounts });
+  driven.observed([{ serverId: 7, user: 'sam' }], { target: replica });
+  driven.plan({
+    targets: { [primary]: { endpoints: b } },
+    services: { checkout: accounts.checkout },
+  });
+  driven.plan({
+    targets: { [primary]: { endpoints: b, budget: 4 } },
+    services: { checkout: accounts.checkout },
+  });
+  assert.equal(driven.service('search').used, 1);
+});

@@ -33,7 +33,6 @@ export function adoptPlan(
   for (const tenant of books.tenants.values())
     tenant.max = plan.tenants.get(tenant.name)?.maxConnections ?? Number.POSITIVE_INFINITY;
   const orphans = adoptServices(books, plan);
-  adoptUsers(books);
   books.servers = serversOf(plan);
   for (const slot of [...books.target(nowhere).slots])
     books.moveSlot(slot, books.targetOf(slot.service, slot.remoteAddress));
@@ -46,6 +45,7 @@ export function adoptPlan(
     const target = address === undefined ? undefined : books.servers.get(address);
     if (target !== undefined && target !== slot.target.name) books.moveSlot(slot, books.target(target));
   }
+  adoptUsers(books);
   for (const target of targetsUnderWay(books)) {
     target.recovering = true;
     target.recoverFromMs = Math.max(recoverFromMs, confirmedFromMs);
@@ -197,6 +197,8 @@ function forgetEmpty(books: Books): void {
     if (!service.plan && service.used === 0) books.dropService(service);
   for (const target of [...books.targets.values()])
     if (!target.plan && target.slots.size === 0 && target.name !== nowhere) books.targets.delete(target.name);
+  for (const service of books.services.values())
+    if (books.targets.get(service.target.name) !== service.target) service.target = books.target(nowhere);
   const tenants = new Set([...books.services.values()].map(({ tenant }) => tenant));
   for (const { tenant } of books.slots.values()) tenants.add(tenant);
   for (const tenant of [...books.tenants.values()])

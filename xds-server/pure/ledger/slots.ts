@@ -196,7 +196,8 @@ function newSlot(
     service,
     tenant: service.tenant,
     onlyKill,
-    users: service.users,
+    // Elsewhere it may have had another account: it came there under another plan.
+    users: target === service.target ? service.users : undefined,
     target,
     servers: target.plan?.endpoints ?? [],
     state: 'granted',

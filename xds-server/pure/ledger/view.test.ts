@@ -38,6 +38,7 @@ test('the view counts by target, service and tenant, and shows who waits for how
     tenant: 'shop',
     limit: 2,
     guaranteed: 1,
+    usedHere: 2,
     used: 2,
     granted: 0,
     sessions: 1,

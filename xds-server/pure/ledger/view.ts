@@ -48,6 +48,8 @@ export interface ServiceView extends Usage {
   readonly tenant: string;
   readonly limit: number;
   readonly guaranteed: number;
+  /** Of `used`, at the target that it has now, and not for KILL alone. */
+  readonly usedHere: number;
   /** Sources that are logging in, or failed to lately. */
   readonly doors: number;
   /** Of its longest waiter; 0 without one. */
@@ -144,6 +146,7 @@ function serviceView(service: Service, books: Books, nowMs: number): ServiceView
     tenant: tenant.name,
     limit: plan?.maxConnections ?? 0,
     guaranteed: plan?.guaranteed ?? 0,
+    usedHere: service.usedHere,
     ...usage(service, service.used, waitersOf(service)),
     doors: service.doors.size,
     longestWaitMs: longestWaitMs(service, nowMs),
