@@ -7,7 +7,7 @@ import type { Asker } from '../../xds-server/shells/control/admission.js';
 import type { Agenda } from './agenda.js';
 import { Process } from './machine.js';
 import type { Random } from './random.js';
-import type { Seat } from './seat.js';
+import { nodePatienceMs, type Seat } from './seat.js';
 import { settings } from './traits.js';
 import { Violation } from './violation.js';
 
@@ -18,6 +18,7 @@ export interface Grant {
   readonly kind: 'grant';
   readonly expiresMs: number;
   readonly service: string;
+  readonly cluster: string;
   readonly onlyKill: boolean;
 }
 
@@ -38,6 +39,7 @@ interface Held {
   readonly check: Check;
   readonly clock: NodeClock;
   readonly bornMs: number;
+  readonly arrivedMs: number;
 }
 
 /** To whom a brain passes what it is asked and told while it does not lead. */
@@ -61,14 +63,24 @@ export class Brain extends Process implements Asker {
   #leader: Leader | undefined;
   /** While it leads. */
   seat: Seat | undefined;
-  /** The one in force. */
-  plan: Plan | undefined;
+  /** The one in force, and since when. */
+  #plan: Plan | undefined;
+  #plannedMs = Number.NEGATIVE_INFINITY;
 
   constructor(number: number, agenda: Agenda, random: Random, isAlone: boolean) {
     super(agenda, random);
     this.number = number;
     this.#isAlone = isAlone;
     this.#desk = this.#newDesk();
+  }
+
+  get plan(): Plan | undefined {
+    return this.#plan;
+  }
+
+  set plan(plan: Plan | undefined) {
+    if (this.#plan) this.#plannedMs = this.clock.monotonicMs;
+    this.#plan = plan;
   }
 
   check(check: Check): void {
@@ -80,7 +92,7 @@ export class Brain extends Process implements Asker {
     const earlierMs = this.#held.get(connection)?.bornMs ?? Number.NEGATIVE_INFINITY;
     const bornMs = arrivedMs - waitedMs;
     const sentMs = check.stamps.monotonicMs + check.stamps.retriedAfterMs;
-    const held = { check, clock, bornMs: Math.max(earlierMs, bornMs) };
+    const held = { check, clock, arrivedMs, bornMs: Math.max(earlierMs, bornMs) };
     this.#held.set(connection, held);
     this.#expectAnswer(held);
     this.#desk.ask({ connection, node, service, source, bornMs, sentMs, frontId: undefined });
@@ -126,9 +138,10 @@ export class Brain extends Process implements Asker {
       held.check.reply({ kind: 'refuse' });
       return;
     }
-    const { service, expiresMs } = given;
+    const { service, cluster, expiresMs } = given;
     const onNode = Math.floor(held.clock.nodeMs(nowMs) + expiresMs - nowMs);
-    held.check.reply({ kind: 'grant', expiresMs: onNode, service, onlyKill: given.onlyKill !== undefined });
+    const onlyKill = given.onlyKill !== undefined;
+    held.check.reply({ kind: 'grant', expiresMs: onNode, service, cluster, onlyKill });
   }
 
   clockAt(ms: number): number {
@@ -173,17 +186,24 @@ export class Brain extends Process implements Asker {
     held.check.reply({ kind: 'refuse' });
   }
 
-  #expectedAnswer(held: Held): void {
+  #expectedAnswer(held: Held, isLastLook = false): void {
     // One that has gone waits for nothing, whether or not that is known here.
     if (this.#held.get(held.check.connection) !== held || held.check.isGivenUp) return;
     if (!this.#isOverdue(held)) {
       this.#expectAnswer(held);
       return;
     }
-    const waitedMs = this.clock.monotonicMs - held.bornMs;
-    throw new Violation(
-      `I3: ${held.check.connection} has waited ${waitedMs} ms, ${this.#timeoutMs(held)} expected at most`,
-    );
+    const { monotonicMs: nowMs } = this.clock;
+    const timeoutMs = this.#timeoutMs(held);
+    // His node, or the plan that has his service, may be waited for since the plan has changed, or since he came.
+    const sinceMs = timeoutMs === 0 ? Math.max(this.#plannedMs, held.arrivedMs) : this.#plannedMs;
+    const leftMs = sinceMs + nodePatienceMs + toleranceMs - nowMs;
+    if (leftMs > 0 || !isLastLook)
+      this.after(Math.max(0, leftMs) + toleranceMs, () => this.#expectedAnswer(held, leftMs <= 0));
+    else
+      throw new Violation(
+        `I3: ${held.check.connection} has waited ${nowMs - held.bornMs} ms, ${timeoutMs} expected at most`,
+      );
   }
 
   #isOverdue(held: Held): boolean {

@@ -16,6 +16,7 @@ export interface Connection extends Owner {
   readonly random: Random;
   readonly bornMs: number;
   readonly bornUnixMs: number;
+  readonly user: string;
   /** As its node has followed it. */
   login: UpstreamFacts['login'];
   /** When its check was first sent. */
@@ -25,6 +26,7 @@ export interface Connection extends Owner {
   check: Check | undefined;
   way: Way | undefined;
   isAnswered: boolean;
+  /** Address of a server. */
   dialled: string | undefined;
   localAddress: string | undefined;
   /** The server's kernel has taken it; there is no process yet. */
@@ -45,14 +47,9 @@ export function upstreamOf({
 }: Connection): UpstreamFacts {
   if (dialled === undefined) return {};
   return {
-    remoteAddress: serverOf(dialled),
+    remoteAddress: dialled,
     ...(isOpen && localAddress !== undefined && { localAddress }),
     ...(session && isIdKnown && { serverId: session.serverId }),
     ...(login && { login }),
   };
-}
-
-/** `t1/primary` is at 10.0.0.1:5432. */
-function serverOf(target: string): string {
-  return `10.0.0.${target[1]}:5432`;
 }

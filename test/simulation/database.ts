@@ -34,7 +34,8 @@ export interface Owner {
 
 /** A session that a simulated database has, whoever knows of it. */
 export interface DatabaseSession {
-  readonly target: string;
+  /** Its address. */
+  readonly server: string;
   /** Undefined: people, past the nodes. */
   readonly owner: Owner | undefined;
   readonly user: string;
@@ -50,6 +51,8 @@ export interface DatabaseSession {
   namedTo: number;
   /** Since when that one was; −∞ where no list before showed it to that one as logging in. */
   namedMs: number;
+  /** When it was shown last. */
+  shownMs: number;
 }
 
 /** Most that a process may need from its being taken in until it shows as logging in. */
@@ -63,7 +66,7 @@ export interface SessionList {
   readonly sessions: readonly DatabaseSession[];
 }
 
-/** One target's server: the truth that the ledger never sees as a whole. */
+/** A server: the truth that the ledger never sees as a whole. */
 export class Database {
   readonly sessions = new Set<DatabaseSession>();
   readonly observerId: ServerId;
@@ -82,13 +85,13 @@ export class Database {
     this.observerId = this.#newId();
   }
 
-  open(of: Pick<DatabaseSession, 'target' | 'owner' | 'user' | 'peer' | 'openedMs'>): DatabaseSession {
-    const { target, owner, user, peer, openedMs } = of;
+  open(of: Pick<DatabaseSession, 'server' | 'owner' | 'user' | 'peer' | 'openedMs'>): DatabaseSession {
+    const { server, owner, user, peer, openedMs } = of;
     const serverId = this.#newId();
     const listed = this.#traits.listsLogins;
     const row: ObservedSession = { serverId, peer };
     const session = {
-      target,
+      server,
       owner,
       user,
       serverId,
@@ -97,6 +100,7 @@ export class Database {
       row,
       listed,
       shownTo: 0,
+      shownMs: Number.NEGATIVE_INFINITY,
       namedTo: 0,
       namedMs: 0,
     };

@@ -1,5 +1,6 @@
 /** One node and its clients: they come, ask, are let in or not, stay, leave; and it reports, late, twice or not at all. */
 import type { EndEvidence, LedgerEvent } from '../../xds-server/pure/ledger/events.js';
+import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import type { Agenda } from './agenda.js';
 import type { Check, Grant, Verdict } from './brain.js';
 import { type Connection, upstreamOf, type Way } from './connection.js';
@@ -13,6 +14,11 @@ import { Upstream } from './upstream.js';
 
 type News = Extract<LedgerEvent, { kind: 'report' | 'end' }>;
 
+/**
+ * @param plan of which its node has the clusters
+ * @returns the server to which that leads which the grant says; undefined: nowhere, any more or yet
+ */
+export type LeadsTo = (grant: Grant, plan: Plan) => string | undefined;
 /** @param nowMs on the node's monotonic clock, when it acts on the grant */
 export type IsExpired = (grant: Grant, nowMs: number) => boolean;
 
@@ -27,6 +33,7 @@ export interface Neighbours {
   readonly ways: readonly Way[];
   readonly trace: ((line: string) => void) | undefined;
   readonly isExpired: IsExpired;
+  readonly leadsTo: LeadsTo;
 }
 
 export class Envoy extends Process {
@@ -41,6 +48,9 @@ export class Envoy extends Process {
   /** Which brain is asked and told. */
   #at = 0;
   #serial = 0;
+  /** The newest that it was given, of those that are published. */
+  #plan: Plan | undefined;
+  #planNumber = 0;
   /** From now on nothing is lost. */
   isMended = false;
 
@@ -64,6 +74,19 @@ export class Envoy extends Process {
     return this.#beside.ways[this.#at]!;
   }
 
+  /** Clusters come whole and in their order; one that is overtaken is left out. @param number the newer, the larger */
+  configure(plan: Plan, number: number): void {
+    this.do(() => {
+      if (number <= this.#planNumber) return;
+      this.#plan = plan;
+      this.#planNumber = number;
+    });
+  }
+
+  has(service: string, cluster: string | undefined): boolean {
+    return this.isUp && cluster !== undefined && this.#plan?.services.get(service)?.cluster === cluster;
+  }
+
   /** @param isPatient comes and stays, whatever chance says */
   arrive(service: string, seed: number, isPatient = false): void {
     const { truth, traits, ever } = this.#beside;
@@ -83,6 +106,7 @@ export class Envoy extends Process {
       onlyKill: false,
       bornMs,
       bornUnixMs: bornMs + this.clock.epochMs,
+      user: planned.allow[0]!.user ?? 'anybody',
       source: from === undefined ? undefined : `10.8.0.${isPatient ? 0 : from}`,
       isImpostor,
       login: undefined,
@@ -114,6 +138,8 @@ export class Envoy extends Process {
   crash(isSilent: boolean): void {
     const { ways, agenda } = this.#beside;
     this.die();
+    this.#plan = undefined;
+    this.#planNumber = 0;
     for (const connection of this.connections.values()) {
       if (connection.isOver) continue;
       this.#forget(connection);
@@ -229,15 +255,14 @@ export class Envoy extends Process {
 
   #answered(connection: Connection, call: number, verdict: Verdict): void {
     if (connection.call !== call || connection.isOver || connection.isAnswered) return;
-    const { truth, isExpired } = this.#beside;
+    const { leadsTo, isExpired } = this.#beside;
     connection.isAnswered = true;
     this.say?.(`${connection.id} hears ${JSON.stringify(verdict)} at ${this.clock.monotonicMs}`);
     const isGood = verdict.kind === 'grant' && !isExpired(verdict, this.clock.monotonicMs);
-    // A grant names a cluster; where that leads is what the node has been told last.
     connection.onlyKill = verdict.kind === 'grant' && verdict.onlyKill;
-    const target = isGood ? truth.plan.services.get(verdict.service)?.target : undefined;
-    if (target === undefined) this.end(connection, 'never-opened');
-    else this.#upstream.dial(connection, target);
+    const server = isGood && this.#plan ? leadsTo(verdict, this.#plan) : undefined;
+    if (server === undefined) this.end(connection, 'never-opened');
+    else this.#upstream.dial(connection, server);
   }
 
   reportEach(connection: Connection): void {

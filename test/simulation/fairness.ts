@@ -48,8 +48,13 @@ export class Fairness {
       // yet: what it has here is not shown.
       const target = targets.get(taker.target);
       let used = target?.unjoined ?? 0;
-      for (const each of services.values()) if (each.target === taker.target) used += each.used;
-      if (used !== target?.used) continue;
+      let isElsewhere = false;
+      for (const each of services.values()) {
+        if (each.target !== taker.target) continue;
+        used += each.used;
+        isElsewhere ||= each.used !== each.usedHere;
+      }
+      if (isElsewhere || used !== target?.used) continue;
       for (const other of services.values())
         if (
           other.target === taker.target &&

@@ -1,10 +1,13 @@
+import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import type { Agenda } from './agenda.js';
 import type { Database, SessionList } from './database.js';
+import { serverOf } from './plans.js';
 import type { Random } from './random.js';
 import type { Seat } from './seat.js';
 import { loginTimeoutMs, type Traits } from './traits.js';
 
 interface Observer {
+  readonly server: string;
   pauseMs: number;
   dueMs: number;
   isAsking: boolean;
@@ -51,7 +54,8 @@ export class Observers {
   readonly #seat: Seat;
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #troubles: Troubles;
-  readonly #observers: ReadonlyMap<string, Observer>;
+  /** By target; another one where its server is another. */
+  readonly #observers = new Map<string, Observer>();
 
   constructor(
     agenda: Agenda,
@@ -67,9 +71,25 @@ export class Observers {
     this.#seat = seat;
     this.#databases = databases;
     this.#troubles = troubles;
-    const { monotonicMs } = seat.process.clock;
-    this.#observers = new Map([...databases.keys()].map((target) => [target, idle(monotonicMs)]));
-    for (const [target, observer] of this.#observers) this.#askIn(target, observer, 0);
+    this.follow(seat.plan!);
+  }
+
+  /** Looks at the servers of this plan. */
+  follow(plan: Plan): void {
+    const { monotonicMs } = this.#seat.process.clock;
+    for (const [target, { server }] of this.#observers)
+      if (serverOf(plan, target) !== server) this.#observers.delete(target);
+    for (const target of plan.targets.keys()) {
+      if (this.#observers.has(target)) continue;
+      const observer = idle(serverOf(plan, target)!, monotonicMs);
+      this.#observers.set(target, observer);
+      this.#askIn(target, observer, 0);
+    }
+  }
+
+  /** Nobody hears what one has to say whose server is not the target's any more. */
+  #isOver(target: string, observer: Observer): boolean {
+    return this.#seat.isOver || this.#observers.get(target) !== observer;
   }
 
   soon(target: string, dialledAfterMs?: number): void {
@@ -90,12 +110,12 @@ export class Observers {
     const dialledMs = process.clock.monotonicMs;
     if (observer.isRenewing || dialledMs < observer.renewFromMs || dialledMs <= dialledAfterMs) return;
     observer.isRenewing = true;
-    this.#databases.get(target)!.dial(this.#agenda, (how) =>
+    this.#databases.get(observer.server)!.dial(this.#agenda, (how) =>
       this.#agenda.within(this.#random, 5, 30, () =>
         process.do(() => {
           const { monotonicMs: letInMs } = process.clock;
           Object.assign(observer, { isRenewing: false, renewFromMs: letInMs + redialMs });
-          if (this.#seat.isOver || how === 'reset') return;
+          if (this.#isOver(target, observer) || how === 'reset') return;
           // What is asked now is asked over the connection before.
           observer.newer = { dialledMs, letInMs };
           this.soon(target);
@@ -109,7 +129,7 @@ export class Observers {
     if (observer.isAsking || dueMs >= observer.dueMs) return;
     observer.dueMs = dueMs;
     this.#seat.after(delayMs, () => {
-      if (observer.dueMs !== dueMs || observer.isAsking) return;
+      if (observer.dueMs !== dueMs || observer.isAsking || this.#isOver(target, observer)) return;
       observer.dueMs = Number.POSITIVE_INFINITY;
       observer.isAsking = true;
       observer.pauseMs = Math.min(calmMs, observer.pauseMs * 2);
@@ -126,14 +146,14 @@ export class Observers {
     observer.withLogins = false;
     const mostMs = this.#troubles.has('slow', target) ? 2_500 : 15;
     this.#agenda.within(this.#random, 0, mostMs, () => {
-      const list = this.#databases.get(target)!.list();
+      const list = this.#databases.get(observer.server)!.list();
       this.#agenda.within(this.#random, 0, mostMs, () => {
-        if (seat.isOver) return;
+        if (this.#isOver(target, observer)) return;
         seat.process.do(() => {
-          if (seat.isOver) return;
+          if (this.#isOver(target, observer)) return;
           observer.isAsking = false;
           observer.isTelling = true;
-          this.#answer(target, askedAtMs, list, withLogins ? { dialledMs, letInMs } : undefined);
+          this.#answer(target, observer, askedAtMs, list, withLogins ? { dialledMs, letInMs } : undefined);
           observer.isTelling = false;
           this.#askIn(target, observer, observer.pauseMs);
         });
@@ -143,6 +163,7 @@ export class Observers {
 
   #answer(
     target: string,
+    { server }: Observer,
     askedAtMs: number,
     { rows, sessions, loggingIn }: SessionList,
     connection: { readonly dialledMs: number; readonly letInMs: number } | undefined,
@@ -152,7 +173,7 @@ export class Observers {
       seat.tell({ kind: 'unobserved', target, problem: 'gone' });
       return;
     }
-    const own = [this.#databases.get(target)!.observerId];
+    const own = [this.#databases.get(server)!.observerId];
     const { listsLogins } = this.#traits;
     seat.tell({
       kind: 'observed',
@@ -170,12 +191,14 @@ export class Observers {
         session.namedMs = session.shownTo === seat.number ? this.#agenda.nowMs : Number.NEGATIVE_INFINITY;
       }
       session.shownTo = Math.max(session.shownTo, seat.number);
+      session.shownMs = this.#agenda.nowMs;
     }
   }
 }
 
-function idle(nowMs: number): Observer {
+function idle(server: string, nowMs: number): Observer {
   return {
+    server,
     pauseMs: quickMs,
     dueMs: Number.POSITIVE_INFINITY,
     isAsking: false,

@@ -1,4 +1,5 @@
-import type { Plan, ServicePlan, TargetPlan } from '../../xds-server/pure/plan/plan.js';
+import { formatAddress } from '../../xds-server/pure/plan/address.js';
+import type { Endpoint, Plan, ServicePlan, TargetPlan } from '../../xds-server/pure/plan/plan.js';
 import type { Random } from './random.js';
 import { sketch } from './sketch.js';
 import type { Traits } from './traits.js';
@@ -7,10 +8,11 @@ export const longestTimeoutMs = 12_000;
 
 /** Targets `t1/primary` …, services `s1` …, tenants `a` and `b`, of which `a` has a limit. */
 export function drawPlan(random: Random, traits: Traits): Plan {
-  const targets: Record<string, Partial<TargetPlan>> = {};
-  for (let i = 1; i <= traits.targets; i++) targets[`t${i}/primary`] = drawTarget(random, i);
-  const services: Record<string, Partial<ServicePlan>> = {};
-  for (let i = 1; i <= traits.services; i++) services[`s${i}`] = drawService(random, traits, i);
+  const targets: Targets = {};
+  for (let i = 1; i <= traits.targets; i++) targets[nameOf(i)] = drawTarget(random, [serverNumber(i)]);
+  const services: Services = {};
+  for (let i = 1; i <= traits.services; i++)
+    services[`s${i}`] = drawService(random, traits, i, nameOf((i % traits.targets) + 1));
   return sketch({
     targets,
     services: affordable(services, targets),
@@ -18,39 +20,116 @@ export function drawPlan(random: Random, traits: Traits): Plan {
   });
 }
 
-/** One thing about it changes: a budget, a limit, a service that comes, goes, or moves. */
+type Targets = Record<string, Partial<TargetPlan>>;
+type Services = Record<string, Partial<ServicePlan>>;
+
+/** One thing about it changes: a budget, a limit, a service that comes or goes, or where something is. */
 export function redrawPlan(plan: Plan, random: Random, traits: Traits): Plan {
-  const targets: Record<string, Partial<TargetPlan>> = Object.fromEntries(plan.targets);
-  const services: Record<string, Partial<ServicePlan>> = Object.fromEntries(plan.services);
+  const what = random.between(1, 6);
+  if (what > 4) return moveWithin(plan, random, traits);
+  const { targets, services } = partsOf(plan);
   const number = random.between(1, traits.services);
   const name = `s${number}`;
   const chosen = services[name];
-  const what = random.between(1, 4);
-  if (what === 1) {
-    const target = random.between(1, traits.targets);
-    targets[`t${target}/primary`] = drawTarget(random, target);
-  } else if (what === 2 && chosen) delete services[name];
+  const target = nameOf(random.between(1, traits.targets));
+  if (what === 1 && targets[target]) targets[target] = drawTarget(random, targets[target].endpoints!);
+  else if (what === 2 && chosen) delete services[name];
   else if (what === 3 && chosen) services[name] = { ...chosen, maxConnections: random.between(1, 6) };
-  else services[name] = drawService(random, traits, number);
+  else services[name] = drawService(random, traits, number, random.pick(Object.keys(targets)));
+  return put(plan, targets, services);
+}
+
+/** A service moves; or a database goes, comes back here or elsewhere, or changes servers with another one. */
+export function moveWithin(plan: Plan, random: Random, traits: Traits): Plan {
+  const { targets, services } = partsOf(plan);
+  const target = nameOf(random.between(1, traits.targets));
+  const name = `s${random.between(1, traits.services)}`;
+  const what = random.between(1, 4);
+  if (what === 1) removeOrRestore(target, targets, services, random, traits);
+  else if (what === 2) swapServers(target, random.pick(Object.keys(targets)), targets);
+  else if (services[name]) services[name] = { ...services[name], target: random.pick(Object.keys(targets)) };
+  return put(plan, targets, services);
+}
+
+function partsOf(plan: Plan): { readonly targets: Targets; readonly services: Services } {
+  // A cluster's name follows from where it leads.
+  const services = [...plan.services].map(([name, { cluster: _, ...service }]) => [name, service] as const);
+  return { targets: Object.fromEntries(plan.targets), services: Object.fromEntries(services) };
+}
+
+function put(plan: Plan, targets: Targets, services: Services): Plan {
   const limit = plan.tenants.get('a')?.maxConnections;
   return sketch({ targets, services: affordable(services, targets), tenants: { a: limit, b: undefined } });
 }
 
-function drawTarget(random: Random, number: number): Partial<TargetPlan> {
-  return {
-    endpoints: [{ host: `10.0.0.${number}`, port: 5432 }],
-    budget: random.between(1, 8),
-    reserve: random.between(2, 4),
-  };
+/** The last target stays. Services of one that goes move, or go too. */
+function removeOrRestore(
+  target: string,
+  targets: Targets,
+  services: Services,
+  random: Random,
+  traits: Traits,
+): void {
+  if (!targets[target]) {
+    const taken = new Set(Object.values(targets).map(({ endpoints }) => formatAddress(endpoints![0]!)));
+    const free = serversIn(traits).filter((server) => !taken.has(formatAddress(server)));
+    targets[target] = drawTarget(random, [random.pick(free)]);
+    return;
+  }
+  if (Object.keys(targets).length === 1) return;
+  delete targets[target];
+  for (const [name, service] of Object.entries(services)) {
+    if (service.target !== target) continue;
+    if (random.chance(0.5)) delete services[name];
+    else services[name] = { ...service, target: random.pick(Object.keys(targets)) };
+  }
 }
 
-/**
- * Always at the same target. What was granted for a service opens wherever its cluster leads by then: one that moved in that
- * moment would put it beyond the budget of the new one.
- */
-function drawService(random: Random, traits: Traits, number: number): Partial<ServicePlan> {
+function swapServers(one: string, other: string, targets: Targets): void {
+  const [first, second] = [targets[one], targets[other]];
+  if (!first || !second) return;
+  targets[one] = { ...first, endpoints: second.endpoints! };
+  targets[other] = { ...second, endpoints: first.endpoints! };
+}
+
+/** Each target's own, and one to spare. */
+export function serversIn({ targets }: Traits): readonly Endpoint[] {
+  return Array.from({ length: targets + 1 }, (_, i) => serverNumber(i + 1));
+}
+
+export function serverNumber(number: number): Endpoint {
+  return { host: `10.0.0.${number}`, port: 5432 };
+}
+
+/** Of a target, if it is planned: each has one. */
+export function serverOf(plan: Plan, target: string | undefined): string | undefined {
+  const endpoint = plan.targets.get(target ?? '')?.endpoints[0];
+  return endpoint && formatAddress(endpoint);
+}
+
+const byServer = new WeakMap<Plan, ReadonlyMap<string, TargetPlan>>();
+
+/** Whose server that is. */
+export function targetAt(plan: Plan, server: string): TargetPlan | undefined {
+  let known = byServer.get(plan);
+  if (!known) {
+    known = new Map([...plan.targets.values()].map((each) => [formatAddress(each.endpoints[0]!), each]));
+    byServer.set(plan, known);
+  }
+  return known.get(server);
+}
+
+export function nameOf(target: number): string {
+  return `t${target}/primary`;
+}
+
+function drawTarget(random: Random, endpoints: readonly Endpoint[]): Partial<TargetPlan> {
+  return { endpoints, budget: random.between(1, 8), reserve: random.between(2, 4) };
+}
+
+function drawService(random: Random, traits: Traits, number: number, target: string): Partial<ServicePlan> {
   return {
-    target: `t${(number % traits.targets) + 1}/primary`,
+    target,
     tenant: number % 2 === 0 ? 'a' : 'b',
     maxConnections: random.between(1, 6),
     guaranteed: random.between(0, 2),
@@ -65,10 +144,7 @@ function drawService(random: Random, traits: Traits, number: number): Partial<Se
 }
 
 /** Guaranteed shares and kill reserves within the budget, as a spec must have them, and something left. */
-function affordable(
-  services: Record<string, Partial<ServicePlan>>,
-  targets: Record<string, Partial<TargetPlan>>,
-): Record<string, Partial<ServicePlan>> {
+function affordable(services: Services, targets: Targets): Services {
   const left = new Map(Object.entries(targets).map(([name, { budget = 0 }]) => [name, budget]));
   return Object.fromEntries(
     Object.entries(services).map(([name, service]) => {

@@ -6,6 +6,7 @@ import type { LedgerEffect, LedgerEvent } from '../../xds-server/pure/ledger/eve
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import type { LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan, ServicePlan, TargetPlan, TenantPlan } from '../../xds-server/pure/plan/plan.js';
+import { serverOf } from './plans.js';
 import { settings } from './traits.js';
 import { type Parts, shipped } from './world.js';
 
@@ -149,6 +150,30 @@ export const plants: readonly Plant[] = [
     where: 'filters/core/src/verdict.rs',
     invariants: ['I1'],
     parts: { ...shipped, isExpired: () => false },
+  },
+  {
+    name: 'a cluster has the name of its service, wherever it leads',
+    where: 'plan/cluster-name.ts',
+    invariants: ['I1'],
+    parts: { ...shipped, leadsTo: ({ service }, plan) => serverOf(plan, plan.services.get(service)?.target) },
+  },
+  {
+    name: 'a cluster has the name of its database, whatever its servers are',
+    where: 'plan/cluster-name.ts',
+    invariants: ['I1'],
+    parts: {
+      ...shipped,
+      leadsTo: ({ service, cluster }, plan) => {
+        const target = plan.services.get(service)?.target;
+        return cluster.startsWith(`service/${service}/${target}/`) ? serverOf(plan, target) : undefined;
+      },
+    },
+  },
+  {
+    name: 'a server that changes hands leaves what is counted with the one before',
+    where: 'ledger/planning.ts: adoptPlan',
+    invariants: ['I1', 'I4'],
+    parts: misread({ targets: (target) => ({ ...target, endpoints: [] }) }),
   },
   {
     name: 'a leader goes on granting when its term is over',

@@ -7,6 +7,8 @@ export type Happening = { readonly atMs: number } & (
   /** A session past the nodes. */
   | { readonly kind: 'person'; readonly target: number; readonly ms: number }
   | { readonly kind: 'plan'; readonly seed: number }
+  /** A service, or a server, moves: `ms` later, while those are let in who come now. */
+  | { readonly kind: 'move'; readonly ms: number; readonly seed: number }
   /** A node speaks of another one's connections. */
   | { readonly kind: 'forgery'; readonly node: number; readonly seed: number }
   | Fault
@@ -87,6 +89,7 @@ export class Drawn implements Source {
       flood: (atMs) => this.#flood(atMs),
       person: (atMs) => ({ atMs, kind: 'person', target: target(), ms: ms(10_000) }),
       plan: (atMs) => ({ atMs, kind: 'plan', seed: random.seed() }),
+      move: (atMs) => this.#move(atMs),
       forgery: (atMs) => ({ atMs, kind: 'forgery', node: node(), seed: random.seed() }),
       'brain-killed': (atMs) => ({ atMs, kind: 'brain-killed', brain: brain(), ms: ms(2_000) }),
       'brain-stopped': (atMs) => ({ atMs, kind: 'brain-stopped', brain: brain(), ms: ms(6_000) }),
@@ -145,6 +148,11 @@ export class Drawn implements Source {
       service: random.between(1, this.traits.services),
       seed: random.seed(),
     };
+  }
+
+  #move(atMs: number): Happening {
+    this.#crowd.push(this.#flood(atMs));
+    return { atMs, kind: 'move', ms: this.#random.between(0, 60), seed: this.#random.seed() };
   }
 
   #flood(atMs: number): Happening {

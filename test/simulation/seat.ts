@@ -1,9 +1,13 @@
-import type { LedgerEffect, LedgerEvent } from '../../xds-server/pure/ledger/events.js';
+import type { LedgerEffect, LedgerEvent, NodeId } from '../../xds-server/pure/ledger/events.js';
 import type { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import { Admission } from '../../xds-server/shells/control/admission.js';
 import type { Process } from './machine.js';
 import { Violation } from './violation.js';
+
+/** As long as a node is waited for that is connected, and how often it is looked at meanwhile. */
+export const nodePatienceMs = 2_000;
+const nodeLookMs = 40;
 
 /** What whoever leads needs of the world around it. */
 export interface Surroundings {
@@ -14,6 +18,8 @@ export interface Surroundings {
   readonly known: (connection: string, ledger: number, how: 'granted' | 'told') => void;
   readonly looked: (event: LedgerEvent, effects: readonly LedgerEffect[], seat: Seat, nowMs: number) => void;
   readonly planned: (seat: Seat, plan: Plan) => void;
+  /** Whether the node has this cluster of the service's, as far as is known. */
+  readonly hasCluster: (node: NodeId, service: string, cluster: string | undefined) => boolean;
   readonly counted: (what: 'event' | 'grant' | 'refusal') => void;
 }
 
@@ -46,7 +52,11 @@ export class Seat {
       apply: (event) => this.tell(event),
       nodeOf: (connection) => ledger.nodeOf(connection),
       isDown: () => false,
-      readiness: { isReady: () => true, whenReady: (_node, _service, _ms, told) => told(true) },
+      readiness: {
+        isReady: (node, service) => this.#isReady(node, service),
+        whenReady: (node, service, patienceMs, told) =>
+          this.#awaitNode(node, service, this.#nowMs + Math.min(patienceMs, nodePatienceMs), told),
+      },
       forged: () => undefined,
       granted: () => undefined,
       untilMs: () => this.#untilMs,
@@ -76,6 +86,22 @@ export class Seat {
     looked(event, effects, this, nowMs);
     if (++this.#sinceAudit >= 50) this.audit();
     this.#arm();
+  }
+
+  #isReady(node: NodeId, service: string): boolean {
+    return this.#surroundings.hasCluster(node, service, this.plan!.services.get(service)?.cluster);
+  }
+
+  get #nowMs(): number {
+    return this.process.clock.monotonicMs;
+  }
+
+  #awaitNode(node: NodeId, service: string, untilMs: number, told: (isReady: boolean) => void): void {
+    this.after(Math.min(nodeLookMs, untilMs - this.#nowMs), () => {
+      if (this.#isReady(node, service)) told(true);
+      else if (this.#nowMs >= untilMs - 1) told(false);
+      else this.#awaitNode(node, service, untilMs, told);
+    });
   }
 
   audit(): void {

@@ -43,6 +43,7 @@ type Recurring =
   | 'flood'
   | 'person'
   | 'plan'
+  | 'move'
   | 'forgery'
   | (typeof kinds)[number];
 
@@ -55,6 +56,8 @@ export interface Traits extends DatabaseTraits {
   readonly sharedUser: boolean;
   /** Services name the users that they admit. */
   readonly namesUsers: boolean;
+  /** The leader takes every node for ready, whatever it has. */
+  readonly blind: boolean;
   /** The server sees other addresses than the nodes' own. */
   readonly nat: boolean;
   readonly sessionMs: number;
@@ -85,8 +88,10 @@ export function drawTraits(random: Random): Traits {
     for (const kind of severalKinds) if (random.chance(0.25)) meanMs[kind] = random.between(2_000, 12_000);
   // No world is without trouble.
   meanMs[random.pick(kinds)] ??= random.between(2_000, 8_000);
+  const targets = random.pick([1, 2, 2, 3]);
+  if (targets > 1 && random.chance(0.4)) meanMs.move = random.between(1_000, 5_000);
   return {
-    targets: random.between(1, 2),
+    targets,
     services: random.between(1, 4),
     nodes: random.between(1, 4),
     brains,
@@ -96,6 +101,7 @@ export function drawTraits(random: Random): Traits {
     showsUsers: random.chance(0.7),
     sharedUser: random.chance(0.2),
     namesUsers: random.chance(0.8),
+    blind: random.chance(0.3),
     nat: random.chance(0.3),
     lingerMs: random.pick([0, 5, 40, 1_500, 10_000]),
     sessionMs: random.pick([100, 1_000, 6_000]),

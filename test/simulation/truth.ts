@@ -2,6 +2,7 @@ import { confirmationMs } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import type { Agenda } from './agenda.js';
 import type { Database, DatabaseSession, Owner } from './database.js';
+import { targetAt } from './plans.js';
 import { loginTimeoutMs, settings, type Traits } from './traits.js';
 import { Violation } from './violation.js';
 
@@ -26,7 +27,9 @@ export interface Present {
  *   lists as logging in, without an account: it counts against the budget; to which service it belongs is not known before
  *     it is in.
  *
- * Every other session counts, against its target, its service and its tenant.
+ * The same holds of what was at a server while no plan had it: nobody could ask for it there, and nothing could be proved.
+ *
+ * Every other session counts, against the target whose server it is at, its service and its tenant.
  */
 export class Truth {
   readonly #agenda: Agenda;
@@ -34,6 +37,8 @@ export class Truth {
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #plans: { readonly plan: Plan; untilMs: number }[] = [];
   readonly #present: () => Present;
+  /** By server, until when it was last nobody's. */
+  readonly #nobodysUntilMs = new Map<string, number>();
 
   constructor(
     agenda: Agenda,
@@ -56,12 +61,16 @@ export class Truth {
   set plan(plan: Plan) {
     const before = this.#plans.at(-1);
     if (before) before.untilMs = this.#agenda.nowMs;
+    for (const server of this.#databases.keys())
+      if (!targetAt(plan, server)) this.#nobodysUntilMs.set(server, Number.POSITIVE_INFINITY);
+      else if (this.#nobodysUntilMs.get(server) === Number.POSITIVE_INFINITY)
+        this.#nobodysUntilMs.set(server, this.#agenda.nowMs);
     this.#plans.push({ plan, untilMs: Number.POSITIVE_INFINITY });
     const sinceMs = this.#agenda.nowMs - 2 * confirmationMs(settings) - loginTimeoutMs;
     while (this.#plans[0]!.untilMs < sinceMs) this.#plans.shift();
   }
 
-  compare({ target, owner, openedMs }: DatabaseSession): void {
+  compare({ server, owner, openedMs }: DatabaseSession): void {
     const { service, tenant, onlyKill } = owner!;
     if (owner!.isImpostor) this.#compareImpostors(owner!);
     // Before it can have been told of everything a ledger gives nothing: what it gives all the same has no excuse.
@@ -78,8 +87,10 @@ export class Truth {
       for (const session of database.sessions) {
         if (!session.owner) continue;
         const account =
-          isEarly || this.#isKnown(session.owner, present) ? 'known' : this.#account(session, present);
-        if (session.target === target) {
+          isEarly || this.#isKnown(session, session.owner, present)
+            ? 'known'
+            : this.#account(session, present);
+        if (session.server === server) {
           if (account === 'people') maybePeople++;
           else if (account !== 'unlisted') there++;
         }
@@ -94,14 +105,14 @@ export class Truth {
         if (
           isCounted &&
           session.owner.tenant === tenant &&
-          (account === 'known' || session.target === target) &&
+          (account === 'known' || session.server === server) &&
           (grantedBy(present, session.owner) || this.#isPlanned(session.owner.service))
         )
           ofTenant++;
       }
-    const budget = this.#most(openedMs, (plan) => plan.targets.get(target)?.budget ?? 0);
-    const reserve = this.#most(openedMs, (plan) => plan.targets.get(target)?.reserve ?? 0);
-    expect(`sessions at ${target}`, there + Math.max(0, maybePeople - reserve), budget);
+    const budget = this.#most(openedMs, (plan) => targetAt(plan, server)?.budget ?? 0);
+    const reserve = this.#most(openedMs, (plan) => targetAt(plan, server)?.reserve ?? 0);
+    expect(`sessions at ${server}`, there + Math.max(0, maybePeople - reserve), budget);
     const limit = this.#most(openedMs, (plan) => plan.services.get(service)?.maxConnections ?? 0);
     expect(`sessions of ${service}`, ofService, limit);
     if (onlyKill) {
@@ -146,18 +157,26 @@ export class Truth {
     return this.#plans.every(({ plan, untilMs }) => untilMs < sinceMs || plan.services.has(service));
   }
 
-  /** Long enough for nothing to open any more that was granted before. */
-  #isKnown({ knownTo, knownMs }: Owner, present: Present): boolean {
+  /** Long enough for nothing to open any more that was granted before; and its server was not left out since. */
+  #isKnown({ server, openedMs }: DatabaseSession, { knownTo, knownMs }: Owner, present: Present): boolean {
+    if (this.#nobodysMs(server) > openedMs) return false;
     return knownTo === present.number && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
   }
 
+  #nobodysMs(server: string): number {
+    return this.#nobodysUntilMs.get(server) ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
-  #account({ target, user, shownTo, namedTo, namedMs, openedMs }: DatabaseSession, present: Present): string {
+  #account(session: DatabaseSession, present: Present): string {
+    const { server, user, shownTo, shownMs, namedTo, namedMs, openedMs } = session;
     const { number, startedMs, recoveryMs } = present;
+    if (openedMs < this.#nobodysMs(server) && shownMs <= this.#nobodysMs(server)) return 'unlisted';
     if (shownTo !== number)
       return openedMs <= startedMs + recoveryMs ? 'unlisted' : 'opened after the recovery';
     if (!this.#traits.showsUsers) return 'people';
     const owners: string[] = [];
+    const target = targetAt(this.plan, server)?.name;
     for (const service of this.plan.services.values())
       if (service.target === target && service.allow[0]!.user === user) owners.push(service.name);
     if (owners.length === 0) return 'people';

@@ -15,15 +15,14 @@ export class Upstream {
   }
 
   /** The kernel connects, also while the process stands still. */
-  dial(connection: Connection, target: string): void {
-    const { truth, agenda } = this.#beside;
+  dial(connection: Connection, server: string): void {
+    const { agenda } = this.#beside;
     const { random } = connection;
-    const user = truth.plan.services.get(connection.service)!.allow[0]!.user ?? 'anybody';
-    connection.dialled = target;
+    connection.dialled = server;
     connection.localAddress = this.#freePort(random);
     const { life } = this.#node;
     agenda.within(random, 0, random.chance(0.1) ? settings.connectTimeoutMs - 20 : 15, () => {
-      if (life === this.#node.life && !connection.isOver) this.#open(connection, target, user);
+      if (life === this.#node.life && !connection.isOver) this.#open(connection, server);
     });
   }
 
@@ -38,14 +37,14 @@ export class Upstream {
   }
 
   /** Servers that list logins are thought to take everybody in at once. */
-  #open(connection: Connection, target: string, user: string): void {
+  #open(connection: Connection, server: string): void {
     const { agenda, databases, traits } = this.#beside;
     const { nowMs } = agenda;
     connection.isOpen = true;
-    if (traits.listsLogins) this.#start(connection, target, user, nowMs);
+    if (traits.listsLogins) this.#start(connection, server, nowMs);
     else
-      databases.get(target)!.dial(agenda, (how) => {
-        if (how === 'taken in') this.#start(connection, target, user, nowMs);
+      databases.get(server)!.dial(agenda, (how) => {
+        if (how === 'taken in') this.#start(connection, server, nowMs);
         else this.closed(connection);
       });
     this.#node.do(() => {
@@ -58,18 +57,18 @@ export class Upstream {
   }
 
   /** The server has a process for it, whether somebody is there yet or not. */
-  #start(connection: Connection, target: string, user: string, openedMs: number): void {
+  #start(connection: Connection, server: string, openedMs: number): void {
     const { agenda, databases, traits, truth } = this.#beside;
-    const { random } = connection;
+    const { random, user } = connection;
     // It may have gone before it said a word.
     if (connection.isOver && random.chance(0.3)) return;
-    const database = databases.get(target)!;
+    const database = databases.get(server)!;
     const peer = traits.nat
       ? `10.0.2.${this.#node.number}:${10_000 + this.#node.nextSerial()}`
       : connection.localAddress!;
-    const session = database.open({ target, owner: connection, user, peer, openedMs });
+    const session = database.open({ server, owner: connection, user, peer, openedMs });
     connection.session = session;
-    this.#node.say?.(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${target}`);
+    this.#node.say?.(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${server}`);
     truth.compare(session);
     if (connection.isOver) {
       this.abandon(connection, false);
@@ -111,7 +110,7 @@ export class Upstream {
   #serverCloses(connection: Connection): void {
     const { agenda, databases, traits } = this.#beside;
     const session = connection.session!;
-    const database = databases.get(session.target)!;
+    const database = databases.get(session.server)!;
     if (!database.sessions.has(session)) return;
     if (traits.isMysql) agenda.within(connection.random, 0, 60, () => database.close(session));
     else database.close(session);
@@ -122,7 +121,7 @@ export class Upstream {
   abandon({ session, random }: Connection, isSilent: boolean): void {
     if (!session) return;
     const { agenda, databases, traits } = this.#beside;
-    const database = databases.get(session.target)!;
+    const database = databases.get(session.server)!;
     const loginMs = Math.max(0, session.openedMs + loginTimeoutMs - agenda.nowMs);
     const listedMs = isSilent ? Math.max(traits.lingerMs, 3_000) : traits.lingerMs;
     // In a login most servers read, and see at once that nobody is there.

@@ -12,24 +12,34 @@
  *   - a node's monotonic clock goes on while the node stands still, and is right to 550 ppm;
  *   - a node looks at the clock when it acts on a grant and opens nothing for a client that has left; its kernel gives up
  *     connecting after connect_timeout, also while the node stands still;
- *   - a server gives up a login after loginTimeoutMs;
- *   - no service moves to another database while grants for it are under way.
+ *   - a server gives up a login after loginTimeoutMs.
  */
 import type { ElectionSettings } from '../../xds-server/pure/leadership/settings.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { confirmationMs, type LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
+import { formatAddress } from '../../xds-server/pure/plan/address.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import { Agenda } from './agenda.js';
 import type { Brain } from './brain.js';
 import { Brains } from './brains.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
-import { Envoy, type IsExpired } from './envoy.js';
+import { Envoy, type IsExpired, type LeadsTo } from './envoy.js';
 import { Fairness } from './fairness.js';
 import type { Process } from './machine.js';
 import { Observers, Troubles } from './observers.js';
 import { Places } from './places.js';
-import { drawPlan, longestTimeoutMs, redrawPlan } from './plans.js';
+import {
+  drawPlan,
+  longestTimeoutMs,
+  moveWithin,
+  nameOf,
+  redrawPlan,
+  serverNumber,
+  serverOf,
+  serversIn,
+  targetAt,
+} from './plans.js';
 import { Random } from './random.js';
 import type { Happening, Script, Source } from './script.js';
 import type { Seat, Surroundings } from './seat.js';
@@ -42,6 +52,7 @@ import { keepAliveMs, Wire } from './wire.js';
 export interface Parts {
   readonly ledger: (settings: LedgerSettings) => Ledger;
   readonly isExpired: IsExpired;
+  readonly leadsTo: LeadsTo;
   readonly election: Partial<ElectionSettings>;
   /** Whether a leader stops granting when its term is over. */
   readonly endsTerms: boolean;
@@ -50,12 +61,20 @@ export interface Parts {
 export const shipped: Parts = {
   ledger: (given) => new Ledger(given),
   isExpired: ({ expiresMs }, nowMs) => nowMs >= expiresMs,
+  leadsTo: ({ service, cluster }, plan) => {
+    const planned = plan.services.get(service);
+    return planned?.cluster === cluster ? serverOf(plan, planned.target) : undefined;
+  },
   election: {},
   endsTerms: true,
 };
 
-const harmless: ReadonlySet<Happening['kind']> = new Set(['client', 'person', 'forgery']);
+const harmless: ReadonlySet<Happening['kind']> = new Set(['client', 'person', 'forgery', 'move']);
 const longestFaultMs = 20_000;
+/** Until a node has a plan that is published. */
+const mostConfigureMs = 3_000;
+/** Until it has one when it has started. */
+const startMs = 50;
 /** Long enough for clients to get in and be reported, and for those to be gone that came for KILL alone. */
 const settleMs = loginTimeoutMs + longestTimeoutMs + 5_000;
 
@@ -84,8 +103,9 @@ export class World {
   readonly #happened: Happening[] = [];
   #isRecording = false;
   #people = 0;
-  /** The newest plan, which the brain that leads may not have yet. */
+  /** The newest plan, which the brain that leads may not have yet, nor the nodes. */
   #wanted: Plan;
+  #wantedNumber = 1;
 
   /** @param trace told what the ledger is told and what it answers, for looking at a seed that fails */
   constructor(source: Source, parts: Parts = shipped, trace?: (line: string) => void) {
@@ -100,7 +120,10 @@ export class World {
     const plan = drawPlan(new Random(random.seed()), traits);
     this.#wanted = plan;
     this.#databases = new Map(
-      [...plan.targets.keys()].map((name) => [name, new Database(traits, new Random(random.seed()))]),
+      serversIn(traits).map((server) => [
+        formatAddress(server),
+        new Database(traits, new Random(random.seed())),
+      ]),
     );
     const databases = this.#databases;
     this.#troubles = new Troubles(agenda);
@@ -132,10 +155,12 @@ export class World {
         brain,
         wire: new Wire(agenda, settings.marginMs - 50),
       }));
-      const { isExpired } = parts;
+      const { isExpired, leadsTo } = parts;
       const ever = this.#ever;
-      return new Envoy(i + 1, random, { agenda, traits, databases, truth, ever, ways, trace, isExpired });
+      const beside = { agenda, traits, databases, truth, ever, ways, trace, isExpired, leadsTo };
+      return new Envoy(i + 1, random, beside);
     });
+    for (const envoy of this.#envoys) envoy.configure(plan, this.#wantedNumber);
     for (const brain of this.brains.all) this.brains.start(brain);
   }
 
@@ -152,7 +177,10 @@ export class World {
         this.#observers.get(seat)?.soon(target, dialledAfterMs);
       },
       known: (connection, ledger, how) => this.#known(connection, ledger, how),
+      hasCluster: (node, service, cluster) =>
+        traits.blind || this.#envoy(Number(node.slice(1))).has(service, cluster),
       planned: (seat, plan) => {
+        this.#observers.get(seat)?.follow(plan);
         // It is in force when he who leads has it.
         if (seat === this.brains.newest && this.#truth && plan !== this.#truth.plan) this.#truth.plan = plan;
       },
@@ -223,7 +251,9 @@ export class World {
     if (kind === 'client') this.#envoy(happening.node).arrive(`s${happening.service}`, happening.seed);
     else if (kind === 'person') this.#person(happening.target, happening.ms);
     else if (kind === 'forgery') this.#forge(happening.node, new Random(happening.seed));
-    else if (kind === 'plan') return this.#replan(new Random(happening.seed));
+    else if (kind === 'plan') return this.#replan(redrawPlan, new Random(happening.seed));
+    else if (kind === 'move')
+      this.#agenda.after(happening.ms, () => this.#replan(moveWithin, new Random(happening.seed)));
     else if (kind === 'brain-killed') return this.#killBrain(this.#brain(happening.brain), happening.ms);
     else if (kind === 'brain-stopped') {
       const brain = this.#brain(happening.brain);
@@ -243,11 +273,11 @@ export class World {
       for (const wire of this.#wires(happening.node, happening.brain)) wire.cut(this.#random, happening.ms);
     else if (kind === 'lag') for (const wire of this.#wires(happening.node, 0)) wire.lag(happening.ms);
     else if (kind === 'loss') for (const wire of this.#wires(happening.node, 0)) wire.lose(happening.ms);
-    else if (kind === 'unobserved') this.#troubles.begin(kind, name(happening.target), happening.ms);
-    else if (kind === 'slow-list') this.#troubles.begin('slow', name(happening.target), happening.ms);
+    else if (kind === 'unobserved') this.#troubles.begin(kind, nameOf(happening.target), happening.ms);
+    else if (kind === 'slow-list') this.#troubles.begin('slow', nameOf(happening.target), happening.ms);
     else if (kind === 'postmaster-stopped')
-      this.#databases.get(name(happening.target))!.stop(this.#agenda, happening.ms);
-    else if (kind === 'database-killed') this.#killDatabase(name(happening.target));
+      this.#databases.get(serverAt(happening.target))!.stop(this.#agenda, happening.ms);
+    else if (kind === 'database-killed') this.#killDatabase(serverAt(happening.target));
     else if (kind === 'brains-cut') {
       if (happening.one === happening.other) return false;
       brains.cut(`b${happening.one}`, `b${happening.other}`, happening.ms);
@@ -269,12 +299,12 @@ export class World {
   }
 
   #person(number: number, ms: number): void {
-    const target = name(number);
-    const database = this.#databases.get(target)!;
+    const server = serverAt(number);
+    const database = this.#databases.get(server)!;
     if (database.sessions.size > 35) return;
     const peer = `10.7.7.7:${++this.#people}`;
     const { nowMs } = this.#agenda;
-    const session = database.open({ target, owner: undefined, user: 'person', peer, openedMs: nowMs });
+    const session = database.open({ server, owner: undefined, user: 'person', peer, openedMs: nowMs });
     database.letIn(session);
     this.#agenda.after(ms, () => database.close(session));
   }
@@ -289,15 +319,20 @@ export class World {
     if (seat) this.#envoy(number).forge(id, service, random, seat);
   }
 
-  #replan(random: Random): boolean {
-    const plan = redrawPlan(this.#wanted, random, this.traits);
+  #replan(draw: typeof redrawPlan, random: Random): boolean {
+    const plan = draw(this.#wanted, random, this.traits);
+    const number = ++this.#wantedNumber;
     this.#wanted = plan;
     this.brains.adopt(plan);
+    // Each node by itself, before the brain that leads or after it.
+    for (const envoy of this.#envoys)
+      this.#agenda.within(random, 0, random.chance(0.8) ? 50 : mostConfigureMs, () =>
+        envoy.configure(plan, number),
+      );
     // Growing is no fault.
-    return [...plan.targets.values()].some(({ name: target, budget }) => {
-      const used = this.#databases.get(target)!.sessions.size;
-      return budget < used;
-    });
+    return [...this.#databases].some(
+      ([server, { sessions }]) => (targetAt(plan, server)?.budget ?? 0) < sessions.size,
+    );
   }
 
   #killBrain(brain: Brain, ms: number): boolean {
@@ -323,12 +358,15 @@ export class World {
   #crash(envoy: Envoy, isSilent: boolean, ms: number): boolean {
     if (!envoy.isUp) return false;
     envoy.crash(isSilent);
-    this.#agenda.after(ms, () => envoy.rise());
+    this.#agenda.after(ms, () => {
+      envoy.rise();
+      this.#agenda.after(startMs, () => envoy.configure(this.#wanted, this.#wantedNumber));
+    });
     return true;
   }
 
-  #killDatabase(target: string): void {
-    const database = this.#databases.get(target)!;
+  #killDatabase(server: string): void {
+    const database = this.#databases.get(server)!;
     database.kill();
     for (const session of [...database.sessions]) {
       database.close(session);
@@ -365,7 +403,8 @@ export class World {
     newest.audit();
     const { targets } = newest.ledger.view();
     for (const { name: target, free, budget, planned } of targets.values()) {
-      const { size } = this.#databases.get(target)?.sessions ?? { size: 0 };
+      const server = serverOf(newest.plan!, target);
+      const { size } = this.#databases.get(server ?? '')?.sessions ?? { size: 0 };
       if (planned && free !== budget - size)
         throw new Violation(`I4: ${target} has ${free} of ${budget} free with ${size} sessions`);
     }
@@ -399,6 +438,7 @@ function longestSessionMs({ lingerMs, sessionMs }: Traits): number {
   return silentAfterMs + Math.max(lingerMs, sessionMs) + 2 * loginTimeoutMs + confirmationMs(settings);
 }
 
-function name(target: number): string {
-  return `t${target}/primary`;
+/** Where one target is to begin with, and maybe another one later. */
+function serverAt(number: number): string {
+  return formatAddress(serverNumber(number));
 }
