@@ -168,7 +168,8 @@ export class World {
     const { traits } = this;
     // Who waits at a door of his own, and who came for KILL alone, is not told from the others by it.
     const isSimple = traits.sources === 0 && !traits.kills;
-    let fairness: { readonly of: Seat; readonly judge: Fairness } | undefined;
+    // One that has lost its term without noticing may go on for a while beside the next.
+    const fairness = new WeakMap<Seat, Fairness>();
     const places = new WeakMap<Seat, Places>();
     return {
       trace: this.#trace,
@@ -194,11 +195,12 @@ export class World {
           judge.look(event, effects, seat.ledger);
         }
         if (!isSimple || effects.length === 0) return;
-        if (fairness?.of !== seat) {
-          const judge = new Fairness(settings.starvationMs, (service) => seat.plan?.services.get(service));
-          fairness = { of: seat, judge };
+        let judge = fairness.get(seat);
+        if (!judge) {
+          judge = new Fairness(settings.starvationMs, (service) => seat.plan?.services.get(service));
+          fairness.set(seat, judge);
         }
-        fairness.judge.look(effects, seat.ledger, nowMs);
+        judge.look(effects, seat.ledger, nowMs);
       },
       counted: (what) => {
         if (what === 'event') this.events++;
