@@ -70,8 +70,8 @@ export async function mysqlSession(
     stream: socket,
     ...{ user, password, database },
     ssl: { ca: sluice.certificates.caText, verifyIdentity: true },
-    // A node asks for a brain for a minute, more or less.
-    connectTimeout: 120_000,
+    // Longer than a node waits for a brain that stays dead.
+    connectTimeout: 150_000,
   });
   connection.on('error', () => {});
   await new Promise<void>((resolve, reject) => {

@@ -103,10 +103,10 @@ export const checkTimeoutMs = 660_000;
 const longestRetryPauseMs = 2000;
 
 /**
- * So a check is asked for during a minute without any brain, all the outages of its life together. Then the client is told so:
+ * So a check is asked for during a minute and a half without any brain, all the outages of its life together. Then the client is told so:
  * its own `timeout_ms` is known to brains alone.
  */
-const triesOfCheck = 60;
+const triesOfCheck = 90;
 
 /** The longest pause between a session's reports. */
 export const reportIntervalMs = 2000;

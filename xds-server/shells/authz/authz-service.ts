@@ -61,7 +61,7 @@ const maxCheckBytes = 1 << 20;
 const retryMs = 50;
 /** How long a check that is given back was held at least: so its next try shows that it is one. */
 const bounceMs = 2 * retryMs;
-/** The same, of one that was tried before: a check has 60 tries for up to ten minutes. */
+/** The same, of one that was tried before: a check has 90 tries for up to ten minutes. */
 const nextBounceMs = 30_000;
 
 const nobodyWaits = (): void => undefined;
