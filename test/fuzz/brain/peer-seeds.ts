@@ -49,6 +49,7 @@ const told: readonly (readonly News[])[] = [
 ];
 
 const refusal = refusals.connection_reused();
+const answer = { connection, service, sentMs: 980, waitedMs: 3 };
 const ordered: readonly (readonly Order[])[] = [
   [{ kind: 'limits', spec: 's', limits: new Map([[service, 4]]) }],
   [
@@ -57,8 +58,8 @@ const ordered: readonly (readonly Order[])[] = [
     { kind: 'interrupted', request: 6 },
   ],
   [
-    { kind: 'grant', connection, service, cluster: 'a', expiresMs: 2_000, waitedMs: 1, onlyKill: refusal },
-    { kind: 'refuse', connection, service, refusal, waitedMs: 3 },
+    { kind: 'grant', ...answer, cluster: 'a', expiresMs: 2_000, onlyKill: refusal },
+    { kind: 'refuse', ...answer, refusal },
   ],
 ];
 

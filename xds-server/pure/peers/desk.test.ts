@@ -25,8 +25,8 @@ const session = (connection: string, kind: 'report' | 'end', serverId = 1): Sess
   };
 };
 
-const grant = (connection: string, expiresMs: number): Answer => ({
-  ...{ kind: 'grant', connection, service: 'checkout', cluster: 'a', expiresMs, waitedMs: 0 },
+const grant = (connection: string, expiresMs: number, sentMs = 0): Answer => ({
+  ...{ kind: 'grant', connection, service: 'checkout', sentMs, cluster: 'a', expiresMs, waitedMs: 0 },
 });
 
 const shown = (news: Iterable<News>): string[] =>
@@ -110,6 +110,14 @@ test('an answer counts once, only for who waits, and only while a leader is ther
   desk.open();
   assert.ok(desk.answered(grant('a', 100), 0));
   assert.equal(desk.answered(grant('a', 100), 0), undefined);
+});
+
+test('an answer to an earlier try is not given to the later one, which is answered by itself', () => {
+  desk.open();
+  desk.ask(question('a'));
+  desk.ask({ ...question('a'), sentMs: 10 });
+  assert.equal(desk.answered(grant('a', 100), 0), undefined);
+  assert.ok(desk.answered(grant('a', 100, 10), 0));
 });
 
 test('a grant that is over when it arrives opens nothing, and is asked for again', () => {

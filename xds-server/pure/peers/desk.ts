@@ -10,7 +10,7 @@
  * A node may turn to another brain without a word, and tells that one of its ends. So a session counts as open for as long
  * as its node goes on reporting it here: whoever was told of one that is over would hold its slot for it.
  *
- * An answer counts only for a question that waits, and only from the leader that it was passed to last.
+ * An answer counts only for the try of a question that waits, and only from the leader that it was passed to last.
  */
 import type { ConnectionId, NodeId } from '../ledger/events.js';
 import type { Answer, News, Question, SessionNews } from './messages.js';
@@ -104,11 +104,13 @@ export class Desk {
   /**
    * The leader has answered.
    *
-   * @returns the answer, if somebody waits for it. A grant that came too late is asked for again: its slot is kept.
+   * @returns the answer, if somebody waits for it. A grant that came too late is asked for again: its slot is kept. So is
+   *   that of a grant for an earlier try: the leader takes a later one for proof that its answer was not heard.
    */
   answered(answer: Answer, nowMs: number): Answer | undefined {
     const question = this.#questions.get(answer.connection);
     if (!this.#isOpen || question?.service !== answer.service) return undefined;
+    if (question.sentMs !== answer.sentMs) return undefined;
     if (answer.kind === 'grant' && answer.expiresMs <= nowMs) {
       this.#pass({ kind: 'check', question });
       return undefined;

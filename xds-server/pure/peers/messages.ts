@@ -77,6 +77,8 @@ export type Order =
       readonly kind: 'grant';
       readonly connection: ConnectionId;
       readonly service: string;
+      /** Of the question that is answered. */
+      readonly sentMs: number;
       /** Where it leads: the one that the slot is counted for, whatever plan the brain that is told goes by. */
       readonly cluster: string;
       readonly expiresMs: number;
@@ -88,6 +90,8 @@ export type Order =
       readonly kind: 'refuse';
       readonly connection: ConnectionId;
       readonly service: string;
+      /** Of the question that is answered. */
+      readonly sentMs: number;
       readonly refusal: Refusal;
       readonly waitedMs: number;
     }

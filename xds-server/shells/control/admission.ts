@@ -111,8 +111,10 @@ export class Admission {
       return;
     }
     this.#asked.delete(connection);
+    const { sentMs } = asked.question;
     if (effect.kind === 'refuse') {
-      asked.asker.answer(effect);
+      const { refusal } = effect;
+      asked.asker.answer({ kind: 'refuse', connection, service, sentMs, refusal, waitedMs });
       return;
     }
     const { now, untilMs, granted } = this.#options;
@@ -121,7 +123,8 @@ export class Admission {
     const expiresMs = asked.asker.clockAt(Math.min(now() + effect.ttlMs, untilMs()));
     const { cluster, onlyKill } = effect;
     const only = onlyKill && { onlyKill };
-    asked.asker.answer({ kind: 'grant', connection, service, cluster, expiresMs, waitedMs, ...only });
+    const grant = { connection, service, sentMs, cluster, expiresMs, waitedMs, ...only };
+    asked.asker.answer({ kind: 'grant', ...grant });
   }
 
   /** His node is ready. Who has a slot already is granted it anew, for its full time. */
@@ -156,7 +159,8 @@ export class Admission {
   }
 
   #refuse({ question, asker }: Asked, refusal: Refusal): void {
-    const { connection, service, bornMs } = question;
-    asker.answer({ kind: 'refuse', connection, service, refusal, waitedMs: this.#options.now() - bornMs });
+    const { connection, service, bornMs, sentMs } = question;
+    const waitedMs = this.#options.now() - bornMs;
+    asker.answer({ kind: 'refuse', connection, service, sentMs, refusal, waitedMs });
   }
 }

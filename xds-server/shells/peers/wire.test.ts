@@ -78,10 +78,11 @@ test('what a brain tells is read as it was meant', () => {
 
 test('what is answered is read as it was meant', () => {
   const refusal = refusals.connection_reused();
+  const answer = { connection, service: 'checkout', sentMs: 7.25, waitedMs: 3 };
   const orders: readonly Order[] = [
-    { kind: 'grant', connection, service: 'checkout', cluster: 'a', expiresMs: 1.5, waitedMs: 0 },
-    { kind: 'grant', connection, service: 'c', cluster: 'a', expiresMs: 1.5, waitedMs: 0, onlyKill: refusal },
-    { kind: 'refuse', connection, service: 'checkout', refusal, waitedMs: 3 },
+    { kind: 'grant', ...answer, cluster: 'a', expiresMs: 1.5 },
+    { kind: 'grant', ...answer, cluster: 'a', expiresMs: 1.5, onlyKill: refusal },
+    { kind: 'refuse', ...answer, refusal },
     { kind: 'await', node: 'n1', service: 'checkout', needs: 'a b' },
     { kind: 'limits', spec: 's', limits: new Map([['checkout', 4]]) },
     { kind: 'limits', spec: 's', limits: new Map() },

@@ -158,14 +158,15 @@ function readOrder(raw: Raw): Order {
   switch (raw.kind) {
     case 'grant': {
       const { connection = '', service = '', cluster = '', onlyKill } = value;
-      const [expiresMs, waitedMs] = [finite(value.expiresMs), finite(value.waitedMs)];
+      const [sentMs, expiresMs] = [finite(value.sentMs), finite(value.expiresMs)];
+      const waitedMs = finite(value.waitedMs);
       const only = onlyKill && { onlyKill: readRefusal(onlyKill) };
-      return { kind: 'grant', connection, service, cluster, expiresMs, waitedMs, ...only };
+      return { kind: 'grant', connection, service, sentMs, cluster, expiresMs, waitedMs, ...only };
     }
     case 'refuse': {
       const { connection = '', service = '', refusal = {} } = value;
-      const waitedMs = finite(value.waitedMs);
-      return { kind: 'refuse', connection, service, waitedMs, refusal: readRefusal(refusal) };
+      const [sentMs, waitedMs] = [finite(value.sentMs), finite(value.waitedMs)];
+      return { kind: 'refuse', connection, service, sentMs, waitedMs, refusal: readRefusal(refusal) };
     }
     case 'await':
       return { kind: 'await', ...readReadiness(value) };
