@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { stopEverything } from '../harness/ending.js';
+import { Envoy } from '../harness/envoy.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
 import { observer, type Protected, protectedPostgres } from '../harness/protected-database.js';
+import { Relay } from '../harness/relay.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { backendOf, type Fate, fateOf, postgresSession } from './sessions.js';
@@ -118,6 +120,45 @@ test('a service moves back and forth in a flood, and neither database ever count
   // It is where it was, though its cluster is gone, and came back as another.
   assert.equal(await backendOf(stays), backend);
   await stays.end();
+  await noSlotIsTaken();
+});
+
+test('leave that is under way while its service moves opens nothing at the new database, which is full', {
+  timeout: 120_000,
+}, async () => {
+  await begin(2);
+  await sluice.envoy.stop();
+  const relay = await Relay.start(sluice.brain.xds);
+  const edge = await Envoy.start({ node: 'edge-2', xds: relay, channel: sluice.brain.channel, workers: 1 });
+  await edge.waitForListener('pg');
+  const full = await Promise.all(
+    Array.from({ length: budget }, () => postgresSession(sluice, 'of-users', account)),
+  );
+  let texts: readonly string[] = [];
+  // Where the machine is so slow that leave runs out before the spec is changed, nothing is shown by it.
+  while (!texts.some((text) => text.includes('no server for cluster'))) {
+    if (sluice.file.spec.services!.wanderer!.database !== 'orders')
+      await sluice.change((spec) => {
+        spec.services!.wanderer!.database = 'orders';
+      });
+    await (await postgresSession(sluice, 'wanderer', account)).end();
+    relay.holdAnswers();
+    const coming = Promise.allSettled([1, 2].map(() => postgresSession(sluice, 'wanderer', account)));
+    await waitUntil('leave is given', async () => {
+      const { services } = await sluice.brain.status();
+      return services.find(({ service }) => service === 'wanderer')!.granted === 2;
+    });
+    await sluice.change((spec) => {
+      spec.services!.wanderer!.database = 'users';
+    });
+    relay.mend();
+    const fates = await coming;
+    assert.equal(users.server.hasSaidTooMany, false, users.server.log);
+    texts = fates.map((fate) => (fate.status === 'rejected' ? String(fate.reason) : 'served'));
+    for (const text of texts) assert.match(text, /no server for cluster|the grant expired/);
+  }
+  assert.equal(await users.server.count(undefined, [observer]), budget);
+  for (const session of full) await session.end();
   await noSlotIsTaken();
 });
 

@@ -16,6 +16,9 @@ export class Relay {
   #lie: ((socket: net.Socket) => void) | undefined;
   /** What is under way while it is cut; undefined: it is not. */
   #stuck: (() => void)[] | undefined;
+  /** Of which connections only what the server says is under way; 0: of none. */
+  #answersFrom = 0;
+  #connections = 0;
 
   private constructor(port: number, to: net.NetConnectOpts) {
     this.port = port;
@@ -54,10 +57,17 @@ export class Relay {
     this.#stuck ??= [];
   }
 
+  /** Nothing of what the server says arrives any more, on all connections but the first one, until `mend`. */
+  holdAnswers(): void {
+    this.#stuck ??= [];
+    this.#answersFrom = 2;
+  }
+
   /** What was under way arrives, and what follows. */
   mend(): void {
     const stuck = this.#stuck ?? [];
     this.#stuck = undefined;
+    this.#answersFrom = 0;
     for (const go of stuck) go();
   }
 
@@ -77,11 +87,14 @@ export class Relay {
     }
     const server = net.connect({ ...this.#to, allowHalfOpen: true }).on('error', () => socket.destroy());
     socket.on('error', () => server.destroy());
-    socket.pipe(this.#valve()).pipe(server).pipe(this.#valve()).pipe(socket);
+    const number = ++this.#connections;
+    const isHeld = (): boolean => this.#answersFrom === 0 || number >= this.#answersFrom;
+    const there = this.#valve(() => this.#answersFrom === 0);
+    socket.pipe(there).pipe(server).pipe(this.#valve(isHeld)).pipe(socket);
   }
 
-  #valve(): Transform {
-    const pass = (go: () => void): void => void (this.#stuck ? this.#stuck.push(go) : go());
+  #valve(isHeld: () => boolean): Transform {
+    const pass = (go: () => void): void => void (this.#stuck && isHeld() ? this.#stuck.push(go) : go());
     return new Transform({
       transform: (chunk, _encoding, done) => pass(() => done(null, chunk)),
       flush: (done) => pass(done),
