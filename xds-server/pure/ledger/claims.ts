@@ -1,7 +1,7 @@
 /**
  * Which row of a session list is a slot's? A claim is the stronger the surer it is:
  *
- *   id        the server id as its node has reported it
+ *   id        the server id as its node has reported it, at one of the target's servers as far as these are known
  *   address   its node's own address, while its id is not reported; more so the row that it was joined to before
  *   guess     it has no key yet that the list could show, and nothing speaks against it
  *
@@ -18,7 +18,10 @@ const certain = 3;
 /** 0: no better than a guess. */
 export function strength(slot: Slot, row: Row): number {
   if (isTooLate(slot, row) || !hasAccount(slot, row)) return 0;
-  if (slot.serverId !== undefined) return slot.serverId === row.serverId ? certain : 0;
+  if (slot.serverId !== undefined) {
+    if (slot.serverId !== row.serverId) return 0;
+    return isElsewhere(slot) ? 1 : certain;
+  }
   if (!hasAddress(slot, row) || !isOurGrant(slot) || row.seenStep <= slot.earliestStep) return 0;
   return slot.listedId === row.serverId ? 2 : 1;
 }
@@ -35,7 +38,8 @@ export function isStronger(one: Slot, other: Slot, row: Row): boolean {
  * to one that was granted later, or was still reported open later.
  */
 export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number): boolean {
-  if (strength(one, row) < certain) return false;
+  // Each server gives its own ids.
+  if (strength(one, row) < certain || one.remoteAddress !== other.remoteAddress) return false;
   return (
     one.earliestStep > other.closingStep ||
     (one.state === 'session' && one.reportedMs > other.closingMs + marginMs)
@@ -56,6 +60,7 @@ export function isUncertain(row: Row, marginMs: number): boolean {
 /** Whether a row that its owner has by an id alone may as well be that of another one, which is closing. */
 export function isDisputed(row: Row, owner: Slot): boolean {
   if (hasAddress(owner, row)) return false;
+  if (isElsewhere(owner)) return true;
   for (const other of owner.target.closing) {
     if (other === owner) continue;
     if (other.serverId === undefined ? mayBe(other, row) : strength(other, row) > 0) return true;
@@ -66,6 +71,11 @@ export function isDisputed(row: Row, owner: Slot): boolean {
 /** Whether nothing that is known speaks against it. */
 export function mayBe(slot: Slot, row: Row): boolean {
   return row.seenStep > slot.earliestStep && !isTooLate(slot, row) && hasAccount(slot, row);
+}
+
+/** At a server that its target has no more, or that no plan names: its id there says nothing of the target's list. */
+function isElsewhere({ remoteAddress, target }: Slot): boolean {
+  return remoteAddress !== undefined && target.addresses?.has(remoteAddress) === false;
 }
 
 /** It came after a list that would have shown it as a session, or as logging in. */

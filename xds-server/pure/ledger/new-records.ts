@@ -9,6 +9,7 @@ export function newTarget(name: string, count: CountRow): Target {
     kind: 'target',
     name,
     plan: undefined,
+    addresses: undefined,
     counts: { granted: 0, session: 0, closing: 0 },
     used: 0,
     unusedGuarantees: 0,

@@ -322,3 +322,58 @@ test('a service that is gone with its database stays for a session that is at an
   });
   assert.equal(driven.service('search').used, 1);
 });
+
+/** The session that closes, and one of another service which the list of its target cannot show. */
+const closesBeside = (given: { readonly closing: string; readonly beside: string }, endpoints = a) => {
+  const driven = DrivenLedger.recovered({
+    targets: { [primary]: { endpoints } },
+    services: { checkout: {}, search: {} },
+  });
+  const list = [{ serverId: 5, peer: '192.0.2.1:9' }];
+  driven.check('ends');
+  driven.report('ends', { remoteAddress: given.closing, serverId: 5 });
+  driven.observed(list);
+  driven.end('ends', 'proxy-closed');
+  driven.pass(2 * driven.settings.marginMs);
+  driven.report('beside', { remoteAddress: given.beside, serverId: 5 }, 'search');
+  driven.observed(list);
+  return driven;
+};
+
+test('a session at a server that no plan names does not prove by its id that another one of its target is over', () => {
+  const driven = closesBeside({ closing: '10.0.0.5:5432', beside: '10.0.0.7:5432' });
+  assert.equal(driven.service().closing, 1);
+  driven.observed([]);
+  assert.equal(driven.service().closing, 0);
+});
+
+test('nor does one at another server of the same target', () => {
+  const both = { closing: '10.0.0.5:5432', beside: '10.0.0.6:5432' };
+  assert.equal(closesBeside(both, [...a, ...b]).service().closing, 1);
+  // As seen by nodes, where the spec has a name.
+  const named = [{ host: 'db.example.com', port: 5432 }];
+  assert.equal(closesBeside(both, named).service().closing, 1);
+  const one = { closing: '10.0.0.5:5432', beside: '10.0.0.5:5432' };
+  assert.equal(closesBeside(one, named).service().closing, 0);
+});
+
+test('a session at a server that no plan names is not taken for one whose id is not known', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: {}, search: {} } });
+  const list = [{ serverId: 5, peer: '192.0.2.1:9' }];
+  driven.check('unheard');
+  driven.observed(list);
+  driven.pass(confirmationMs(driven.settings));
+  driven.report('beside', { remoteAddress: '10.0.0.7:5432', serverId: 5 }, 'search');
+  driven.pass(2 * driven.settings.marginMs);
+  driven.observed(list);
+  assert.equal(driven.service().closing, 1);
+});
+
+test('a session that ends at a server that no plan names takes no row of its target along', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: {} } });
+  driven.observed([{ serverId: 5, peer: '192.0.2.1:9' }]);
+  driven.report('beside', { remoteAddress: '10.0.0.7:5432', serverId: 5 });
+  driven.end('beside', 'server-closed');
+  const { used, unjoined } = driven.target();
+  assert.deepEqual({ used, unjoined }, { used: 0, unjoined: 1 });
+});

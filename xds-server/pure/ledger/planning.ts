@@ -3,7 +3,7 @@
  * plan no longer names stays for as long as it has slots, so that it is found again should it come back.
  */
 
-import { formatAddress } from '../plan/address.js';
+import { addressesOf, formatAddress } from '../plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../plan/plan.js';
 import { type Books, nowhere } from './books.js';
 import { line, markWaiting } from './lines.js';
@@ -102,6 +102,7 @@ function adoptTargets(books: Books, plan: Plan, recoverFromMs: number): Target[]
     const before = target.plan;
     target.plan = targetPlan;
     if (before && sameServers(before, targetPlan)) continue;
+    target.addresses = addressesOf(targetPlan.endpoints);
     target.recovering = true;
     target.recoverFromMs = recoverFromMs;
     unseen.push(target);

@@ -175,6 +175,8 @@ export interface Target {
   readonly kind: 'target';
   readonly name: TargetName;
   plan: TargetPlan | undefined;
+  /** Of its servers; undefined where they are not known. */
+  addresses: ReadonlySet<string> | undefined;
   readonly counts: Counts;
   used: number;
   /** Sum over its services of what is left of their guaranteed shares and kill reserves. */
