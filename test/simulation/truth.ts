@@ -27,7 +27,9 @@ export interface Present {
  *   lists as logging in, without an account: it counts against the budget; to which service it belongs is not known before
  *     it is in.
  *
- * The same holds of what was at a server while no plan had it: nobody could ask for it there, and nothing could be proved.
+ * The same holds of what was at a server while no plan had it: nobody could ask for it there, and nothing could be proved. Whose
+ * such a session is follows from the plan: for its service it counts when each plan by which something may open now had that
+ * service there, for its server at once.
  *
  * Every other session counts, against the target whose server it is at, its service and its tenant.
  */
@@ -94,7 +96,8 @@ export class Truth {
           if (account === 'people') maybePeople++;
           else if (account !== 'unlisted') there++;
         }
-        const isCounted = account === 'known' || account === session.owner.service;
+        const isCounted =
+          account === 'known' || (account === session.owner.service && this.#wasThere(account, session));
         if (isCounted && session.owner.service === service) {
           ofService++;
           if (!session.owner.onlyKill) ordinary++;
@@ -155,6 +158,15 @@ export class Truth {
   #isPlanned(service: string): boolean {
     const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
     return this.#plans.every(({ plan, untilMs }) => untilMs < sinceMs || plan.services.has(service));
+  }
+
+  /** By every plan that something which opens now may have been granted under. */
+  #wasThere(service: string, { server }: DatabaseSession): boolean {
+    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
+    return this.#plans.every(({ plan, untilMs }) => {
+      const target = targetAt(plan, server)?.name;
+      return untilMs < sinceMs || (target !== undefined && plan.services.get(service)?.target === target);
+    });
   }
 
   /** Long enough for nothing to open any more that was granted before; and its server was not left out since. */
