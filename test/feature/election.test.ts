@@ -140,7 +140,7 @@ test('when the member that leads etcd dies, or stands still, the leader of the b
   await waitUntil('b follows', () => b.election.leadership.kind === 'follower');
   const before = a.election.leadership as Extract<Leadership, { kind: 'leader' }>;
   for (const member of etcd.members) {
-    member.pause();
+    await member.pause();
     const pausedMs = now();
     await waitUntil('etcd has gone on without it', async () => {
       const { untilMs } = a.election.leadership as typeof before;

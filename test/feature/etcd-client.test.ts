@@ -134,7 +134,7 @@ describe('one member', () => {
     const { ends } = follow(client, 'here', 0);
     await client.read('here', soonMs);
     const sockets = openSockets();
-    etcd.member.pause();
+    await etcd.member.pause();
     try {
       const started = performance.now();
       await assert.rejects(client.read('here', 300), (error: EtcdError) => error.kind === 'timeout');
@@ -176,7 +176,7 @@ describe('three members', () => {
     const etcd = await Etcd.start({ members: 3 });
     const client = new EtcdClient({ endpoints: etcd.endpoints });
     await client.txn({ success: [put('k', text('v'))] }, soonMs);
-    etcd.members[0]!.pause();
+    await etcd.members[0]!.pause();
     await assert.rejects(client.read('k', 300), (error: EtcdError) => error.kind === 'timeout');
     // It may have led: the others choose a new leader meanwhile.
     const value = await waitUntil('another answers', async () => {

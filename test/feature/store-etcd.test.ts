@@ -74,7 +74,7 @@ describe('etcd, while a store is followed', () => {
   });
 
   test('is stopped, as by SIGSTOP, and goes on', async () => {
-    etcd.member.pause();
+    await etcd.member.pause();
     try {
       await waitUntil('the silence is told', () => followed.troubles.at(-1)?.includes('no answer'));
     } finally {
@@ -86,7 +86,7 @@ describe('etcd, while a store is followed', () => {
   });
 
   test('is changed while nobody could look, and its history of that is gone', async () => {
-    etcd.member.pause();
+    await etcd.member.pause();
     await waitUntil('the silence is told', () => followed.troubles.at(-1) !== undefined);
     etcd.member.resume();
     for (const text of ['x', 'y', 'unseen'])
@@ -147,7 +147,7 @@ test('with TLS, and below a prefix of its own, a store is another one than its n
 test('a change that was under way when etcd stopped is written once, and the writer knows', async () => {
   const store = open(await empty());
   const revision = await write(store, 'before', 0);
-  etcd.member.pause();
+  await etcd.member.pause();
   const pending = store.write(Buffer.from('during'), revision);
   // Longer than a call may take, so that it is sent again; the first may be carried out all the same.
   const reader = open(`etcd:${etcd.urls}`);

@@ -3,10 +3,10 @@
  * the kernel signals it when the test process dies, however that dies (setpriv --pdeathsig).
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { atEnd } from './ending.js';
 import { keepLog } from './scratch.js';
-import { Hopeless } from './wait-until.js';
+import { Hopeless, waitUntil } from './wait-until.js';
 
 export interface ChildOptions {
   /** Shown above its log when a test fails. */
@@ -112,6 +112,15 @@ export class Child {
 
   signal(signal: NodeJS.Signals): void {
     if (this.isRunning) this.#process.kill(signal);
+  }
+
+  /** Resolves when each of its threads stands still: until then it may go on answering. `SIGCONT` lets it go on. */
+  async standStill(): Promise<void> {
+    this.signal('SIGSTOP');
+    const tasks = `/proc/${this.pid}/task`;
+    await waitUntil(`${this.#options.title} stands still`, () =>
+      readdirSync(tasks).every((task) => /\) T /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8'))),
+    );
   }
 
   async kill(): Promise<Exit> {

@@ -91,9 +91,9 @@ export class EtcdMember {
     if (!response.ok) throw new Error(`etcd: compaction: ${response.status} ${await response.text()}`);
   }
 
-  /** It answers nothing, and its connections stay open. */
-  pause(): void {
-    this.#child!.signal('SIGSTOP');
+  /** From then on it answers nothing, and its connections stay open. */
+  async pause(): Promise<void> {
+    await this.#child!.standStill();
   }
 
   resume(): void {

@@ -76,7 +76,7 @@ export const leaders: readonly Drill<Brains>[] = [
     name: 'etcd stopped, goes on after ten seconds',
     excuses: {},
     async fault({ etcd }) {
-      etcd.member.pause();
+      await etcd.member.pause();
       await pause(awayMs);
       etcd.member.resume();
     },
