@@ -6,9 +6,9 @@ import type { LedgerEffect, LedgerEvent } from '../../xds-server/pure/ledger/eve
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import type { LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan, ServicePlan, TargetPlan, TenantPlan } from '../../xds-server/pure/plan/plan.js';
+import { type Parts, shipped } from './parts.js';
 import { serverOf } from './plans.js';
 import { settings } from './traits.js';
-import { type Parts, shipped } from './world.js';
 
 export interface Plant {
   readonly name: string;

@@ -1,7 +1,8 @@
 /** A schedule, played to its end or to the first thing that must not be. */
+import { type Parts, shipped } from './parts.js';
 import { Drawn, Recorded, type Script } from './script.js';
 import { Violation } from './violation.js';
-import { type Length, type Parts, shipped, World } from './world.js';
+import { type Length, World } from './world.js';
 
 /** What an issue of this project asks of every schedule. */
 export const leastLength: Length = { events: 1_000, faults: 2 };

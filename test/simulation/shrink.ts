@@ -2,10 +2,11 @@
  * Makes a failing schedule small: leaves out happenings, shortens faults, calms the world, for as long as the same
  * invariant is violated. (Delta debugging: A. Zeller, R. Hildebrandt, "Simplifying and isolating failure-inducing input".)
  */
+
+import type { Parts } from './parts.js';
 import { invariantOf, replay } from './play.js';
 import type { Happening, Script } from './script.js';
 import type { Traits } from './traits.js';
-import type { Parts } from './world.js';
 
 const mostTrials = 3_000;
 

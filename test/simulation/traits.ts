@@ -1,5 +1,9 @@
 /** What kind of world a seed makes: how many of what, and how unreliable. */
-import { defaultSettings, type LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
+import {
+  confirmationMs,
+  defaultSettings,
+  type LedgerSettings,
+} from '../../xds-server/pure/ledger/settings.js';
 import type { DatabaseTraits } from './database.js';
 import type { Random } from './random.js';
 
@@ -111,4 +115,10 @@ export function drawTraits(random: Random): Traits {
     impostors: random.chance(0.5),
     meanMs,
   };
+}
+
+/** After this long nothing lives on that was left alone when the last fault ended. */
+export function longestSessionMs({ lingerMs, sessionMs }: Traits): number {
+  const { silentAfterMs } = settings;
+  return silentAfterMs + Math.max(lingerMs, sessionMs) + 2 * loginTimeoutMs + confirmationMs(settings);
 }

@@ -14,9 +14,6 @@
  *     connecting after connect_timeout, also while the node stands still;
  *   - a server gives up a login after loginTimeoutMs.
  */
-import type { ElectionSettings } from '../../xds-server/pure/leadership/settings.js';
-import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
-import { confirmationMs, type LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
 import { formatAddress } from '../../xds-server/pure/plan/address.js';
 import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import { Agenda } from './agenda.js';
@@ -24,11 +21,11 @@ import type { Brain } from './brain.js';
 import { Brains } from './brains.js';
 import type { Connection } from './connection.js';
 import { Database } from './database.js';
-import { Envoy, type IsExpired, type LeadsTo } from './envoy.js';
-import { Fairness } from './fairness.js';
+import { Envoy } from './envoy.js';
+import { Judges } from './judges.js';
 import type { Process } from './machine.js';
 import { Observers, Troubles } from './observers.js';
-import { Places } from './places.js';
+import { type Parts, shipped } from './parts.js';
 import {
   drawPlan,
   longestTimeoutMs,
@@ -43,31 +40,10 @@ import {
 import { Random } from './random.js';
 import type { Happening, Script, Source } from './script.js';
 import type { Seat, Surroundings } from './seat.js';
-import { loginTimeoutMs, settings, type Traits } from './traits.js';
+import { loginTimeoutMs, longestSessionMs, settings, type Traits } from './traits.js';
 import { Truth } from './truth.js';
 import { Violation } from './violation.js';
 import { keepAliveMs, Wire } from './wire.js';
-
-/** What may be another than what ships, to see it found. */
-export interface Parts {
-  readonly ledger: (settings: LedgerSettings) => Ledger;
-  readonly isExpired: IsExpired;
-  readonly leadsTo: LeadsTo;
-  readonly election: Partial<ElectionSettings>;
-  /** Whether a leader stops granting when its term is over. */
-  readonly endsTerms: boolean;
-}
-
-export const shipped: Parts = {
-  ledger: (given) => new Ledger(given),
-  isExpired: ({ expiresMs }, nowMs) => nowMs >= expiresMs,
-  leadsTo: ({ service, cluster }, plan) => {
-    const planned = plan.services.get(service);
-    return planned?.cluster === cluster ? serverOf(plan, planned.target) : undefined;
-  },
-  election: {},
-  endsTerms: true,
-};
 
 const harmless: ReadonlySet<Happening['kind']> = new Set(['client', 'person', 'forgery', 'move']);
 const longestFaultMs = 20_000;
@@ -166,11 +142,7 @@ export class World {
 
   #surroundings(): Surroundings {
     const { traits } = this;
-    // Who waits at a door of his own, and who came for KILL alone, is not told from the others by it.
-    const isSimple = traits.sources === 0 && !traits.kills;
-    // One that has lost its term without noticing may go on for a while beside the next.
-    const fairness = new WeakMap<Seat, Fairness>();
-    const places = new WeakMap<Seat, Places>();
+    const judges = new Judges(traits);
     return {
       trace: this.#trace,
       trueMs: () => this.#agenda.nowMs,
@@ -185,23 +157,7 @@ export class World {
         // It is in force when he who leads has it.
         if (seat === this.brains.newest && this.#truth && plan !== this.#truth.plan) this.#truth.plan = plan;
       },
-      looked: (event, effects, seat, nowMs) => {
-        if (traits.sources > 1) {
-          let judge = places.get(seat);
-          if (!judge) {
-            judge = new Places((service) => seat.plan?.services.get(service));
-            places.set(seat, judge);
-          }
-          judge.look(event, effects, seat.ledger);
-        }
-        if (!isSimple || effects.length === 0) return;
-        let judge = fairness.get(seat);
-        if (!judge) {
-          judge = new Fairness(settings.starvationMs, (service) => seat.plan?.services.get(service));
-          fairness.set(seat, judge);
-        }
-        judge.look(effects, seat.ledger, nowMs);
-      },
+      looked: (...step) => judges.look(...step),
       counted: (what) => {
         if (what === 'event') this.events++;
         else if (what === 'grant') this.granted++;
@@ -432,12 +388,6 @@ export class World {
     else if (connection.knownTo !== ledger) connection.knownMs = this.#agenda.nowMs;
     connection.knownTo = ledger;
   }
-}
-
-/** After this long nothing lives on that was left alone when the last fault ended. */
-function longestSessionMs({ lingerMs, sessionMs }: Traits): number {
-  const { silentAfterMs } = settings;
-  return silentAfterMs + Math.max(lingerMs, sessionMs) + 2 * loginTimeoutMs + confirmationMs(settings);
 }
 
 /** Where one target is to begin with, and maybe another one later. */
