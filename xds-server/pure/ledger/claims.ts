@@ -10,6 +10,7 @@
  * Only an id makes a row that was there before the grant a slot's own, and nothing one that came after a list which
  * would have shown it.
  */
+import { parseAddress } from '../spec/ip.js';
 import type { Row, Slot } from './records.js';
 
 /** The claim that leaves no doubt. */
@@ -112,10 +113,11 @@ export function openedBy({ openedByMs, closingMs }: Slot): number {
 
 /**
  * Whether two rows of one id, in one list and the next, are the same session. A host may be shown by address at first
- * and by name later (MySQL), or not at all during login; a port never changes.
+ * and by name later (MySQL), or not at all during login; a port never changes, nor does an address become another.
  */
 export function isSameSession(one: string | undefined, other: string | undefined): boolean {
-  return one === other || one === undefined || other === undefined || portOf(one) === portOf(other);
+  if (one === other || one === undefined || other === undefined) return true;
+  return portOf(one) === portOf(other) && !(parseAddress(one) && parseAddress(other));
 }
 
 function portOf(peer: string): string {

@@ -119,6 +119,17 @@ test('nor does the row of a server that uses the id of another one’s session, 
   assert.deepEqual(ledger.observed([shared], { listsLogins: false }), observe);
 });
 
+test('nor does the row of an address that somebody else may have by now: its connection was not reported since', () => {
+  const ledger = driven();
+  for (const id of ['m1', 'm2', 'm3']) checkFrom(ledger, id, mallory);
+  ledger.report('m1', address);
+  ledger.nowMs += ledger.settings.marginMs + 1;
+  const row = { serverId: 11, peer: address.localAddress, user: 'ann' };
+  assert.deepEqual(ledger.observed([row], { listsLogins: false }), [`observe ${primary}`]);
+  ledger.report('m1', address);
+  assert.deepEqual(ledger.observed([row], { listsLogins: false }), ['grant m3']);
+});
+
 test('after failures in a row the door is shut, for longer each time, and opens by itself', () => {
   const ledger = driven();
   for (let i = 1; i <= 5; i += 1) fails(ledger, `m${i}`);

@@ -17,7 +17,7 @@ import { Heap } from './heap.js';
 import { line } from './lines.js';
 import type { Outcome } from './outcome.js';
 import type { Client, Door, Service, Slot, Target } from './records.js';
-import type { LoginSettings } from './settings.js';
+import type { LedgerSettings, LoginSettings } from './settings.js';
 
 /** Doors by which nobody comes or waits, and of which something is known. */
 const maxRemembered = 10_000;
@@ -26,13 +26,19 @@ export class Doors {
   readonly #books: Books;
   readonly #outcome: Outcome;
   readonly #settings: LoginSettings;
+  readonly #marginMs: number;
   /** The oldest first. */
   readonly #remembered = new Set<Door>();
 
-  constructor(books: Books, outcome: Outcome, settings: LoginSettings) {
+  constructor(
+    books: Books,
+    outcome: Outcome,
+    { logins, marginMs }: Pick<LedgerSettings, 'logins' | 'marginMs'>,
+  ) {
     this.#books = books;
     this.#outcome = outcome;
-    this.#settings = settings;
+    this.#settings = logins;
+    this.#marginMs = marginMs;
   }
 
   /** By which the client could not come in now; undefined: nothing of this kind is in its way. */
@@ -117,7 +123,7 @@ export class Doors {
         slot.door &&
         slot.row &&
         (slot.row.user !== undefined || !list.listsLogins) &&
-        list.isSurelyShown(slot)
+        list.isSurelyShown(slot, this.#marginMs)
       )
         this.accepted(slot);
   }

@@ -4,6 +4,7 @@
  * stepped over, and many slots have the same suspects.
  */
 import { accountsOf, mayBe } from './claims.js';
+import { groupedBy } from './grouped.js';
 import type { Row, Slot } from './records.js';
 import { firstAbove } from './sorted.js';
 
@@ -100,15 +101,4 @@ class Shelf {
     }
     return last;
   }
-}
-
-function groupedBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
-  const groups = new Map<Key, Item[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const there = groups.get(key);
-    if (there) there.push(item);
-    else groups.set(key, [item]);
-  }
-  return groups;
 }

@@ -124,6 +124,17 @@ test('a pid that a stranger uses again does not hold a closing slot: a list was 
   expectCounted(driven, 0, 1);
 });
 
+test('a pid and a port that somebody at another address had last are the connection’s own', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.observed([{ serverId: 11, peer: '10.7.7.7:4001' }]);
+  driven.check('a');
+  driven.report('a', { localAddress: '10.1.1.1:4001' });
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['a']);
+});
+
 test('a port that is used again while the server still has the session before does not mix the two up', () => {
   const driven = DrivenLedger.recovered(plan);
   const address = { localAddress: '10.1.1.1:4001' };

@@ -68,7 +68,7 @@ export class Ledger {
 
   constructor(settings: LedgerSettings) {
     this.#settings = settings;
-    this.#doors = new Doors(this.#books, this.#outcome, settings.logins);
+    this.#doors = new Doors(this.#books, this.#outcome, settings);
     this.#queue = new Queue(this.#books, this.#outcome, this.#doors);
     this.#slots = new Slots(this.#books, settings, this.#outcome, this.#doors);
     this.#ended = new Ended(settings.silentAfterMs);

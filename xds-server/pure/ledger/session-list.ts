@@ -17,6 +17,7 @@ import {
 } from './claims.js';
 import type { LedgerEvent, NodeId, ObservedLogins, ObservedSession, ServerId } from './events.js';
 import { FreeRows } from './free-rows.js';
+import { groupedBy } from './grouped.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
 
@@ -146,10 +147,14 @@ export class SessionList {
     return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
   }
 
-  /** Whether the slot's row is nobody else's: it has the id that its node reported, or an address that only this slot has. */
-  isSurelyShown(slot: Slot): boolean {
-    const { row, listedId } = slot;
+  /**
+   * Whether the slot's row is nobody else's: it has the id that its node reported, or an address that only this slot has,
+   * and was reported to have just now. Its connection may be over since, and the address another's.
+   */
+  isSurelyShown(slot: Slot, marginMs: number): boolean {
+    const { row, listedId, serverId, reportedMs } = slot;
     if (!row || row.serverId !== listedId || strength(slot, row) === 0) return false;
+    if (serverId === undefined && reportedMs < this.askedAtMs - marginMs) return false;
     // Several servers of one target may use the same id.
     return hasAddress(slot, row) || this.#byId.get(row.serverId)!.length === 1;
   }
@@ -177,8 +182,8 @@ export class SessionList {
       rows.add({ serverId, peer, user, seenStep, seenMs, owner: undefined, account: 'unknown' });
     }
     this.#rows = rows;
-    this.#byId = indexed(rows, (row) => row.serverId);
-    this.#byPeer = indexed(rows, (row) => row.peer);
+    this.#byId = groupedBy(rows, (row) => row.serverId);
+    this.#byPeer = groupedBy(rows, (row) => row.peer);
     this.#shown = this.#byId.size === sessions.length ? sessions : undefined;
   }
 
@@ -286,18 +291,6 @@ function isSameList(
       return session.serverId === serverId && session.peer === peer && session.user === user;
     })
   );
-}
-
-function indexed<Key>(rows: Iterable<Row>, keyOf: (row: Row) => Key | undefined): Map<Key, Row[]> {
-  const index = new Map<Key, Row[]>();
-  for (const row of rows) {
-    const key = keyOf(row);
-    if (key === undefined) continue;
-    const there = index.get(key);
-    if (there) there.push(row);
-    else index.set(key, [row]);
-  }
-  return index;
 }
 
 function forget<Key>(index: Map<Key, Row[]>, key: Key | undefined, row: Row): void {

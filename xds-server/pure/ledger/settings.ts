@@ -82,9 +82,9 @@ export function recoveryMs(settings: LedgerSettings): number {
 }
 
 /**
- * From the start of a ledger until all nodes are heard. One whose brain stands still leaves it within a report interval
- *, and has reported each of its connections within another. Until then a session that the
- * database shows and nobody reports is taken for one of Sluice's.
+ * From the start of a ledger until all nodes are heard. One whose brain stands still leaves it within a report interval,
+ * and has reported each of its connections within another. Until then a session that the database shows and nobody reports
+ * is taken for one of Sluice's.
  */
 export function unheardMs({ follows, reportIntervalMs, marginMs }: LedgerSettings): number {
   return follows === 'term' ? 2 * reportIntervalMs + marginMs : 0;
