@@ -51,6 +51,8 @@ export interface DatabaseSession {
   namedTo: number;
   /** Since when that one was; −∞ where no list before showed it to that one as logging in. */
   namedMs: number;
+  /** Since when the last ledger that was shown it has been. */
+  firstShownMs: number;
   /** When it was shown last. */
   shownMs: number;
 }
@@ -100,6 +102,7 @@ export class Database {
       row,
       listed,
       shownTo: 0,
+      firstShownMs: Number.NEGATIVE_INFINITY,
       shownMs: Number.NEGATIVE_INFINITY,
       namedTo: 0,
       namedMs: 0,

@@ -190,7 +190,10 @@ export class Observers {
         session.namedTo = seat.number;
         session.namedMs = session.shownTo === seat.number ? this.#agenda.nowMs : Number.NEGATIVE_INFINITY;
       }
-      session.shownTo = Math.max(session.shownTo, seat.number);
+      if (session.shownTo < seat.number) {
+        session.shownTo = seat.number;
+        session.firstShownMs = this.#agenda.nowMs;
+      }
       session.shownMs = this.#agenda.nowMs;
     }
   }

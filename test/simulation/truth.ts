@@ -181,11 +181,14 @@ export class Truth {
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
   #account(session: DatabaseSession, present: Present): string {
-    const { server, user, shownTo, shownMs, namedTo, namedMs, openedMs } = session;
+    const { server, user, shownTo, firstShownMs, shownMs, namedTo, namedMs, openedMs } = session;
     const { number, startedMs, recoveryMs } = present;
     if (openedMs < this.#nobodysMs(server) && shownMs <= this.#nobodysMs(server)) return 'unlisted';
-    if (shownTo !== number)
-      return openedMs <= startedMs + recoveryMs ? 'unlisted' : 'opened after the recovery';
+    const isOlder = openedMs <= startedMs + recoveryMs;
+    if (shownTo !== number) return isOlder ? 'unlisted' : 'opened after the recovery';
+    // What opens now may have been granted before its login was over, and it in a list.
+    if (!this.#traits.listsLogins && isOlder && firstShownMs > this.#agenda.nowMs - confirmationMs(settings))
+      return 'unlisted';
     if (!this.#traits.showsUsers) return 'people';
     const owners: string[] = [];
     const target = targetAt(this.plan, server)?.name;
