@@ -173,6 +173,7 @@ export class AuthzServer {
         if (news.kind === 'check') admission.ask(news.question, self);
         else if (news.kind === 'cancel') admission.withdraw(news.connection, self);
         else if (news.kind === 'session') reports.take(news.session);
+        else if (news.kind === 'cut-off') this.apply({ kind: 'cut-off', node: news.node });
       },
       now: this.now,
       sessionsKeptMs: 0,
@@ -193,6 +194,7 @@ export class AuthzServer {
     this.#sessions = new AccessLogService({
       maxMessageBytes: 1 << 20,
       tell: (session) => this.desk.tell(session),
+      cutOff: (node) => this.desk.cutOff(node),
     });
     this.desk.open();
   }

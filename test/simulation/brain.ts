@@ -106,8 +106,9 @@ export class Brain extends Process implements Asker {
     this.#desk.withdraw(connection);
   }
 
-  /** Every call of a connection that is given up. */
+  /** Every call of a connection that is given up, its reports too. */
   hangUp(node: string): void {
+    this.#desk.cutOff(node);
     for (const { check } of [...this.#held.values()]) if (check.node === node) this.cancel(check);
   }
 
@@ -228,4 +229,5 @@ export function decide(seat: Seat, news: News, asker: Asker): void {
   if (news.kind === 'check') seat.admission.ask(news.question, asker);
   else if (news.kind === 'cancel') seat.admission.withdraw(news.connection, asker);
   else if (news.kind === 'session') seat.tell(news.session.event);
+  else if (news.kind === 'cut-off') seat.tell(news);
 }

@@ -33,6 +33,8 @@ export class Follow implements Leader, Asker {
   readonly #under = { there: [] as UnderWay[], back: [] as UnderWay[] };
   readonly #leaderLife: number;
   #seat: Seat | undefined;
+  /** Nodes of whose sessions the leader has heard by it. */
+  readonly #reporting = new Set<string>();
   #heardMs: number;
   #isOpen = false;
   isOver = false;
@@ -66,7 +68,11 @@ export class Follow implements Leader, Asker {
     this.isOver = true;
     if (this.#isOpen && this.#life === this.#follower.life) this.#follower.close();
     const seat = this.#seat;
-    if (seat) this.#leader.do(() => seat.admission.leave(this));
+    if (seat)
+      this.#leader.do(() => {
+        seat.admission.leave(this);
+        for (const node of this.#reporting) seat.tell({ kind: 'cut-off', node });
+      });
     if (this.#life === this.#follower.life) this.#ended();
   }
 
@@ -76,6 +82,7 @@ export class Follow implements Leader, Asker {
       const seat = this.#seat;
       if (!seat || seat.isOver) return;
       const nowMs = this.#stamped(monotonicMs, epochMs);
+      if (news.kind === 'session') this.#reporting.add(news.session.event.node);
       if (news.kind !== 'check') decide(seat, news, this);
       else {
         const { question } = news;

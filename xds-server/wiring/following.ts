@@ -47,6 +47,8 @@ export class Following {
   readonly #service: FollowService;
   readonly #requests: Requests;
   readonly #awaited = new Set<string>();
+  /** Nodes that report by this brain. */
+  readonly #reporting = new WeakMap<Follower, Set<NodeId>>();
   /** Whose nodes are too many: said once. */
   readonly #crowded = new WeakSet<Follower>();
   #link: LeaderLink | undefined;
@@ -76,6 +78,7 @@ export class Following {
         log.warn({ brain: follower.brain }, 'a brain does not follow any more');
         this.claims.lost(follower);
         options.leading()?.leave(follower);
+        for (const node of this.#reporting.get(follower) ?? []) options.leading()?.cutOff(node);
       },
     });
   }
@@ -191,6 +194,14 @@ export class Following {
     if (isReady) this.pass({ kind: 'ready', node, service, needs });
   }
 
+  #reportsBy(follower: Follower): Set<NodeId> {
+    const known = this.#reporting.get(follower) ?? new Set();
+    this.#reporting.set(follower, known);
+    // Of more than there may be, the sessions are found silent in time.
+    if (known.size >= maxNodes) known.clear();
+    return known;
+  }
+
   #claim(follower: Follower, node: NodeId, runtime: string | undefined): void {
     if (this.claims.claim(follower, node, runtime) || this.#crowded.has(follower)) return;
     this.#crowded.add(follower);
@@ -206,7 +217,10 @@ export class Following {
     if (!leading) return;
     if (news.kind === 'check') leading.ask(news.question, follower);
     else if (news.kind === 'cancel') leading.withdraw(news.connection, follower);
-    else if (news.kind === 'session') leading.report(news.session);
+    else if (news.kind === 'session') {
+      this.#reportsBy(follower).add(news.session.event.node);
+      leading.report(news.session);
+    } else if (news.kind === 'cut-off') leading.cutOff(news.node);
     else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.needs);
     else if (news.kind === 'node' && news.isHere) this.#claim(follower, news.node, news.runtime);
     else if (news.kind === 'node') this.claims.release(follower, news.node);

@@ -131,6 +131,11 @@ export class Leading {
     this.#reports.take(session);
   }
 
+  /** Ends that its node, or the brain that passes them on, has told may be lost. */
+  cutOff(node: NodeId): void {
+    this.#loop.apply({ kind: 'cut-off', node });
+  }
+
   cancel(asked: CancelRequest): Promise<void> {
     return this.#cancels.request(asked);
   }

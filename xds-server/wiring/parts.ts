@@ -90,6 +90,7 @@ export class Parts {
       // All that a node keeps may come at once, with what came meanwhile.
       maxMessageBytes: 2 * unsentReportBytes,
       tell: (session) => this.deciding.desk.tell(session),
+      cutOff: (node) => this.deciding.desk.cutOff(node),
     });
   }
 

@@ -44,6 +44,7 @@ const told: readonly (readonly News[])[] = [
       },
     },
     { kind: 'cancel', connection: 'a' },
+    { kind: 'cut-off', node },
     { kind: 'node', node, isHere: false, runtime: undefined },
   ],
 ];

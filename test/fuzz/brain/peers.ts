@@ -121,6 +121,7 @@ export function tellings(input: Buffer): void {
         admission.ask(news.question, asker);
       } else if (news.kind === 'cancel') admission.withdraw(news.connection, asker);
       else if (news.kind === 'session') reports.take(news.session);
+      else if (news.kind === 'cut-off') apply({ kind: 'cut-off', node: news.node });
       else if (news.kind === 'node' && news.isHere) claims.claim('one', news.node, news.runtime);
       else if (news.kind === 'node') claims.release('one', news.node);
       else if (news.kind === 'ready') claims.becameReady('one', news.node, news.needs);

@@ -111,6 +111,7 @@ function auditSlot(id: string, slot: Slot, books: Books, expect: Expect): void {
   expect('slot', id, 'by its id', slot.connection, id);
   expect('slot', id, 'waits', books.waiters.has(id), false);
   expect('slot', id, 'at its target', target.slots.has(slot), true);
+  expect('slot', id, 'of its node', books.slotsOf(slot.node).has(slot), true);
   expect('slot', id, 'among the closing', target.closing.has(slot), state === 'closing');
   expect('slot', id, 'target', books.targets.get(target.name), target);
   expect('slot', id, 'closing for a cause', cause !== undefined, state === 'closing');

@@ -3,7 +3,7 @@
  * against its target, and against the service whose account it is. Nothing else changes a counter, so that what is
  * free can be read off at any time. Who gets it is decided in admission.ts.
  */
-import type { ConnectionId } from './events.js';
+import type { ConnectionId, NodeId } from './events.js';
 import { Heap } from './heap.js';
 import { newService, newTarget, newTenant } from './new-records.js';
 import type {
@@ -21,8 +21,11 @@ import type {
 /** The target of connections that nodes report for services and servers that no plan names; nothing is granted there. */
 export const nowhere = '';
 
+const nobodys: ReadonlySet<Slot> = new Set();
+
 export class Books {
   readonly slots = new Map<ConnectionId, Slot>();
+  readonly #ofNodes = new Map<NodeId, Set<Slot>>();
   readonly waiters = new Map<ConnectionId, Waiter>();
   readonly services = new Map<string, Service>();
   readonly tenants = new Map<string, Tenant>();
@@ -90,8 +93,15 @@ export class Books {
     return unjoined.ours + Math.max(0, unjoined.people + list.own - plan.reserve);
   }
 
+  slotsOf(node: NodeId): ReadonlySet<Slot> {
+    return this.#ofNodes.get(node) ?? nobodys;
+  }
+
   addSlot(slot: Slot): void {
     this.slots.set(slot.connection, slot);
+    const beside = this.#ofNodes.get(slot.node);
+    if (beside) beside.add(slot);
+    else this.#ofNodes.set(slot.node, new Set([slot]));
     slot.target.slots.add(slot);
     if (slot.state === 'closing') slot.target.closing.add(slot);
     this.#count(slot, 1);
@@ -100,6 +110,9 @@ export class Books {
   /** What it had in the session list is the caller's business. */
   removeSlot(slot: Slot): void {
     this.slots.delete(slot.connection);
+    const beside = this.#ofNodes.get(slot.node)!;
+    beside.delete(slot);
+    if (beside.size === 0) this.#ofNodes.delete(slot.node);
     slot.target.slots.delete(slot);
     slot.target.closing.delete(slot);
     this.#count(slot, -1);

@@ -10,7 +10,7 @@
  * Only an id makes a row that was there before the grant a slot's own, and nothing one that came after a list which
  * would have shown it.
  */
-import { parseAddress } from '../spec/ip.js';
+import { isAddress } from '../plan/address.js';
 import type { Row, Slot } from './records.js';
 
 /** The claim that leaves no doubt. */
@@ -117,7 +117,7 @@ export function openedBy({ openedByMs, closingMs }: Slot): number {
  */
 export function isSameSession(one: string | undefined, other: string | undefined): boolean {
   if (one === other || one === undefined || other === undefined) return true;
-  return portOf(one) === portOf(other) && !(parseAddress(one) && parseAddress(other));
+  return portOf(one) === portOf(other) && !(isAddress(one) && isAddress(other));
 }
 
 function portOf(peer: string): string {

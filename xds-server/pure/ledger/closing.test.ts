@@ -221,6 +221,23 @@ test('a silent session that is reported again is a session again', () => {
   assert.deepEqual(driven.target(), { ...driven.target(), closing: 0, sessions: 1, used: 1 });
 });
 
+test('the database is asked at once for the sessions of a node that is cut off; those that live are reported again', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: { maxConnections: 4 } } });
+  for (const [name, id] of [
+    ['a', 11],
+    ['b', 12],
+  ] as const)
+    driven.open(name, id);
+  driven.check('c');
+  driven.tell({ kind: 'report', connection: 'other', node: 'n2', service: 'checkout', upstream: {} });
+  assert.deepEqual(driven.tell({ kind: 'cut-off', node: 'n1' }), [`observe ${primary}`]);
+  assert.deepEqual(driven.target(), { ...driven.target(), granted: 1, closing: 2, sessions: 1, used: 4 });
+  driven.observed([{ serverId: 12 }, { serverId: 13 }]);
+  assert.deepEqual(driven.target(), { ...driven.target(), granted: 1, closing: 1, sessions: 1, used: 3 });
+  driven.report('b', { serverId: 12 });
+  assert.deepEqual(driven.target(), { ...driven.target(), closing: 0, sessions: 2, used: 3 });
+});
+
 test('reports keep a session from being silent', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.open('a', 11);

@@ -97,6 +97,11 @@ export type LedgerEvent =
       readonly evidence: EndEvidence;
     }
   /**
+   * The way has broken by which the node reports, its own or that of a brain that passes it on: what has ended since may
+   * never be heard. The databases are asked for its sessions at once, until it reports them again.
+   */
+  | { readonly kind: 'cut-off'; readonly node: NodeId }
+  /**
    * The target's whole session list, of all its servers together and without the observer's own, asked for at `askedAtMs` (before the query was
    * sent). One that was asked for before the last one that was applied is ignored.
    */

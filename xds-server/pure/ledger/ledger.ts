@@ -16,7 +16,8 @@
  *     │ report                                         │ report: a session again, unless it has ended
  *     ▼                                                │
  *   session ◀──────────────────────────────────────────┤
- *     ├── no longer reported ──▶ closing (silent) ─────┤
+ *     ├── no longer reported, or ──▶ closing (silent) ─┤
+ *     │     its node is cut off                        │
  *     ├── no longer listed ──▶ closing (unlisted) ─────┤
  *     ├── end: the node closed ──▶ closing (ended) ────┴── a session list shows that it is over (proof.ts) ──▶ free
  *     └── end: the server closed ──▶ free
@@ -117,6 +118,7 @@ export class Ledger {
     else if (kind === 'end') this.#end(event);
     else if (kind === 'observed') this.#observed(event);
     else if (kind === 'cancel') this.#cancel(event);
+    else if (kind === 'cut-off') this.#slots.cutOff(event.node);
     else if (kind === 'unobserved') this.#unobserved(event);
     else if (kind === 'plan') this.#plan(event);
   }

@@ -17,7 +17,7 @@ export interface LedgerSettings {
   readonly marginMs: number;
   /** From a server's having taken in a connection until it shows it as logging in, at the worst; not its time in a queue. */
   readonly loginStartMs: number;
-  /** A session that is not reported for this long is silent; several report intervals. */
+  /** A session that is not reported for this long is silent, where nothing else says so; several report intervals. */
   readonly silentAfterMs: number;
   /** A service whose waiters got nothing for this long, while others were served, goes first once. */
   readonly starvationMs: number;

@@ -2,7 +2,7 @@
 import type { Refusal } from '../verdict/refusals.js';
 import { type Books, nowhere } from './books.js';
 import type { Doors } from './doors.js';
-import type { LedgerEvent, UpstreamFacts } from './events.js';
+import type { LedgerEvent, NodeId, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
 import { nextQuestion, provenFree } from './proof.js';
 import type { Client, ClosingCause, Slot, Target } from './records.js';
@@ -100,6 +100,11 @@ export class Slots {
     const isFree = evidence === 'server-closed' && !slot.target.plan?.proxyProtocol;
     if (isFree || (evidence === 'never-opened' && !wasUsed(slot))) this.free(slot);
     else if (slot.cause !== 'ended') this.#close(slot, 'ended');
+  }
+
+  /** Whoever is alive is in the list, and is reported again within an interval. */
+  cutOff(node: NodeId): void {
+    for (const slot of this.#books.slotsOf(node)) if (slot.state === 'session') this.#close(slot, 'silent');
   }
 
   observed(target: Target, event: Event<'observed'>): void {

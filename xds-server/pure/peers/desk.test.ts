@@ -47,6 +47,14 @@ test('while nobody leads nothing is passed, and a leader is told nodes, ends, se
   assert.deepEqual(shown(desk.retold()), ['node n1', 'end c', 'report b', 'check a']);
 });
 
+test('that a node’s reports are cut off is for the leader that there is, not for the next one', () => {
+  desk.cutOff('n1');
+  desk.open();
+  assert.deepEqual(shown(desk.retold()), []);
+  desk.cutOff('n2');
+  assert.deepEqual(passed, [{ kind: 'cut-off', node: 'n2' }]);
+});
+
 test('the next leader is told anew what is still so, and each session by its last report', () => {
   desk.open();
   for (const connection of ['a', 'b']) desk.ask(question(connection));

@@ -90,6 +90,11 @@ export class Desk {
     else if (kind === 'end' && !isForged) this.#keepEnd(session);
   }
 
+  /** Its reports come no more by the way by which they came. Nothing of it is kept: a new leader hears of what is reported since. */
+  cutOff(node: NodeId): void {
+    this.#pass({ kind: 'cut-off', node });
+  }
+
   /** @param runtime the version of its breakers' limits */
   nodeIsHere(node: NodeId, runtime: string | undefined): void {
     if (this.#nodes.has(node) && this.#nodes.get(node) === runtime) return;

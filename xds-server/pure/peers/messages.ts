@@ -52,6 +52,8 @@ export type News =
   /** The client, its node or its channel has gone, or the check was answered without the leader. */
   | { readonly kind: 'cancel'; readonly connection: ConnectionId }
   | { readonly kind: 'session'; readonly session: SessionNews }
+  /** The way has broken by which the node reports: of ends that nobody has heard the databases tell. */
+  | { readonly kind: 'cut-off'; readonly node: NodeId }
   /** A node takes its configuration here, or no longer. `runtime`: the version of its breakers' limits, when it has one. */
   | {
       readonly kind: 'node';

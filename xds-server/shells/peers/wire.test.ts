@@ -60,6 +60,7 @@ const news: readonly News[] = [
       ended: { durationMs: 12, loginError: '', endedBy: undefined },
     },
   },
+  { kind: 'cut-off', node: 'n1' },
   { kind: 'node', node: 'n1', isHere: true, runtime: 'v1' },
   { kind: 'node', node: 'n1', isHere: false, runtime: undefined },
   { kind: 'ready', node: 'n1', service: 'checkout', needs: 'a b' },

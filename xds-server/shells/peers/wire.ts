@@ -63,6 +63,8 @@ function rawNews(news: News, nowMs: number): Raw {
     }
     case 'cancel':
       return { cancel: news.connection };
+    case 'cut-off':
+      return { cutOff: news.node };
     case 'session':
       return { session: rawSession(news.session) };
     case 'interrupt':
@@ -86,6 +88,8 @@ function readNews(raw: Raw, nowMs: number): News {
     }
     case 'cancel':
       return { kind: 'cancel', connection: value };
+    case 'cutOff':
+      return { kind: 'cut-off', node: value };
     case 'session':
       return { kind: 'session', session: readSession(value) };
     case 'node': {

@@ -1,8 +1,8 @@
 /**
  * envoy.service.accesslog.v3.AccessLogService: nodes report connections that opened, live and ended. Nothing is kept
- * here: an entry is read, told to the leader, and forgotten. A stream that breaks is no news of its connections; the
- * ledger notices silence by itself.
+ * here: an entry is read, told to the leader, and forgotten. A stream that breaks may take ends along that nobody hears of.
  */
+import type { NodeId } from '../../pure/ledger/events.js';
 import type { SessionNews } from '../../pure/peers/messages.js';
 import type { Method } from '../../pure/rpc/rpc.js';
 import { type LogEntry, readLogEntries } from './log-entry.js';
@@ -12,6 +12,8 @@ export interface AccessLogOptions {
   /** Of what a node may have kept while it could not send. */
   readonly maxMessageBytes: number;
   readonly tell: (session: SessionNews) => void;
+  /** A stream of the node's has broken; it opens another when it can. */
+  readonly cutOff: (node: NodeId) => void;
 }
 
 /** StreamAccessLogsResponse. */
@@ -37,8 +39,7 @@ export class AccessLogService {
           }
         },
         finished: () => call.reply(nothing),
-        // The node has gone, or its channel has; it opens another.
-        cancelled: () => undefined,
+        cancelled: () => this.#options.cutOff(call.caller.node),
       }),
     };
   }
