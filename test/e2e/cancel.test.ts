@@ -61,7 +61,7 @@ async function sleeping({ server } = orders): Promise<number[]> {
 }
 
 /** A statement that is under way: how it ends. */
-async function sleep(client: pg.Client): Promise<{ readonly end: Promise<string> }> {
+async function startSleeping(client: pg.Client): Promise<{ readonly end: Promise<string> }> {
   const before = await sleeping();
   const end = client.query('SELECT pg_sleep(60)').then(
     () => 'slept',
@@ -187,7 +187,7 @@ describe('a client stops its statement', () => {
   for (const how of ['in clear', 'over TLS'])
     test(`any driver, ${how}`, quick, async () => {
       const session = await postgresSession(sluice, 'checkout', ann);
-      const { end } = await sleep(session);
+      const { end } = await startSleeping(session);
       const name = how === 'over TLS' ? hostnameOf('checkout') : undefined;
       assert.equal((await answerTo(cancelRequest(keyOf(session)), name)).length, 0);
       assert.equal(await end, '57014');
@@ -197,7 +197,7 @@ describe('a client stops its statement', () => {
 
   test('and does not wait for the answer', quick, async () => {
     const session = await postgresSession(sluice, 'checkout', ann);
-    const { end } = await sleep(session);
+    const { end } = await startSleeping(session);
     (await connected(hostnameOf('checkout'))).end(cancelRequest(keyOf(session)));
     assert.equal(await end, '57014');
     await session.end();
@@ -208,7 +208,7 @@ describe('a client stops its statement', () => {
       Array.from({ length: budget - 1 }, () => postgresSession(sluice, 'checkout', ann)),
     );
     const session = await postgresSession(sluice, 'checkout', ann);
-    const { end } = await sleep(session);
+    const { end } = await startSleeping(session);
     await answerTo(cancelRequest(keyOf(session)));
     assert.equal(await end, '57014');
     assert.equal(orders.server.hasSaidTooMany, false);
@@ -222,7 +222,7 @@ describe('nobody else stops it', () => {
 
   before(async () => {
     session = await postgresSession(sluice, 'checkout', ann);
-    ({ end } = await sleep(session));
+    ({ end } = await startSleeping(session));
   });
 
   after(async () => {
@@ -292,7 +292,7 @@ test('of several replicas the one that has the session is asked', quick, async (
 
 test('who floods is not listened to any more, and the database sees none of it', quick, async () => {
   const session = await postgresSession(sluice, 'checkout', ann);
-  const { end } = await sleep(session);
+  const { end } = await startSleeping(session);
   const key = keyOf(session);
   const guesses = Array.from({ length: 150 }, (_, guess) => {
     const secret = Buffer.alloc(4);
@@ -330,7 +330,7 @@ test('a session that is older than no report can be cancelled at once', quick, a
 
 test('a key shows in no log', quick, async () => {
   const session = await postgresSession(sluice, 'checkout', ann);
-  const { end } = await sleep(session);
+  const { end } = await startSleeping(session);
   const key = keyOf(session);
   await answerTo(cancelRequest(key));
   await end;
@@ -341,7 +341,7 @@ test('a key shows in no log', quick, async () => {
 
 test('a request reaches its session by whatever node', { timeout: 60_000 }, async () => {
   const session = await postgresSession(sluice, 'checkout', ann);
-  const { end } = await sleep(session);
+  const { end } = await startSleeping(session);
   // Both would take it (SO_REUSEPORT), so the first stops listening.
   const second = await Envoy.start({ node: 'edge-2', xds: sluice.brain.xds, channel: sluice.brain.channel });
   await second.waitForListener('pg');
