@@ -30,13 +30,13 @@ interface Options extends StoreOptions, CandidateOptions {
   readonly xdsPlaintext?: true;
 }
 
-export type SpecPlace =
+export type SpecAddress =
   | { readonly kind: 'file'; readonly file: string }
   /** `folder`: where the names of files in it begin. */
   | { readonly kind: 'store'; readonly store: StoreSettings; readonly folder: string };
 
 export interface ServeOptions {
-  readonly spec: SpecPlace;
+  readonly spec: SpecAddress;
   readonly xds: Address;
   readonly admin: Address;
   readonly logLevel: string;
@@ -98,7 +98,7 @@ export function serveCommand(start: StartBrain, logLevels: readonly string[]): C
 }
 
 /** @returns a text when they do not go together */
-function placeOf(options: Omit<Options, 'xds' | 'admin' | 'logLevel'>): SpecPlace | string {
+function placeOf(options: Omit<Options, 'xds' | 'admin' | 'logLevel'>): SpecAddress | string {
   const { spec: file, files } = options;
   const store = storeSettingsOf(options);
   if (typeof store === 'string') return store;
