@@ -1,6 +1,6 @@
 //! How an input says where its bytes are cut, and which side sends them.
 
-use sluice_core::negotiation::Move;
+use sluice_core::negotiation::{Move, Plaintext};
 
 /// A reader of the choices at the head of an input; what has run out reads as 0.
 pub struct Choices<'a>(pub &'a [u8]);
@@ -65,7 +65,7 @@ pub struct Negotiated {
 }
 
 /// Shows `bytes` as a socket that is peeked: what has arrived and was not taken.
-pub fn negotiate(bytes: &[u8], sizes: &[usize], mut look: impl FnMut(&[u8]) -> Move) -> Negotiated {
+fn negotiate(bytes: &[u8], sizes: &[usize], mut look: impl FnMut(&[u8]) -> Move) -> Negotiated {
     let (mut replies, mut taken, mut arrived) = (Vec::new(), 0, 0);
     for piece in pieces(bytes, sizes) {
         arrived += piece.len();
@@ -82,6 +82,35 @@ pub fn negotiate(bytes: &[u8], sizes: &[usize], mut look: impl FnMut(&[u8]) -> M
         }
     }
     Negotiated { replies, taken, last: Move::Wait }
+}
+
+/// An opening that was tried.
+pub struct Opened<'a> {
+    /// May go on without TLS.
+    pub allowed: bool,
+    /// All that the client sends.
+    pub bytes: &'a [u8],
+    pub whole: Negotiated,
+}
+
+/// An input is a byte for whether plaintext is allowed, how it is cut, and what the client sends; however it is cut, the same comes of it.
+pub fn opened<'a, N>(
+    input: &'a [u8],
+    new: impl Fn(Plaintext) -> N,
+    look: impl Fn(&mut N, &[u8]) -> Move,
+) -> Opened<'a> {
+    let mut choices = Choices(input);
+    let allowed = choices.byte() & 1 == 1;
+    let plaintext = if allowed { Plaintext::Allow } else { Plaintext::Refuse };
+    let ways = cuts(&mut choices);
+    let bytes = choices.0;
+    let [whole, cut, single] = ways.map(|sizes| {
+        let mut negotiation = new(plaintext);
+        negotiate(bytes, &sizes, |peeked| look(&mut negotiation, peeked))
+    });
+    assert_eq!(cut, whole);
+    assert_eq!(single, whole);
+    Opened { allowed, bytes, whole }
 }
 
 /// Who does something in a conversation.

@@ -1,6 +1,6 @@
 //! Postgres: the opening, the startup packet, the login.
 
-use sluice_core::negotiation::{Move, Plaintext};
+use sluice_core::negotiation::Move;
 use sluice_core::postgres::cancel::CancelKey;
 use sluice_core::postgres::login::{Event, Login};
 use sluice_core::postgres::negotiation::Negotiation;
@@ -10,24 +10,14 @@ use sluice_core::postgres::tls_request::TlsRequest;
 use sluice_core::tls_request::MAX_HELD_BYTES;
 
 use crate::judge::assert_error_response;
-use crate::pieces::{Actor, Choices, conversation, cuts, negotiate, pieces};
+use crate::pieces::{Actor, Choices, Opened, conversation, cuts, opened, pieces};
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 48];
 
 /// However the opening is cut, the same answers; `S` and `N` only to who asked; TLS only where it was promised or first.
 pub fn negotiation(input: &[u8]) {
-    let mut choices = Choices(input);
-    let allowed = choices.byte() & 1 == 1;
-    let plaintext = if allowed { Plaintext::Allow } else { Plaintext::Refuse };
-    let ways = cuts(&mut choices);
-    let bytes = choices.0;
-    let [whole, cut, single] = ways.map(|sizes| {
-        let mut negotiation = Negotiation::new(plaintext);
-        negotiate(bytes, &sizes, |peeked| negotiation.look(peeked))
-    });
-    assert_eq!(cut, whole);
-    assert_eq!(single, whole);
+    let Opened { allowed, bytes, whole } = opened(input, Negotiation::new, Negotiation::look);
 
     let asked: Vec<u8> = bytes[..whole.taken]
         .chunks(8)

@@ -10,24 +10,14 @@ use sluice_core::mysql::negotiation::Negotiation;
 use sluice_core::mysql::packet::{self, HEADER_BYTES, framed};
 use sluice_core::mysql::response::{self, Reading};
 use sluice_core::mysql::{capability, greeting};
-use sluice_core::negotiation::{Move, Plaintext};
+use sluice_core::negotiation::Move;
 
 use crate::judge::assert_err_packet;
-use crate::pieces::{Choices, cuts, negotiate};
+use crate::pieces::{Choices, Opened, opened};
 
 /// However the opening is cut, the same moves; exactly one SSLRequest is taken, and plaintext passes only where it may.
 pub fn negotiation(input: &[u8]) {
-    let mut choices = Choices(input);
-    let allowed = choices.byte() & 1 == 1;
-    let plaintext = if allowed { Plaintext::Allow } else { Plaintext::Refuse };
-    let ways = cuts(&mut choices);
-    let bytes = choices.0;
-    let [whole, cut, single] = ways.map(|sizes| {
-        let mut negotiation = Negotiation::new(plaintext);
-        negotiate(bytes, &sizes, |peeked| negotiation.look(peeked))
-    });
-    assert_eq!(cut, whole);
-    assert_eq!(single, whole);
+    let Opened { allowed, bytes, whole } = opened(input, Negotiation::new, Negotiation::look);
     assert_eq!(whole.replies, b"", "the front has spoken already");
     match whole.taken {
         0 => {}
