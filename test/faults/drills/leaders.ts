@@ -1,6 +1,6 @@
 /** What becomes of several brains on one etcd; for a ground that has them. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Brains } from '../brains.js';
+import type { Brains, Member } from '../brains.js';
 import type { Drill } from '../drill.js';
 import { resizeEachSecond } from './operators.js';
 
@@ -19,39 +19,21 @@ export const leaders: readonly Drill<Brains>[] = [
       await brain.startAgain();
     },
   },
-  {
-    name: 'leader stopped, goes on after ten seconds',
-    excuses: {},
-    async fault(brains, { crowd, found }) {
-      const { brain } = await brains.untilLed();
-      brain.signal('SIGSTOP');
-      const served = await servedMeanwhile(crowd);
-      brain.signal('SIGCONT');
-      found(byAnother(served));
-    },
-  },
-  {
-    name: 'leader parted from etcd for ten seconds',
-    excuses: {},
-    async fault(brains, { crowd, found }) {
-      const { toEtcd } = await brains.untilLed();
-      toEtcd.cut();
-      const served = await servedMeanwhile(crowd);
-      toEtcd.mend();
-      found(byAnother(served));
-    },
-  },
-  {
-    name: 'followers parted from the leader for ten seconds',
-    excuses: {},
-    async fault(brains, { crowd, found }) {
-      const { fromBrains } = await brains.untilLed();
-      fromBrains.cut();
-      const served = await servedMeanwhile(crowd);
-      fromBrains.mend();
-      found(byAnother(served));
-    },
-  },
+  away(
+    'leader stopped, goes on after ten seconds',
+    ({ brain }) => brain.signal('SIGSTOP'),
+    ({ brain }) => brain.signal('SIGCONT'),
+  ),
+  away(
+    'leader parted from etcd for ten seconds',
+    ({ toEtcd }) => toEtcd.cut(),
+    ({ toEtcd }) => toEtcd.mend(),
+  ),
+  away(
+    'followers parted from the leader for ten seconds',
+    ({ fromBrains }) => fromBrains.cut(),
+    ({ fromBrains }) => fromBrains.mend(),
+  ),
   {
     name: 'a follower killed, started again',
     // Ends that it had been told and had not passed on: the sessions count for seven seconds more.
@@ -103,16 +85,22 @@ export const leaders: readonly Drill<Brains>[] = [
   },
 ];
 
-async function servedMeanwhile(crowd: { readonly served: number }): Promise<number> {
-  const before = crowd.served;
-  await pause(awayMs);
-  return crowd.served - before;
-}
-
 /** A fault of one brain is no reason for clients to wait for its end. */
-function byAnother(served: number) {
+function away(name: string, go: (leader: Member) => void, comeBack: (leader: Member) => void): Drill<Brains> {
   return {
-    violations: served === 0 ? ['I3: nobody was served meanwhile'] : [],
-    figures: { served_meanwhile: served },
+    name,
+    excuses: {},
+    async fault(brains, { crowd, found }) {
+      const leader = await brains.untilLed();
+      go(leader);
+      const before = crowd.served;
+      await pause(awayMs);
+      const served = crowd.served - before;
+      comeBack(leader);
+      found({
+        violations: served === 0 ? ['I3: nobody was served meanwhile'] : [],
+        figures: { served_meanwhile: served },
+      });
+    },
   };
 }
