@@ -6,13 +6,10 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Crowd } from '../faults/crowd.js';
-import { Brain } from '../harness/brain.js';
+import type { Brain } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
-import { Envoy } from '../harness/envoy.js';
-import { Etcd } from '../harness/etcd.js';
 import { runBuiltProgram } from '../harness/program.js';
-import { protectedPostgres } from '../harness/protected-database.js';
-import { Sluice } from '../harness/sluice.js';
+import { edgeOf, severalBrains } from '../harness/several-brains.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { percentile } from './statistics.js';
 
@@ -36,33 +33,14 @@ async function leaderOf(brains: readonly Brain[]): Promise<Brain> {
 
 runBuiltProgram();
 try {
-  const [etcd, orders] = await Promise.all([
-    Etcd.start(),
-    protectedPostgres('orders', {
-      budget,
-      reserve: 3,
-      accounts: [{ name: account.user, password: account.password }],
-      databases: [account.database],
-    }),
-  ]);
-  const store = `etcd:${etcd.urls}`;
-  const sluice = await Sluice.start({
-    databases: { orders },
+  const { orders, sluice, brains } = await severalBrains({
+    count: 3,
+    ...{ budget, reserve: 3, account },
     services: {
       checkout: { database: 'orders', max_connections: budget, max_queue: 1_000, timeout_ms: 120_000 },
     },
-    store,
   });
-  const options = { beside: sluice.brain, store };
-  const brains = [
-    sluice.brain,
-    await Brain.start(sluice.file.path, { ...options, id: 'brain-2' }),
-    await Brain.start(sluice.file.path, { ...options, id: 'brain-3' }),
-  ];
-  const edges = ['edge-2', 'edge-3'].map((node) =>
-    Envoy.start({ node, xds: brains.map(({ xds }) => xds), channel: sluice.brain.channel }),
-  );
-  for (const edge of await Promise.all(edges)) await edge.waitForListener('pg');
+  await Promise.all(['edge-2', 'edge-3'].map((node) => edgeOf(brains, node)));
   // It knows the first brain alone.
   await sluice.envoy.stop();
 

@@ -1,24 +1,21 @@
 /** Several brains, of which one decides: whatever node and brain a client comes by, there is one budget, and no brain is missed. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Brain } from '../harness/brain.js';
+import type { Brain } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
 import { Envoy } from '../harness/envoy.js';
-import { Etcd } from '../harness/etcd.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
-import { observer, type Protected, protectedPostgres } from '../harness/protected-database.js';
+import { observer, type Protected } from '../harness/protected-database.js';
 import { RawClient } from '../harness/raw-client.js';
-import { Sluice } from '../harness/sluice.js';
+import { edgeOf, severalBrains } from '../harness/several-brains.js';
+import type { Sluice } from '../harness/sluice.js';
 import { sluiceCommand } from '../harness/sluice-command.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { fateOf, postgresSession } from './sessions.js';
 
-const password = 'correct horse';
-const ann = { user: 'ann', password, database: 'orders' };
+const ann = { user: 'ann', password: 'correct horse', database: 'orders' };
 const budget = 6;
-/** The harness's own session and the observers' four: a brain that stands still keeps its two. */
-const reserve = 5;
 const long = { timeout: 180_000 };
 
 let store: string;
@@ -29,31 +26,15 @@ let brains: readonly Brain[];
 let edge: Envoy;
 
 before(async () => {
-  const [etcd, postgres] = await Promise.all([
-    Etcd.start(),
-    protectedPostgres('orders', {
-      budget,
-      reserve,
-      accounts: [{ name: 'ann', password }],
-      databases: ['orders'],
-    }),
-  ]);
-  orders = postgres;
-  store = `etcd:${etcd.urls}`;
-  sluice = await Sluice.start({
-    databases: { orders },
+  ({ store, orders, sluice, brains } = await severalBrains({
+    count: 3,
+    budget,
+    account: ann,
     services: {
       checkout: { database: 'orders', max_connections: budget, max_queue: 500, timeout_ms: 60_000 },
       hasty: { database: 'orders', max_connections: budget, max_queue: 500, timeout_ms: 1_500 },
     },
-    store,
-  });
-  const options = { beside: sluice.brain, store };
-  brains = [
-    sluice.brain,
-    await Brain.start(sluice.file.path, { ...options, id: 'brain-2' }),
-    await Brain.start(sluice.file.path, { ...options, id: 'brain-3' }),
-  ];
+  }));
 });
 
 after(stopEverything);
@@ -107,12 +88,7 @@ test('a client of a node that only a follower serves is admitted within the one 
   await held.end();
   await cancelled();
   await Promise.all([only.stop(), sluice.envoy.stop()]);
-  edge = await Envoy.start({
-    node: 'edge-3',
-    xds: brains.map(({ xds }) => xds),
-    channel: sluice.brain.channel,
-  });
-  await edge.waitForListener('pg');
+  edge = await edgeOf(brains, 'edge-3');
 });
 
 /** By the only node that listens: the brain that it asks passes the question on. */

@@ -6,23 +6,19 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { after, before, test } from 'node:test';
-import { Brain } from '../harness/brain.js';
+import type { Brain } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
-import { Envoy } from '../harness/envoy.js';
-import { Etcd } from '../harness/etcd.js';
 import { peakWhile } from '../harness/peak.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedPostgres } from '../harness/protected-database.js';
+import type { Protected } from '../harness/protected-database.js';
 import { Relay } from '../harness/relay.js';
-import { Sluice } from '../harness/sluice.js';
+import { edgeOf, severalBrains } from '../harness/several-brains.js';
+import type { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { fateOf, postgresSession } from './sessions.js';
 
-const password = 'correct horse';
-const ann = { user: 'ann', password, database: 'orders' };
+const ann = { user: 'ann', password: 'correct horse', database: 'orders' };
 const budget = 4;
-/** The harness's own session and two brains' observers: what is lost with a brain is proven by a second connection. */
-const reserve = 5;
 const long = { timeout: 120_000 };
 
 let orders: Protected<Postgres>;
@@ -33,34 +29,24 @@ let first: Brain;
 let second: Brain;
 
 before(async () => {
-  const [etcd, postgres] = await Promise.all([
-    Etcd.start(),
-    protectedPostgres('orders', {
-      budget,
-      reserve,
-      accounts: [{ name: 'ann', password }],
-      databases: ['orders'],
-    }),
-  ]);
-  orders = postgres;
-  const [host = '', port] = etcd.member.endpoint.split(':');
-  relay = await Relay.start({ host, port: Number(port) });
-  sluice = await Sluice.start({
-    databases: { orders },
+  const started = await severalBrains({
+    count: 2,
+    budget,
+    account: ann,
     services: {
       checkout: { database: 'orders', max_connections: budget, max_queue: 100, timeout_ms: 60_000 },
     },
-    store: `etcd:http://${relay.host}:${relay.port}`,
+    waysOf: async (id, { member }) => {
+      if (id !== 'brain-1') return {};
+      const [host = '', port] = member.endpoint.split(':');
+      relay = await Relay.start({ host, port: Number(port) });
+      return { store: `etcd:http://${relay.host}:${relay.port}` };
+    },
   });
-  first = sluice.brain;
-  second = await Brain.start(sluice.file.path, {
-    beside: first,
-    store: `etcd:${etcd.urls}`,
-    id: 'brain-2',
-  });
+  ({ orders, sluice } = started);
+  [first, second] = started.brains as [Brain, Brain];
   await sluice.envoy.stop();
-  const edge = await Envoy.start({ node: 'edge-2', xds: [first.xds, second.xds], channel: first.channel });
-  await edge.waitForListener('pg');
+  await edgeOf(started.brains, 'edge-2');
 });
 
 after(stopEverything);

@@ -1,47 +1,30 @@
 /** Two brains on one etcd: when the one that leads dies, the other admits within five seconds, and nobody is refused for it. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { Brain } from '../harness/brain.js';
+import type { Brain } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
-import { Envoy } from '../harness/envoy.js';
-import { Etcd } from '../harness/etcd.js';
 import { peakWhile } from '../harness/peak.js';
-import { protectedPostgres } from '../harness/protected-database.js';
-import { Sluice } from '../harness/sluice.js';
+import { edgeOf, severalBrains } from '../harness/several-brains.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { fateOf, postgresSession } from './sessions.js';
 
-const password = 'correct horse';
 const budget = 3;
-/** The harness's own session and two brains' observers: what is lost with a brain is proven by a second connection. */
-const reserve = 5;
-const ann = { user: 'ann', password, database: 'orders' };
+const ann = { user: 'ann', password: 'correct horse', database: 'orders' };
 
 after(stopEverything);
 
 test('kill -9 of the leader, again and again: the other one admits within five seconds, and the budget holds', {
   timeout: 180_000,
 }, async () => {
-  const [etcd, orders] = await Promise.all([
-    Etcd.start(),
-    protectedPostgres('orders', {
-      budget,
-      reserve,
-      accounts: [{ name: 'ann', password }],
-      databases: ['orders'],
-    }),
-  ]);
-  const store = `etcd:${etcd.urls}`;
-  const sluice = await Sluice.start({
-    databases: { orders },
+  const { orders, sluice, brains } = await severalBrains({
+    count: 2,
+    budget,
+    account: ann,
     services: { checkout: { database: 'orders', max_connections: budget, timeout_ms: 60_000 } },
-    store,
   });
-  const one = sluice.brain;
-  const two = await Brain.start(sluice.file.path, { beside: one, store, id: 'brain-2' });
+  const [one, two] = brains as [Brain, Brain];
   await sluice.envoy.stop();
-  const envoy = await Envoy.start({ node: 'edge-1', xds: [one.xds, two.xds], channel: one.channel });
-  await envoy.waitForListener('pg');
+  await edgeOf(brains, 'edge-1');
 
   const roleOf = async (brain: Brain) => (await brain.status()).leadership.role;
   const took: number[] = [];

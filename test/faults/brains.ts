@@ -8,14 +8,14 @@ import { readFileSync } from 'node:fs';
 import type { SpecStore } from '../../xds-server/pure/store/spec-store.js';
 import { parseStoreAddress } from '../../xds-server/pure/store/store-address.js';
 import { openStore } from '../../xds-server/shells/store/open-store.js';
-import { Brain } from '../harness/brain.js';
-import { Envoy } from '../harness/envoy.js';
-import { Etcd } from '../harness/etcd.js';
+import type { Brain } from '../harness/brain.js';
+import type { Etcd } from '../harness/etcd.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedPostgres } from '../harness/protected-database.js';
-import { Sluice } from '../harness/sluice.js';
+import type { Protected } from '../harness/protected-database.js';
+import { edgeOf, severalBrains } from '../harness/several-brains.js';
+import type { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
-import { databaseOf, Ground, reserve, servicesOf } from './ground.js';
+import { account, databaseOf, Ground, servicesOf } from './ground.js';
 import { Link } from './link.js';
 
 export interface Member {
@@ -43,48 +43,36 @@ export class Brains extends Ground<Postgres> {
   }
 
   static async start(): Promise<Brains> {
-    const [etcd, orders] = await Promise.all([
-      Etcd.start(),
-      protectedPostgres('orders', { ...databaseOf(), reserve: reserve + standing }),
-    ]);
-    let sluice: Sluice | undefined;
-    const members: Member[] = [];
-    for (const id of ['brain-1', 'brain-2', 'brain-3']) {
-      const toEtcd = await Link.to(memberOf(etcd));
-      let fromBrains: Link | undefined;
-      const options = {
-        id,
-        store: `etcd:http://${toEtcd.host}:${toEtcd.port}`,
-        advertise: async (xds: Brain['xds']) => {
-          fromBrains = await Link.to(xds);
-          return fromBrains;
-        },
-      };
-      sluice ??= await Sluice.start({
-        databases: { orders },
-        services: servicesOf(orders.budget),
-        ...options,
-      });
-      const brain =
-        members.length === 0
-          ? sluice.brain
-          : await Brain.start(sluice.file.path, { ...options, beside: sluice.brain });
-      members.push({ brain, toEtcd, fromBrains: fromBrains! });
-    }
-    const xds = members.map(({ brain }) => brain.xds);
-    const { channel } = sluice!.brain;
-    for (const node of ['edge-2', 'edge-3'])
-      await (await Envoy.start({ node, xds, channel })).waitForListener('pg');
+    const { budget } = databaseOf();
+    const links: Omit<Member, 'brain'>[] = [];
+    const { etcd, orders, sluice, brains } = await severalBrains({
+      count: 3,
+      ...{ budget, account },
+      services: servicesOf(budget),
+      waysOf: async (_id, etcd) => {
+        const toEtcd = await Link.to(memberOf(etcd));
+        return {
+          store: `etcd:http://${toEtcd.host}:${toEtcd.port}`,
+          advertise: async (xds) => {
+            const fromBrains = await Link.to(xds);
+            links.push({ toEtcd, fromBrains });
+            return fromBrains;
+          },
+        };
+      },
+    });
+    const members = brains.map((brain, index) => ({ brain, ...links[index]! }));
+    for (const node of ['edge-2', 'edge-3']) await edgeOf(brains, node);
     // It knows the first brain alone.
-    await sluice!.envoy.stop();
+    await sluice.envoy.stop();
     const store = openStore({
       address: storeOf(etcd),
       etcdTls: undefined,
       etcdPrefix: '/sluice',
     });
-    const brains = new Brains(orders, sluice!, etcd, members, store);
-    await brains.untilLed();
-    return brains;
+    const ground = new Brains(orders, sluice, etcd, members, store);
+    await ground.untilLed();
+    return ground;
   }
 
   async leader(): Promise<Brain> {
@@ -123,9 +111,6 @@ export class Brains extends Ground<Postgres> {
     );
   }
 }
-
-/** A brain that stands still keeps its observer's sessions while the next one has its own. */
-const standing = 2;
 
 function memberOf(etcd: Etcd): { readonly host: string; readonly port: number } {
   const { hostname, port } = new URL(etcd.member.url);
