@@ -12,7 +12,7 @@ import { edgeOf, severalBrains } from '../harness/several-brains.js';
 import type { Sluice } from '../harness/sluice.js';
 import { sluiceCommand } from '../harness/sluice-command.js';
 import { waitUntil } from '../harness/wait-until.js';
-import { fateOf, postgresSession } from './sessions.js';
+import { postgresSession, visitOf } from './sessions.js';
 
 const ann = { user: 'ann', password: 'correct horse', database: 'orders' };
 const budget = 6;
@@ -60,12 +60,7 @@ async function follower(): Promise<Brain> {
   return brains.find((brain) => brain !== leader)!;
 }
 
-const visit = () =>
-  fateOf(async () => {
-    const session = await postgresSession(sluice, 'checkout', ann);
-    await session.query('SELECT pg_sleep(0.2)');
-    await session.end();
-  });
+const visit = () => visitOf(sluice, 'checkout', ann);
 
 test('a client of a node that only a follower serves is admitted within the one budget', long, async () => {
   const held = await postgresSession(sluice, 'checkout', ann);

@@ -15,7 +15,7 @@ import { Relay } from '../harness/relay.js';
 import { edgeOf, severalBrains } from '../harness/several-brains.js';
 import type { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
-import { fateOf, postgresSession } from './sessions.js';
+import { visitOf } from './sessions.js';
 
 const ann = { user: 'ann', password: 'correct horse', database: 'orders' };
 const budget = 4;
@@ -57,12 +57,7 @@ const metric = async (brain: Brain, name: string): Promise<string | undefined> =
 const readiness = async ({ admin }: Brain): Promise<string> =>
   (await fetch(`http://${admin.host}:${admin.port}/readyz`)).text();
 
-const visit = () =>
-  fateOf(async () => {
-    const session = await postgresSession(sluice, 'checkout', ann);
-    await session.query('SELECT pg_sleep(0.2)');
-    await session.end();
-  });
+const visit = () => visitOf(sluice, 'checkout', ann);
 
 test('leader and follower say of each other whether they are connected', long, async () => {
   await waitUntil('it follows', async () => (await leadership(second)).link?.open);

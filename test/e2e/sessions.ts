@@ -101,3 +101,12 @@ export async function fateOf(work: () => Promise<unknown>): Promise<Fate> {
     throw error;
   }
 }
+
+/** Comes, stays for a fifth of a second, and goes. */
+export function visitOf(...client: Parameters<typeof postgresClient>): Promise<Fate> {
+  return fateOf(async () => {
+    const session = await postgresSession(...client);
+    await session.query('SELECT pg_sleep(0.2)');
+    await session.end();
+  });
+}
