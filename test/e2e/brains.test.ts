@@ -12,6 +12,7 @@ import { edgeOf, severalBrains } from '../harness/several-brains.js';
 import type { Sluice } from '../harness/sluice.js';
 import { sluiceCommand } from '../harness/sluice-command.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { cancelRequest, keyOf } from './cancel-request.js';
 import { postgresSession, visitOf } from './sessions.js';
 
 const ann = { user: 'ann', password: 'correct horse', database: 'orders' };
@@ -89,13 +90,9 @@ test('a client of a node that only a follower serves is admitted within the one 
 /** By the only node that listens: the brain that it asks passes the question on. */
 async function cancelled(): Promise<void> {
   const session = await postgresSession(sluice, 'checkout', ann);
-  const { processID, secretKey } = session as unknown as { processID: number; secretKey: number };
   const sleeping = session.query('SELECT pg_sleep(60)');
-  const request = Buffer.alloc(16);
-  for (const [at, value] of [16, 80_877_102, processID].entries()) request.writeUInt32BE(value, 4 * at);
-  request.writeInt32BE(secretKey, 12);
   const client = await RawClient.connect({ host: sluice.host, port: sluice.ports.pg });
-  await client.send(request);
+  await client.send(cancelRequest(keyOf(session)));
   await assert.rejects(sleeping, { code: '57014' });
   await session.end();
 }

@@ -16,6 +16,7 @@ import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { cancelRequest, keyOf } from './cancel-request.js';
 import type { Told } from './clients/conversation.js';
 import { postgresSession } from './sessions.js';
 
@@ -69,27 +70,6 @@ async function startSleeping(client: pg.Client): Promise<{ readonly end: Promise
   );
   await waitUntil('the statement runs', async () => (await sleeping()).length > before.length);
   return { end };
-}
-
-interface Key {
-  readonly pid: number;
-  readonly secret: Buffer;
-}
-
-function keyOf(client: pg.Client): Key {
-  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
-  const secret = Buffer.alloc(4);
-  secret.writeInt32BE(secretKey);
-  return { pid: processID, secret };
-}
-
-function cancelRequest({ pid, secret }: Key): Buffer {
-  const message = Buffer.alloc(12 + secret.length);
-  message.writeUInt32BE(message.length, 0);
-  message.writeUInt32BE(80_877_102, 4);
-  message.writeUInt32BE(pid, 8);
-  message.set(secret, 12);
-  return message;
 }
 
 /** @param servername in clear without one */

@@ -23,6 +23,7 @@ import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/
 import { Relay } from '../harness/relay.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { cancelRequest, keyOf } from './cancel-request.js';
 import { mysqlSession, postgresSession } from './sessions.js';
 
 const password = 'correct horse';
@@ -132,12 +133,10 @@ const asleepIn = {
 
 /** @param guess by how much the secret is wrong */
 async function cancel(client: pg.Client, guess = 0): Promise<void> {
-  const { processID, secretKey } = client as unknown as { processID: number; secretKey: number };
-  const request = Buffer.alloc(16);
-  for (const [at, value] of [16, 80_877_102, processID].entries()) request.writeUInt32BE(value, 4 * at);
-  request.writeInt32BE(secretKey ^ guess, 12);
+  const { pid, secret } = keyOf(client);
+  secret.writeInt32BE(secret.readInt32BE() ^ guess);
   const socket = net.connect(sluice.ports.pg, sluice.host);
-  socket.resume().write(request);
+  socket.resume().write(cancelRequest({ pid, secret }));
   await once(socket, 'close');
 }
 
@@ -255,7 +254,7 @@ describe('a report that is forged by way of a follower changes nothing, and the 
         const counted = await metric(leader, name);
         const isLeaders = whose === 'the leader’s node';
         const session = isLeaders ? ofLeader.postgres : await postgresSession(sluice, 'checkout', ann);
-        const pid = (session as unknown as { processID: number }).processID;
+        const { pid } = keyOf(session);
         const held = async () => (await leader.sessions()).rows.find(({ server_id }) => server_id === pid);
         const before = await waitUntil('it is reported', held);
         assert.equal(before.node, isLeaders ? 'edge-1' : 'edge-2');

@@ -14,6 +14,7 @@ import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/
 import { Relay } from '../harness/relay.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { cancelRequest, keyOf } from './cancel-request.js';
 import { postgresSession } from './sessions.js';
 import {
   ann,
@@ -178,17 +179,14 @@ describe('a server that does not go along', () => {
       const sql = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
       return (await fifteen.server.query(sql)).length === 1;
     });
-    const { processID, secretKey } = session as unknown as { processID: number; secretKey: number };
-    const request = Buffer.from('0000001004d2162e0000000000000000', 'hex');
-    request.writeUInt32BE(processID, 8);
-    request.writeInt32BE(secretKey, 12);
+    const key = keyOf(session);
     // Closed without an answer.
     const asking = net.connect(sluice.ports.pg, sluice.host).on('error', () => {});
-    asking.write(request);
+    asking.write(cancelRequest(key));
     await cancelled;
     asking.destroy();
     await session.end();
-    const secret = request.subarray(12).toString('hex');
+    const secret = key.secret.toString('hex');
     for (const heard of relays.postgres.heard())
       assert.ok(!heard.includes(secret), 'the secret went in clear');
     relays.postgres.listen();
