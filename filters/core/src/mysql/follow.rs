@@ -197,9 +197,16 @@ impl Follow {
         clock: &impl Fn() -> u64,
         transaction: &mut impl FnMut(u64),
     ) -> Followed {
-        let kind = self.outstanding.first().ok_or(Unexplained)?;
         let (length, payload) = (packet.length, packet.beginning());
         let first = *payload.first().ok_or(Unexplained)?;
+        let Some(kind) = self.outstanding.first() else {
+            // The last words to a client that has rested too long, since MySQL 8.0.24, or before a shutdown.
+            if first != ERR {
+                return Err(Unexplained);
+            }
+            self.tally.error();
+            return Ok(());
+        };
         self.sends_file = false;
         if kind == Kind::Text {
             return self.answered(None, clock, transaction);

@@ -306,6 +306,16 @@ fn what_no_server_would_say_is_followed_no_further() {
 }
 
 #[test]
+fn a_server_may_end_a_session_with_an_error_that_nobody_asked_for() {
+    for piece in [1, 1 << 20] {
+        let mut session = Session::new(NEW, piece);
+        session.asks(&[QUERY]).reads(&[ok(AUTOCOMMIT)]).reads(&[err()]);
+        let counts = session.follow.tally().counts();
+        assert_eq!((session.state(), counts.transactions, counts.errors), (State::Idle, 1, 1));
+    }
+}
+
+#[test]
 fn streams_without_an_end_are_not_followed() {
     for command in [0x12, 0x1e, 0x20, 0xfe] {
         let mut session = Session::new(NEW, 1);

@@ -134,18 +134,19 @@ impl Login {
         out: &mut Vec<u8>,
         mut report: impl FnMut(Event),
     ) -> Result<(), Refusal> {
-        self.unfinished.extend_from_slice(bytes);
-        while let Some((length, sequence)) = packet::header(&self.unfinished).filter(|_| !self.is_over()) {
+        let mut all = std::mem::take(&mut self.unfinished);
+        all.extend_from_slice(bytes);
+        let mut rest = &all[..];
+        while let Some((length, sequence)) = packet::header(rest).filter(|_| !self.is_over()) {
             if length > MAX_PACKET_BYTES {
                 return Err(unexpected(format!("a packet of {length} bytes from the server during login")));
             }
-            let Some(payload) = self.unfinished.get(HEADER_BYTES..HEADER_BYTES + length).map(<[u8]>::to_vec) else {
-                break;
-            };
-            self.unfinished.drain(..HEADER_BYTES + length);
+            let Some((packet, behind)) = rest.split_at_checked(HEADER_BYTES + length) else { break };
+            rest = behind;
+            let payload = packet.get(HEADER_BYTES..).unwrap_or_default();
             match self.phase {
-                Phase::Greeted => self.greeted(&payload, out, &mut report)?,
-                Phase::Proving => self.proving(&payload, sequence, out, &mut report)?,
+                Phase::Greeted => self.greeted(payload, behind.is_empty(), out, &mut report)?,
+                Phase::Proving => self.proving(payload, sequence, out, &mut report)?,
                 Phase::Over => {}
             }
         }
@@ -154,12 +155,23 @@ impl Login {
             if self.client_payload_left > 0 || !self.client_header.is_empty() {
                 return Err(unexpected("the server has decided within a packet of the client"));
             }
-            out.append(&mut self.unfinished);
+            out.extend_from_slice(rest);
+            return Ok(());
         }
+        // Once for all packets: a buffer full of small ones would be moved as often as there are packets in it.
+        let read = all.len() - rest.len();
+        all.drain(..read);
+        self.unfinished = all;
         Ok(())
     }
 
-    fn greeted(&mut self, payload: &[u8], out: &mut Vec<u8>, report: &mut impl FnMut(Event)) -> Result<(), Refusal> {
+    fn greeted(
+        &mut self,
+        payload: &[u8],
+        is_last: bool,
+        out: &mut Vec<u8>,
+        report: &mut impl FnMut(Event),
+    ) -> Result<(), Refusal> {
         if payload.first() == Some(&ERR) {
             self.phase = Phase::Over;
             report(Event::Failed(errno(payload)));
@@ -180,7 +192,7 @@ impl Login {
                 return Err(insecure(Refused::NotOffered));
             }
             // What is read before TLS may be anybody's, and must not count as what TLS protects.
-            if !self.unfinished.is_empty() {
+            if !is_last {
                 return Err(insecure(Refused::Stuffed));
             }
             report(Event::TlsOffered);
