@@ -58,12 +58,13 @@ export function isUncertain(row: Row, marginMs: number): boolean {
   return !hasAddress(owner, row) && owner.reportedMs <= seenMs + marginMs;
 }
 
-/** Whether a row that its owner has by an id alone may as well be that of another one, which is closing. */
+/** Whether a row that its owner has by an id alone, or by an address alone, may as well be that of another one, which is closing. */
 export function isDisputed(row: Row, owner: Slot): boolean {
-  if (hasAddress(owner, row)) return false;
-  if (isElsewhere(owner)) return true;
+  const byAddress = hasAddress(owner, row);
+  if (byAddress && owner.serverId !== undefined) return false;
+  if (!byAddress && isElsewhere(owner)) return true;
   for (const other of owner.target.closing) {
-    if (other === owner) continue;
+    if (other === owner || (byAddress && !hasAddress(other, row))) continue;
     if (other.serverId === undefined ? mayBe(other, row) : strength(other, row) > 0) return true;
   }
   return false;

@@ -238,6 +238,22 @@ test('the database is asked at once for the sessions of a node that is cut off; 
   assert.deepEqual(driven.target(), { ...driven.target(), closing: 0, sessions: 2, used: 3 });
 });
 
+test('where a database is out of the plan nobody is asked: the sessions of a node that is cut off are silent in time', () => {
+  const driven = DrivenLedger.recovered({
+    targets: { [primary]: { budget: 4 }, 'other/primary': { budget: 4 } },
+    services: { checkout: { maxConnections: 2 } },
+  });
+  driven.open('a', 11);
+  driven.plan({
+    targets: { 'other/primary': { budget: 4 } },
+    services: { checkout: { maxConnections: 2, target: 'other/primary' } },
+  });
+  driven.tell({ kind: 'cut-off', node: 'n1' });
+  assert.equal(driven.service().used, 1);
+  driven.pass(driven.settings.silentAfterMs);
+  assert.equal(driven.service().used, 0);
+});
+
 test('reports keep a session from being silent', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.open('a', 11);

@@ -226,6 +226,25 @@ test('an end that comes late does not take along the session of who has the pid 
   expectCounted(driven, 0, 0);
 });
 
+test('an end does not take along the session of who had the same address before, and is closing', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  const row = { serverId: 11, peer: '10.1.1.1:4001' };
+  driven.open('z', 9);
+  driven.report('z', { serverId: 9, localAddress: '10.1.1.1:4000' });
+  driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }]);
+  driven.check('b');
+  driven.check('a');
+  driven.report('a', address);
+  driven.end('a', 'proxy-closed', address);
+  driven.pass(driven.settings.marginMs + 1);
+  driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }, row]);
+  driven.report('b', address);
+  driven.end('b', 'server-closed', { ...address, login: 'failed' });
+  driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }, row]);
+  assert.deepEqual(connections(driven), ['z', 'a']);
+});
+
 test('an id that comes with its own address is one’s own, whoever else has ended', () => {
   const driven = DrivenLedger.recovered(plan);
   const address = { localAddress: '10.1.1.1:4001' };

@@ -102,9 +102,10 @@ export class Slots {
     else if (slot.cause !== 'ended') this.#close(slot, 'ended');
   }
 
-  /** Whoever is alive is in the list, and is reported again within an interval. */
+  /** Whoever is alive is in the list, and is reported again within an interval. Where there is no list silence is waited for. */
   cutOff(node: NodeId): void {
-    for (const slot of this.#books.slotsOf(node)) if (slot.state === 'session') this.#close(slot, 'silent');
+    for (const slot of this.#books.slotsOf(node))
+      if (slot.state === 'session' && slot.target.plan) this.#close(slot, 'silent');
   }
 
   observed(target: Target, event: Event<'observed'>): void {
