@@ -57,6 +57,16 @@ test('a client without TLS, and one that sends no server name, are told apart', 
   assert.equal(nameless?.serverName, undefined);
 });
 
+test('a check with a clock or a name that no node has is malformed', () => {
+  const clock = (value: number): object => attributes({ ...facts, age_ms: { numberValue: value } });
+  assert.ok(readCheck(encode(clock(600_000))));
+  for (const value of [1e300, Number.POSITIVE_INFINITY, Number.NaN, -1])
+    assert.equal(readCheck(encode(clock(value))), undefined, String(value));
+  const named = (chars: number): object => ({ ...attributes(), tls_session: { sni: 'n'.repeat(chars) } });
+  assert.ok(readCheck(encode(named(255))));
+  assert.equal(readCheck(encode(named(256))), undefined);
+});
+
 test('a check without what the filters always send is malformed', () => {
   for (const missing of ['connection', 'listener', 'born_unix_ms', 'age_ms', 'monotonic_ms']) {
     const { [missing]: _, ...rest } = facts as Record<string, object>;

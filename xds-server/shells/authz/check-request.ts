@@ -41,6 +41,8 @@ const connectionPattern = /^[0-9a-f]{32}$/;
 const pidPattern = /^\d{1,10}$/;
 /** 4 to 256 bytes: filters/core/src/postgres/cancel.rs. */
 const secretPattern = /^([0-9a-f]{2}){4,256}$/;
+/** A server name in a TLS hello that Envoy reads at all is no longer. */
+const maxServerNameChars = 255;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -94,6 +96,7 @@ function withMetadata(check: Partial<Writable<Check>>, facts: FlatStruct | undef
   const monotonicMs = numberOf(facts, 'monotonic_ms');
   if (connection === undefined || !connectionPattern.test(connection) || listener === undefined)
     return undefined;
+  if ((check.serverName?.length ?? 0) > maxServerNameChars) return undefined;
   if (bornUnixMs === undefined || ageMs === undefined || monotonicMs === undefined) return undefined;
   const frontId = numberOf(facts, 'front_id');
   const cancel = cancelOf(textOf(facts, 'cancel_pid'), textOf(facts, 'cancel_key'));
@@ -116,9 +119,10 @@ function textOf(facts: FlatStruct | undefined, name: string): string | undefined
   return typeof value === 'string' ? value : undefined;
 }
 
+/** Clocks are reckoned with: beyond these numbers their sums are none any more. */
 function numberOf(facts: FlatStruct | undefined, name: string): number | undefined {
   const value = facts?.get(name);
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined;
 }
 
 function cancelOf(pid: string | undefined, secret: string | undefined): Check['cancel'] {

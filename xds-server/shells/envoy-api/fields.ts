@@ -38,6 +38,9 @@ export interface SocketAddress {
   readonly port: number;
 }
 
+/** No IP address is longer, with the interface that one of IPv6 may name. */
+const maxHostChars = 64;
+
 /** envoy.config.core.v3.Address; undefined for pipes and internal addresses. */
 export function readAddress(reader: FieldReader): SocketAddress | undefined {
   let host = '';
@@ -52,7 +55,7 @@ export function readAddress(reader: FieldReader): SocketAddress | undefined {
     });
     return true;
   });
-  return host === '' ? undefined : { host, port };
+  return host === '' || host.length > maxHostChars ? undefined : { host, port };
 }
 
 /** envoy.config.core.v3.Metadata → the structs of the namespaces that `wanted` names. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EnvoyApi } from '../envoy-api/envoy-api.js';
 import { type LogEntry, readLogEntries } from './log-entry.js';
-import { ledgerEventOf } from './report.js';
+import { ledgerEventOf, newsOf } from './report.js';
 
 const connection = '0123456789abcdef0123456789abcdef';
 
@@ -107,4 +107,22 @@ test('what was refused, never checked or is of another kind is no news', () => {
 
 test('durations are read', () => {
   assert.equal(entry('TcpConnectionEnd', upstream).durationMs, 2_500);
+});
+
+test('texts and numbers that no filter writes are not passed on: brains could not tell each other', () => {
+  const long = { stringValue: 'x'.repeat(1 << 20) };
+  const facts = {
+    ...{ activity: long, cancel_digest: long, login_error: long, ended_by: long },
+    ...{ login: { stringValue: 'failed' }, front_id: { numberValue: Number.NaN } },
+    ...{ monotonic_ms: { numberValue: Number.NaN }, age_ms: { numberValue: 5 } },
+  };
+  const far = { ...upstream, upstream_remote_address: address('1'.repeat(1 << 20), 5432) };
+  for (const type of ['TcpPeriodic', 'TcpConnectionEnd']) {
+    const news = newsOf(entry(type, far, facts, granted), 'edge-1');
+    assert.ok(JSON.stringify(news).length < 1_000, type);
+    assert.equal(news?.work?.bornMonotonicMs, undefined);
+    assert.equal(news?.known?.frontId, undefined);
+  }
+  const cluster = { stringValue: `service/${'x'.repeat(1 << 20)}` };
+  assert.equal(newsOf(entry('TcpPeriodic', upstream, {}, { ...granted, cluster }), 'edge-1'), undefined);
 });

@@ -7,6 +7,8 @@ import type { LogEntry } from './log-entry.js';
 
 const clusterPrefix = 'service/';
 const connectionPattern = /^[0-9a-f]{32}$/;
+/** Of what a node's filters write nothing is longer. What is would not fit into what brains tell each other. */
+const maxTextChars = 512;
 
 /** All of what an entry says. @returns undefined when it is of no concern to the ledger. */
 export function newsOf(entry: LogEntry, node: NodeId): SessionNews | undefined {
@@ -47,11 +49,11 @@ export function ledgerEventOf(
 function workOf(entry: LogEntry): Omit<ActivityReport, 'connection'> {
   const monotonicMs = entry.facts.get('monotonic_ms');
   const ageMs = entry.facts.get('age_ms');
-  const isTimed = typeof monotonicMs === 'number' && typeof ageMs === 'number';
+  const bornMonotonicMs = Number(monotonicMs) - Number(ageMs);
   return {
-    line: entry.facts.get('activity'),
+    line: textOf(entry.facts, 'activity'),
     ageMs: entry.durationMs,
-    bornMonotonicMs: isTimed ? monotonicMs - ageMs : undefined,
+    bornMonotonicMs: Number.isFinite(bornMonotonicMs) ? bornMonotonicMs : undefined,
     isEnd: entry.type === 'end',
   };
 }
@@ -59,23 +61,20 @@ function workOf(entry: LogEntry): Omit<ActivityReport, 'connection'> {
 /** Why a server turned a client away: its SQLSTATE or errno; undefined: it did not, `''`: it did not say. */
 function loginErrorOf(entry: LogEntry): string | undefined {
   if (entry.facts.get('login') !== 'failed') return undefined;
-  const error = entry.facts.get('login_error');
-  return typeof error === 'string' ? error : '';
+  return textOf(entry.facts, 'login_error') ?? '';
 }
 
 /** The limit by which the session was ended. */
-function endedByOf(entry: LogEntry): string | undefined {
-  const limit = entry.facts.get('ended_by');
-  return typeof limit === 'string' ? limit : undefined;
+function endedByOf({ facts }: LogEntry): string | undefined {
+  return textOf(facts, 'ended_by');
 }
 
 /** By what those who ask for a session to be stopped know it. */
 function knownOf({ facts }: LogEntry): SessionNews['known'] {
-  const digest = facts.get('cancel_digest');
   const frontId = facts.get('front_id');
   return {
-    frontId: typeof frontId === 'number' ? frontId : undefined,
-    cancelDigest: typeof digest === 'string' ? digest : undefined,
+    frontId: typeof frontId === 'number' && Number.isSafeInteger(frontId) ? frontId : undefined,
+    cancelDigest: textOf(facts, 'cancel_digest'),
   };
 }
 
@@ -83,7 +82,13 @@ function knownOf({ facts }: LogEntry): SessionNews['known'] {
 function serviceOf(entry: LogEntry): string | undefined {
   const granted = entry.verdict.get('cluster');
   const cluster = typeof granted === 'string' ? granted : entry.cluster;
-  return cluster?.startsWith(clusterPrefix) ? cluster.split('/')[1] : undefined;
+  if (cluster === undefined || cluster.length > maxTextChars) return undefined;
+  return cluster.startsWith(clusterPrefix) ? cluster.split('/')[1] : undefined;
+}
+
+function textOf(facts: LogEntry['facts'], name: string): string | undefined {
+  const value = facts.get(name);
+  return typeof value === 'string' && value.length <= maxTextChars ? value : undefined;
 }
 
 function upstreamOf(entry: LogEntry): UpstreamFacts {
