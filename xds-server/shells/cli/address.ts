@@ -34,7 +34,8 @@ export function parseAddress(text: string): Address {
 /** Like `parseRemoteAddress`, and a DNS name may stand for the address; whether it may is for the command to say. */
 export function parseNamedAddress(text: string): Address {
   const [, host, digits] = /^([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*):(\d{1,5})$/.exec(text) ?? [];
-  if (host === undefined || isIPv4(host)) return parseRemoteAddress(text);
+  // A name whose last label is a number is meant for an IPv4 address, and nobody can dial it.
+  if (host === undefined || /^\d+$/.test(host.split('.').at(-1)!)) return parseRemoteAddress(text);
   const port = Number(digits);
   if (port >= 1 && port <= 65_535) return { host, port };
   throw new InvalidArgumentError('Expected a port from 1 to 65535.');

@@ -100,20 +100,15 @@ export class LeaderLink {
     const credentials = this.#options.credentials();
     this.#heardMs = now();
     this.#reader = new MessageReader(maxOrderBytes);
-    const session = credentials
-      ? http2.connect(`https://${leader.address}`, {
-          cert: Buffer.from(credentials.chain),
-          key: Buffer.from(credentials.key),
-          ca: Buffer.from(credentials.clientCa),
-          minVersion: 'TLSv1.3',
-          ALPNProtocols: ['h2'],
-          // Its address may be any; its name is the leader's.
-          checkServerIdentity: (_host, certificate) =>
-            brainIdentity(certificate.subjectaltname) === leader.brain
-              ? undefined
-              : new Error(`expected the certificate of brain ${leader.brain}`),
-        })
-      : http2.connect(`http://${leader.address}`);
+    let session: ClientHttp2Session;
+    try {
+      session = this.#dial(credentials);
+    } catch (error) {
+      // Its address is what it has said of itself: one that cannot be dialled must not end those who read it.
+      this.#problem = `${leader.address}: ${(error as Error).message}`;
+      this.#connectSoon();
+      return;
+    }
     this.#session = session;
     session.on('error', (error) => this.#lost(session, error.message));
     session.on('close', () => this.#lost(session, 'the connection has ended'));
@@ -135,6 +130,29 @@ export class LeaderLink {
     stream.on('data', (bytes: Buffer) => this.#take(session, bytes));
     stream.on('drain', () => this.#flush());
     this.#write([], leader.term);
+  }
+
+  /** @throws where the address is none */
+  #dial(credentials: LinkCredentials | undefined): ClientHttp2Session {
+    const { leader } = this.#options;
+    return credentials
+      ? http2.connect(`https://${leader.address}`, {
+          cert: Buffer.from(credentials.chain),
+          key: Buffer.from(credentials.key),
+          ca: Buffer.from(credentials.clientCa),
+          minVersion: 'TLSv1.3',
+          ALPNProtocols: ['h2'],
+          // Its address may be any; its name is the leader's.
+          checkServerIdentity: (_host, certificate) =>
+            brainIdentity(certificate.subjectaltname) === leader.brain
+              ? undefined
+              : new Error(`expected the certificate of brain ${leader.brain}`),
+        })
+      : http2.connect(`http://${leader.address}`);
+  }
+
+  #connectSoon(): void {
+    this.#again = setTimeout(() => this.#connect(), pauseMs);
   }
 
   #take(session: ClientHttp2Session, bytes: Buffer): void {
@@ -199,7 +217,7 @@ export class LeaderLink {
     if (session !== this.#session) return;
     this.#problem = why;
     this.#end(why);
-    if (!this.#isStopped) this.#again = setTimeout(() => this.#connect(), pauseMs);
+    if (!this.#isStopped) this.#connectSoon();
   }
 
   #end(why: string): void {
