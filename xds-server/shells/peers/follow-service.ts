@@ -25,6 +25,8 @@ const silenceMs = 2_000;
 const signMs = 500;
 /** Orders that it has not taken; past it, it is told all of it anew. */
 const maxUnsent = 200_000;
+/** Orders in one message: of a turn in which thousands are refused all would be more than a follower takes. */
+const batch = 500;
 /** More are more than anybody has. */
 const maxFollowers = 64;
 
@@ -71,6 +73,11 @@ export class Follower {
   flush(): void {
     const orders = this.#orders;
     this.#orders = [];
+    for (let from = 0; from === 0 || from < orders.length; from += batch)
+      this.#send(orders.slice(from, from + batch));
+  }
+
+  #send(orders: readonly Order[]): void {
     const count = orders.length + 1;
     this.#unsent += count;
     if (this.#unsent > maxUnsent) this.end('it takes too little');
