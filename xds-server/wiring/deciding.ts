@@ -191,6 +191,7 @@ export class Deciding {
     const spec = loaded();
     if (spec) this.#leading.observe(plan(), spec);
     this.desk.open();
+    this.following.askHere();
     void this.#retell(this.#leading);
   }
 

@@ -13,7 +13,7 @@ import type { NodeId } from '../pure/ledger/events.js';
 import { Claims, maxNodes } from '../pure/peers/claims.js';
 import type { Desk } from '../pure/peers/desk.js';
 import type { News, Order } from '../pure/peers/messages.js';
-import { Requests } from '../pure/peers/requests.js';
+import { type Reply, type Question as Request, Requests } from '../pure/peers/requests.js';
 import type { Question as KillQuestion } from '../shells/cancels/session-finder.js';
 import type { NodeLimits } from '../shells/control/enactment.js';
 import { type Follower, FollowService } from '../shells/peers/follow-service.js';
@@ -61,7 +61,7 @@ export class Following {
     const { now, log } = options;
     this.#options = options;
     this.#unreachedMs = now();
-    this.#requests = new Requests({ pass: (news) => this.pass(news), patience: () => pause(requestMs) });
+    this.#requests = new Requests({ pass: (news) => this.#request(news), patience: () => pause(requestMs) });
     this.claims = new Claims({
       now,
       ask: (follower, node, service, needs) => follower.order({ kind: 'await', node, service, needs }),
@@ -116,6 +116,7 @@ export class Following {
     if (this.#term !== undefined) {
       this.#term = undefined;
       this.#unreachedMs = this.#options.now();
+      this.#requests.close();
       this.#service.dismiss('this brain does not lead any more');
     }
     if (leadership.kind === 'nobody') this.#leave();
@@ -136,6 +137,11 @@ export class Following {
 
   interrupt(asked: CancelRequest): Promise<void> {
     return this.#requests.interrupt(asked);
+  }
+
+  /** This brain leads, and is asked itself what nobody could be asked before. */
+  askHere(): void {
+    this.#requests.open();
   }
 
   tellLimits(limits: NodeLimits): void {
@@ -224,14 +230,22 @@ export class Following {
     else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.needs);
     else if (news.kind === 'node' && news.isHere) this.#claim(follower, news.node, news.runtime);
     else if (news.kind === 'node') this.claims.release(follower, news.node);
-    else if (news.kind === 'find') {
-      const { request, node, connection, frontId } = news;
-      void leading
-        .find({ connection, frontId }, node)
-        .then((serverId) => follower.order({ kind: 'found', request, serverId }));
-    } else {
-      const { request, asked } = news;
-      void leading.cancel(asked).then(() => follower.order({ kind: 'interrupted', request }));
-    }
+    else void reply(leading, news).then((order) => follower.order(order));
   }
+
+  #request(question: Request): void {
+    const leading = this.#options.leading();
+    if (!leading) this.pass(question);
+    else void reply(leading, question).then((found) => this.#requests.answered(found));
+  }
+}
+
+async function reply(leading: Leading, question: Request): Promise<Reply> {
+  const { request } = question;
+  if (question.kind === 'interrupt') {
+    await leading.cancel(question.asked);
+    return { kind: 'interrupted', request };
+  }
+  const { node, connection, frontId } = question;
+  return { kind: 'found', request, serverId: await leading.find({ connection, frontId }, node) };
 }

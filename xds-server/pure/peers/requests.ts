@@ -3,13 +3,13 @@ import type { CancelRequest } from '../cancel/cancel-request.js';
 import type { News, Order, RequestId } from './messages.js';
 
 export interface RequestsOptions {
-  readonly pass: (news: News) => void;
+  readonly pass: (question: Question) => void;
   /** Resolves after the longest that a question is worth waiting for. */
   readonly patience: () => Promise<void>;
 }
 
-type Question = Extract<News, { kind: 'find' | 'interrupt' }>;
-type Reply = Extract<Order, { kind: 'found' | 'interrupted' }>;
+export type Question = Extract<News, { kind: 'find' | 'interrupt' }>;
+export type Reply = Extract<Order, { kind: 'found' | 'interrupted' }>;
 
 /** At once; what is beyond is answered with nothing. */
 const most = 1_000;
