@@ -141,9 +141,10 @@ export class Truth {
     let trying = 0;
     let firstMs = this.#agenda.nowMs;
     for (const database of this.#databases.values())
-      for (const { owner, openedMs } of database.sessions) {
+      for (const { server, owner, openedMs } of database.sessions) {
         if (!owner || owner.isOver || owner.source !== source || owner.service !== service) continue;
-        if (!grantedBy(present, owner)) continue;
+        // Of a grant whose use was not reported nothing is known where nobody is asked.
+        if (!grantedBy(present, owner) || this.#nobodysMs(server) > openedMs) continue;
         trying++;
         firstMs = Math.min(firstMs, openedMs);
       }

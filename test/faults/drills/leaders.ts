@@ -36,8 +36,7 @@ export const leaders: readonly Drill<Brains>[] = [
   ),
   {
     name: 'a follower killed, started again',
-    // Ends that it had been told and had not passed on: the sessions count for seven seconds more.
-    excuses: { settledWithinMs: 8_000 },
+    excuses: {},
     async fault(brains) {
       const [follower] = brains.followers(await brains.untilLed());
       await follower!.brain.kill();

@@ -66,8 +66,7 @@ export const brainStopped: Drill<Field> = {
 
 export const envoyKilled: Drill<Field> = {
   name: 'Envoy killed, a new one in its place',
-  // Its sessions are taken for open until their node has said nothing of them for seven seconds.
-  excuses: { closed: true, cut: true, settledWithinMs: 8_000 },
+  excuses: { closed: true, cut: true },
   async fault(field) {
     await field.edge.kill();
     await pause(2_000);
