@@ -43,14 +43,14 @@ const status: Status = {
   },
   leadership: {
     brain: 'a',
-    leader: 'b',
-    address: '10.0.0.2:18000',
-    role: 'follower',
+    leader: 'a',
+    address: null,
+    role: 'leader',
     term: 17,
-    remaining_ms: null,
+    remaining_ms: 900,
     etcd: { problem: 'no answer within 500 ms', for_ms: 4_200 },
-    followers: [],
-    link: { open: false, for_ms: 2_100, problem: 'it is silent' },
+    followers: [{ brain: 'b', nodes: 3 }],
+    link: null,
   },
   channel: { tls: true, certificate_expires_at: null, problems: [], warnings: [] },
   targets: [
@@ -108,6 +108,16 @@ const status: Status = {
   ],
 };
 
+/** Whatever it says of its own numbers. */
+const follower: Status = {
+  ...status,
+  leadership: {
+    ...{ brain: 'b', leader: 'a', address: '10.0.0.2:18000', role: 'follower', term: 17 },
+    ...{ remaining_ms: null, etcd: null, followers: [] },
+    link: { open: false, for_ms: 2_100, problem: 'it is silent' },
+  },
+};
+
 const sessions: Page<SessionStatus> = {
   total: 2,
   offset: 0,
@@ -138,11 +148,12 @@ const waiting: Page<WaiterStatus> = { total: 0, offset: 0, rows: [] };
 describe('asking a running brain', () => {
   let server: AdminServer;
   let admin: string;
+  let says = status;
   before(async () => {
     server = await AdminServer.listen(
       { host: '127.0.0.1', port: 0 },
       {
-        status: () => status,
+        status: () => says,
         sessions: () => sessions,
         waiting: () => waiting,
         missing: () => [],
@@ -158,12 +169,28 @@ describe('asking a running brain', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^checkout +█{9}░{3} +10 +8 +5 +1 +2 +3 +tenant +7 +shop +checkout\.orders/m);
     assert.match(stdout, /^orders\/primary .*connection refused +ready$/m);
-    assert.match(stdout, /^This is brain a\. Brain b at 10\.0\.0\.2:18000 leads, term 17\.$/m);
+    assert.match(stdout, /^This is brain a\. It leads, term 17, 900 ms left before it is renewed\.$/m);
+    assert.match(stdout, /^Followers: b \(3 nodes\)$/m);
     assert.match(stdout, /^etcd has not answered for 4 s: no answer within 500 ms$/m);
     assert.match(stdout, /^edge-1 +30 min ago +delta +rejected: cluster$/m);
     assert.match(stdout, /^ {2}services\.search \(line 7\): expected a database$/m);
     assert.match(stdout, /services\.checkout: no such {2}\[31mthing/);
     assert.ok(!stdout.includes('\x1b'), 'what a node says must not steer the terminal');
+  });
+
+  test('status of a brain that follows says who counts, and shows no counts of its own', async (t) => {
+    says = follower;
+    t.after(() => {
+      says = status;
+    });
+    const { stdout } = await sluice('status', '--admin', admin);
+    assert.match(
+      stdout,
+      /^This is brain b\. Brain a at 10\.0\.0\.2:18000 leads, term 17, and has the counts\.$/m,
+    );
+    assert.match(stdout, /^It has not reached it for 2 s: it is silent$/m);
+    assert.match(stdout, /^DATABASE +BUDGET\norders\/primary +90$/m);
+    assert.match(stdout, /^SERVICE +LIMIT +PRIORITY +TENANT +HOSTNAME\ncheckout +10 +7 +shop +checkout\./m);
   });
 
   test('status --json is the admin API’s own answer', async () => {

@@ -54,6 +54,16 @@ const services: readonly Column<ServiceStatus>[] = [
   { title: 'HOSTNAME', text: (row) => row.hostname },
 ];
 
+/** What is counted, and so known to the brain that leads alone. */
+const counted = new Set([
+  'USE',
+  ...usage.map(({ title }) => title),
+  'UNCLAIMED',
+  'OBSERVER',
+  'STATE',
+  'HELD BY',
+]);
+
 function nodes(now: number): readonly Column<NodeStatus>[] {
   const configuration = ({ convergence, types }: NodeStatus): string => {
     const unlike = types.filter((type) => type.convergence === convergence).map(({ type }) => type);
@@ -106,7 +116,10 @@ export function renderStatus(status: Status): string {
     status.channel.problems.map(({ message }) => message),
   );
   say('Several are connected by one name:', doubles(status.nodes));
-  parts.push(renderTable(targets, status.targets), renderTable(services, status.services));
+  const leads = status.leadership.role === 'leader';
+  const known = <Row>(columns: readonly Column<Row>[]): readonly Column<Row>[] =>
+    leads ? columns : columns.filter(({ title }) => !counted.has(title));
+  parts.push(renderTable(known(targets), status.targets), renderTable(known(services), status.services));
   parts.push(
     status.nodes.length === 0
       ? 'No node is connected.\n'
@@ -137,7 +150,9 @@ function leadershipLines({
   const lines = [];
   if (role === 'none') lines.push(`This is brain ${brain}. No brain leads: clients wait.`);
   else if (role === 'follower')
-    lines.push(`This is brain ${brain}. Brain ${leader} at ${address} leads, term ${term}.`);
+    lines.push(
+      `This is brain ${brain}. Brain ${leader} at ${address} leads, term ${term}, and has the counts.`,
+    );
   else if (remaining_ms === 0)
     lines.push(
       `This is brain ${brain}. Its term ${term} is over and etcd has not renewed it: clients wait, sessions live on.`,

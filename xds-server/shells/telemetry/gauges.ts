@@ -47,10 +47,11 @@ export class Gauges {
     this.#spec();
   }
 
-  /** To be called first at each scrape. */
+  /** To be called first at each scrape. A brain that does not lead counts nothing, and a 0 would be read as a count. */
   look(): void {
-    this.#serviceRows = [...this.#source.services()];
-    this.#targetRows = [...this.#source.targets()];
+    const counts = this.#source.leadership().role === 'leader';
+    this.#serviceRows = counts ? [...this.#source.services()] : [];
+    this.#targetRows = counts ? [...this.#source.targets()] : [];
   }
 
   #gauge(

@@ -183,6 +183,17 @@ test('a brain leads only while its term lasts, and etcd is named only where ther
   leadership = { ...leadership, brain: 'a' };
 });
 
+test('what is counted at services and databases is told by the brain that leads alone', async () => {
+  const counted = /^sluice_(pool|grants|sessions|waiters|budget|recovering|observer)\w*\{/m;
+  const before = leadership;
+  for (const role of ['follower', 'none'] as const) {
+    leadership = { ...before, role, remaining_ms: null };
+    assert.doesNotMatch((await metrics().scrape()).text, counted, role);
+  }
+  leadership = { ...before, role: 'leader' };
+  assert.match((await metrics().scrape()).text, counted);
+});
+
 test('what sessions did is added up by service', async () => {
   const made = metrics();
   made.worked('checkout', counts);
