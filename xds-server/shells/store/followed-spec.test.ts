@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, type TestContext, test } from 'node:test';
+import { before, describe, mock, type TestContext, test } from 'node:test';
 import { type Certificate, Certificates } from '../../../test/harness/certificates.js';
 import { scratchFolder } from '../../../test/harness/scratch.js';
 import { waitUntil } from '../../../test/harness/wait-until.js';
@@ -72,6 +73,20 @@ describe('a spec file', () => {
     assert.deepEqual([...files.keys()].sort(), ['chain.pem', 'key.pem']);
     assert.deepEqual(Buffer.from(files.get('key.pem')!), readFileSync(certificates[0].key));
     assert.equal(passwords.get('orders')?.reveal(), 'hunter2');
+  });
+
+  test('is told again when a certificate that nobody has touched comes near its end', async (t) => {
+    const hourMs = 3_600_000;
+    const endsMs = Date.parse(new X509Certificate(readFileSync(certificates[0].chain)).validTo);
+    mock.timers.enable({ apis: ['Date', 'setInterval'], now: endsMs - (14 * 24 + 0.5) * hourMs });
+    t.after(() => mock.timers.reset());
+    const told = await open(t, fill(scratchFolder('spec')));
+    mock.timers.tick(hourMs);
+    await waitUntil('the warning', () => told.loaded.length > 1);
+    assert.deepEqual(
+      told.loaded.map(({ warnings }) => warnings.map(({ path }) => path)),
+      [[], ['listeners.pg.tls.certificate']],
+    );
   });
 
   test('takes a password from the environment', async (t) => {

@@ -14,8 +14,8 @@ import { type LoadedSpec, loadSpec, type Origin, type Reading, type Surroundings
 
 export interface SpecListener {
   /**
-   * The spec as it is now may be taken. Called again with equal content after problems are mended, and for a new
-   * revision of a store.
+   * The spec as it is now may be taken. Called again with equal content after problems are mended, for a new revision of
+   * a store, and when there is something else to warn of.
    */
   onChange(loaded: LoadedSpec, revision: number | undefined): void;
   /** The spec as it is now may not be taken, and why; never empty. */
@@ -31,6 +31,9 @@ const maxRounds = 5;
  */
 const suspicionMs = 100;
 
+/** How often certificates that nobody renews are looked at again: their days may be counted by now. */
+const lookMs = 60 * 60 * 1000;
+
 export class FollowedSpec {
   readonly #origin: Origin;
   readonly #listener: SpecListener;
@@ -41,6 +44,7 @@ export class FollowedSpec {
   #lastText = '';
   #suspected = '';
   #suspicion: NodeJS.Timeout | undefined;
+  readonly #hourly: NodeJS.Timeout;
   #reading = false;
   #again = false;
   #closed = false;
@@ -51,6 +55,8 @@ export class FollowedSpec {
     this.#env = env;
     this.#watch = new FileWatch(() => void this.look());
     this.#following = new Set(origin.files);
+    this.#hourly = setInterval(() => void this.look(), lookMs);
+    this.#hourly.unref();
   }
 
   /** Resolves when the first reading has been told to `listener`. @param env where `password: {env: …}` looks. */
@@ -67,6 +73,7 @@ export class FollowedSpec {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#suspicion);
+    clearInterval(this.#hourly);
     this.#watch.close();
   }
 
@@ -131,8 +138,8 @@ function mayBeCutOff(text: string, before: string): boolean {
 function fingerprint(reading: Reading): string {
   const { revision } = reading;
   if (reading.kind === 'problems') return `problems ${revision} ${JSON.stringify(reading.problems)}`;
-  const { files, passwords } = reading.loaded;
-  const hash = createHash('sha256').update(reading.text);
+  const { files, passwords, warnings } = reading.loaded;
+  const hash = createHash('sha256').update(reading.text).update(JSON.stringify(warnings));
   const add = (name: string, value: Uint8Array | string): void => {
     hash.update(`\0${name}\0${value.length}\0`).update(value);
   };
