@@ -58,7 +58,8 @@ describe('a store that was empty', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^\+ databases\.orders$/m);
     assert.match(stdout, /is revision 1 of dir:/);
-    assert.equal((await run('show')).stdout, spec(40));
+    const shown = await run('show');
+    assert.deepEqual([shown.stdout, shown.stderr], [spec(40), `sluice: revision 1 of ${store}\n`]);
     assert.equal((await run('diff', file)).code, 0);
   });
 
@@ -99,7 +100,7 @@ describe('a store that was empty', () => {
     save(spec(43));
     const late = await run('apply', file, '--revision', '1');
     assert.equal(late.code, 1);
-    assert.match(late.stderr, /nothing is applied: dir:.* was expected revision 1, found revision 2/);
+    assert.match(late.stderr, /nothing is applied to dir:.*: expected revision 1, found revision 2/);
     assert.match(late.stderr, /sluice diff.*--revision 2/);
     const json = await run('apply', file, '--revision', '0', '--json');
     assert.deepEqual(JSON.parse(json.stdout), { ok: false, conflict: { expected: 0, found: 2 } });
@@ -145,6 +146,8 @@ test('options that do not go together are a usage error that names them', async 
     ],
     [['serve', '--xds-plaintext', '--spec', file, '--files', '.'], /expected --files with --store only/],
   ];
+  const withPassword = ['show', '--store', 'etcd:https://root:hunter2@etcd:2379'];
+  assert.doesNotMatch((await sluiceCommand(...withPassword)).stderr, /hunter2/);
   const told = await Promise.all(wrong.map(([args]) => sluiceCommand(...args)));
   for (const [index, { code, stderr }] of told.entries()) {
     const [args, words] = wrong[index]!;
@@ -157,5 +160,5 @@ test('an etcd that does not answer is told, and nothing is applied', async () =>
   save(spec(40));
   const { code, stderr } = await sluiceCommand('apply', file, '--store', 'etcd:http://127.0.0.1:1');
   assert.equal(code, 1);
-  assert.match(stderr, /^sluice: etcd: 127\.0\.0\.1:1: .*ECONNREFUSED/);
+  assert.match(stderr, /^sluice: etcd: 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\n$/);
 });

@@ -42,12 +42,19 @@ export class ChannelCredentials {
       onProblems: (problems) => {
         this.status = { ...this.status, tls: true, problems: problems.map(problemStatus) };
         const shown = problems.map(renderProblem);
-        this.#log.error({ problems: shown }, 'the new certificate for nodes is not taken; the old one stays');
+        // At the start this is what `follow` throws.
+        if (this.current)
+          this.#log.error(
+            { problems: shown },
+            'the new certificate for nodes is not taken; the old one stays',
+          );
       },
     });
     if (this.current) return;
-    const [problem] = this.status.problems;
-    throw new Error(`nodes cannot be served with these certificates: ${problem?.message}`);
+    const problems = this.status.problems.map(({ message }) => message).join('; ');
+    throw new Error(
+      `nodes cannot be served with --xds-certificate, --xds-key and --xds-client-ca as they are: ${problems}`,
+    );
   }
 
   /** @throws when other brains would not know this one by its certificate */

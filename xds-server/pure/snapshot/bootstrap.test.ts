@@ -46,7 +46,7 @@ const faults: readonly [why: string, options: Partial<BootstrapOptions>, problem
   [
     'a brain by name',
     { xds: [{ host: 'localhost', port: 1 }] },
-    'xds: expected an IP address, found "localhost"',
+    'xds: expected a loopback address, as long as there is no TLS, found "localhost"; give the node a certificate (--tls-certificate, --tls-key, --tls-ca)',
   ],
   ['no brain', { xds: [] }, 'xds: expected 1 to 16 addresses, found 0'],
   ['a brain twice', { xds: [brain!, brain!] }, 'xds: expected each brain once, found 127.0.0.1:18000 twice'],

@@ -55,7 +55,7 @@ export function bootstrapProblems({ node, xds, admin, tls }: BootstrapOptions): 
   const isNamed = (host: string): boolean => isIpAddress(host) || (tls !== undefined && isDnsName(host));
   const expected = tls ? 'an IP address or a DNS name' : 'an IP address';
   for (const { host } of xds) {
-    if (!isNamed(host)) problems.push({ path: 'xds', expected, found: shown(host) });
+    if (tls && !isNamed(host)) problems.push({ path: 'xds', expected, found: shown(host) });
     else if (!tls && !isLoopback(host))
       problems.push({
         path: 'xds',

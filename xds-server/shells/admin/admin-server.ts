@@ -3,6 +3,7 @@
  * be changed here. Loopback only, because nobody is asked who he is yet.
  */
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { formatAddress } from '../../pure/plan/address.js';
 import { isLoopback } from '../../pure/spec/ip.js';
 import type { Page, SessionStatus, Status, WaiterStatus } from '../../pure/status/status.js';
 import { StatusPage } from './status-page.js';
@@ -61,7 +62,9 @@ export class AdminServer {
       );
     const app = fastify({ bodyLimit: 1024, requestTimeout: 10_000, forceCloseConnections: true });
     routes(app, source, await StatusPage.load());
-    await app.listen({ host: address.host, port: address.port });
+    await app.listen({ host: address.host, port: address.port }).catch((error: Error) => {
+      throw new Error(`cannot serve operators at ${formatAddress(address)} (--admin): ${error.message}`);
+    });
     const bound = app.server.address();
     if (bound === null || typeof bound === 'string') throw new Error('the admin API has no TCP address');
     return new AdminServer(app, { host: address.host, port: bound.port });

@@ -111,7 +111,9 @@ export class Channel {
       });
     } catch (error) {
       channel.destroy();
-      throw new Error(`cannot serve nodes at ${formatAddress({ host, port })}: ${(error as Error).message}`);
+      throw new Error(
+        `cannot serve nodes at ${formatAddress({ host, port })} (--xds): ${(error as Error).message}`,
+      );
     }
     return channel;
   }

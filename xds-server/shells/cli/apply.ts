@@ -87,6 +87,8 @@ export function showCommand(parts: StoreCommands): Command {
       const stored = await store.read();
       if (!stored) throw new AnswerIsNo(`${store.name} is empty`);
       const text = Buffer.from(stored.bytes).toString('utf8');
+      // For `sluice apply --revision`: of this very text, whatever comes meanwhile.
+      if (!options.json) process.stderr.write(`sluice: ${at(stored.revision)} of ${store.name}\n`);
       process.stdout.write(
         options.json ? `${JSON.stringify({ revision: stored.revision, text }, null, 2)}\n` : text,
       );
@@ -109,7 +111,7 @@ async function apply(parts: StoreCommands, store: SpecStore, file: string, optio
     const answer = { ok: false, conflict: { expected, found } };
     if (options.json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
     throw new AnswerIsNo(
-      `nothing is applied: ${store.name} was expected ${at(expected)}, found ${at(found)}. Somebody has changed it; see what he did (sluice show, sluice diff), bring ${file} up to it, and apply it with --revision ${found}`,
+      `nothing is applied to ${store.name}: expected ${at(expected)}, found ${at(found)}. Somebody has changed it; see what he did (sluice show, sluice diff), bring ${file} up to it, and apply it with --revision ${found}`,
     );
   };
   if (expected !== change.revision) conflict(change.revision);

@@ -16,6 +16,7 @@ import { renderProblem } from '../../pure/spec/problem.js';
 import { EnvoyApi } from '../envoy-api/envoy-api.js';
 import { type Address, parseAddress, parseNamedAddress } from './address.js';
 import { jsonOption } from './options.js';
+import { AnswerIsNo } from './program.js';
 
 interface Options {
   readonly node: string;
@@ -57,6 +58,7 @@ export function bootstrapCommand(): Command {
       if (files && into === undefined) return wrong('with TLS there are three files: expected --into');
       if (!files && into !== undefined)
         return wrong('without TLS there is one file, which is printed: found --into');
+      if (options.as !== undefined && into === undefined) return wrong('expected --as beside --into only');
       const folder = into === undefined ? '' : (options.as ?? path.resolve(into));
       if (into !== undefined && !path.isAbsolute(folder))
         return wrong('expected --as to be an absolute path');
@@ -83,15 +85,22 @@ export function bootstrapCommand(): Command {
         process.stdout.write(render(document));
         return;
       }
-      const secrets = bootstrapSecrets(files, encoder);
-      mkdirSync(into, { recursive: true });
-      const all = { bootstrap: document, ...secrets };
-      for (const [name, one] of Object.entries(all)) {
-        const file = path.join(into, fileOf[name as keyof typeof fileOf]);
-        writeFileSync(file, render(one));
-        process.stdout.write(`${file}\n`);
-      }
+      const all = { bootstrap: document, ...bootstrapSecrets(files, encoder) };
+      for (const [name, one] of Object.entries(all))
+        process.stdout.write(`${write(into, fileOf[name as keyof typeof fileOf], render(one))}\n`);
     });
+}
+
+/** @throws AnswerIsNo */
+function write(folder: string, name: string, text: string): string {
+  const file = path.join(folder, name);
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new AnswerIsNo(`--into: expected a folder that can be written to: ${(error as Error).message}`);
+  }
+  return file;
 }
 
 /** They need not be here: they are the node's. */

@@ -1,6 +1,7 @@
 /** The commands as a shell runs them: real processes, their exit codes and what they print where. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -236,6 +237,7 @@ test('a command that is used wrongly exits with 2 and says how on stderr', async
     ['bootstrap', '--node', 'n'],
     ['bootstrap', '--node', 'n', '--xds', '127.0.0.1:0'],
     ['bootstrap', '--node', 'n n', '--xds', '127.0.0.1:18000'],
+    ['bootstrap', '--node', 'n', '--xds', '127.0.0.1:18000', '--as', '/etc/envoy'],
   ]) {
     const { code, stdout, stderr } = await sluice(...args);
     assert.equal(code, 2, args.join(' '));
@@ -259,6 +261,16 @@ test('check of a file that is not there answers no and names it', async () => {
   const { code, stdout } = await sluice('check', file);
   assert.equal(code, 1);
   assert.match(stdout, /expected a readable file, found none/);
+});
+
+test('bootstrap says in one line where it cannot write', async () => {
+  const taken = join(scratchFolder('cli'), 'file');
+  writeFileSync(taken, '');
+  const tls = ['--tls-certificate', '/tls/c.pem', '--tls-key', '/tls/k.pem', '--tls-ca', '/tls/ca.pem'];
+  const into = ['bootstrap', '--node', 'n', '--xds', 'brain:18000', ...tls, '--into', taken];
+  const { code, stdout, stderr } = await sluice(...into);
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /^sluice: --into: expected a folder that can be written to: EEXIST.*\n$/);
 });
 
 test('bootstrap prints one document that names the node, as YAML and as JSON', async () => {

@@ -1,9 +1,10 @@
 /** The options that say where the spec is kept, alike in every command that needs it. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { parseStoreAddress, type StoreAddress, type StoreSettings } from '../../pure/store/store-address.js';
+import { parseStoreAddress, type StoreSettings } from '../../pure/store/store-address.js';
 
 export interface StoreOptions {
-  readonly store?: StoreAddress;
+  /** As it is written: commander repeats what a parser refuses, and a URL may hold a password. */
+  readonly store?: string;
   readonly etcdCa?: string;
   readonly etcdCertificate?: string;
   readonly etcdKey?: string;
@@ -14,7 +15,7 @@ const defaultPrefix = '/sluice';
 
 export function addStoreOptions(command: Command, description: string): Command {
   return command
-    .addOption(new Option('--store <store>', description).argParser(parseStore))
+    .option('--store <store>', description)
     .option('--etcd-ca <file>', 'the CA of the certificates of etcd, PEM')
     .option('--etcd-certificate <file>', 'what etcd is shown, PEM')
     .option('--etcd-key <file>', 'its private key')
@@ -27,7 +28,9 @@ export function addStoreOptions(command: Command, description: string): Command 
 
 /** @returns a text when they do not go together; undefined: no store is named */
 export function storeSettingsOf(options: StoreOptions): StoreSettings | string | undefined {
-  const { store: address, etcdCa: ca, etcdCertificate: certificate, etcdKey: key, etcdPrefix } = options;
+  const { store, etcdCa: ca, etcdCertificate: certificate, etcdKey: key, etcdPrefix } = options;
+  const address = store === undefined ? undefined : parseStoreAddress(store);
+  if (typeof address === 'string') return `--store: ${address}`;
   const isTls = address?.kind === 'etcd' && address.tls;
   const isAny = ca !== undefined || certificate !== undefined || key !== undefined;
   if (isAny && !isTls)
@@ -39,12 +42,6 @@ export function storeSettingsOf(options: StoreOptions): StoreSettings | string |
   if ((certificate === undefined) !== (key === undefined))
     return 'expected --etcd-certificate and --etcd-key together, found one of them';
   return { address, etcdPrefix, etcdTls: ca === undefined ? undefined : { ca, certificate, key } };
-}
-
-function parseStore(text: string): StoreAddress {
-  const address = parseStoreAddress(text);
-  if (typeof address === 'string') throw new InvalidArgumentError(`${address}.`);
-  return address;
 }
 
 function parsePrefix(text: string): string {

@@ -142,8 +142,16 @@ export class Member {
   error(error: Error): EtcdError {
     if (error instanceof EtcdError) return error;
     const { code, details } = error as ServiceError;
-    return new EtcdError(kindOf(code, details), `${this.endpoint}: ${details || error.message}`);
+    return new EtcdError(kindOf(code, details), `${this.endpoint}: ${why(details) || error.message}`);
   }
+}
+
+/** gRPC wraps what the connection's own error says into words of its own. */
+function why(details: string | undefined): string | undefined {
+  const [, cause] =
+    /^No connection established\. Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details ?? '') ??
+    [];
+  return cause ?? details;
 }
 
 /** No quorum, or a member that stops, is told by UNAVAILABLE; one that lags or is new by the others. */
