@@ -54,6 +54,35 @@ test('an id that is the observer’s on one server stays a client’s on another
   assert.deepEqual(event.own, [4, 7]);
 });
 
+test('of several servers the problem names the one that has it', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const endpoints = ['10.0.0.6', '10.0.0.7'].map((host) => ({ host, port: 5432 }));
+  const problemAt = (servers: typeof endpoints) =>
+    new Promise<LedgerEvent>((resolve) => {
+      const observer = new TargetObserver({
+        target: {
+          ...{ name: 'orders/replica', database: 'orders', role: 'replica', engine: 'postgres' },
+          ...{ endpoints: servers, budget: 10, reserve: 2 },
+        },
+        login: { user: 'observer', password: () => '' },
+        connect: async ({ host }) => {
+          if (host === '10.0.0.7') throw new Error('password authentication failed');
+          return link([1]);
+        },
+        now: () => performance.now(),
+        tell: (told) => {
+          observer.stop();
+          resolve(told);
+        },
+        connected: () => {},
+      });
+      t.mock.timers.tick(1);
+    });
+  const problemOf = (event: LedgerEvent) => event.kind === 'unobserved' && event.problem;
+  assert.equal(problemOf(await problemAt(endpoints)), '10.0.0.7:5432: password authentication failed');
+  assert.equal(problemOf(await problemAt(endpoints.slice(1))), 'password authentication failed');
+});
+
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A server that names who logs in; a test says when a dial is answered, and what time it is. */

@@ -11,6 +11,7 @@
  * prove nothing about a connection that may be on any of them.
  */
 import type { LedgerEvent, ServerId } from '../../pure/ledger/events.js';
+import { formatAddress } from '../../pure/plan/address.js';
 import type { Endpoint, TargetPlan } from '../../pure/plan/plan.js';
 import {
   type Connect,
@@ -159,9 +160,9 @@ export class TargetObserver {
     const target = this.#options.target.name;
     const given: ServerAnswer[] = [];
     const problems: string[] = [];
-    for (const answer of answers) {
+    for (const [index, answer] of answers.entries()) {
       if (answer.status === 'fulfilled') given.push(answer.value);
-      else problems.push(problemOf(answer.reason));
+      else problems.push(`${this.#servers[index]!.prefix}${problemOf(answer.reason)}`);
     }
     if (problems.length > 0) {
       this.#problem = problems.join('; ');
@@ -214,12 +215,16 @@ class ObservedServer {
   #pauseMs: number = reconnect.firstMs;
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #failure: unknown;
+  /** Before its problems, where there are others. */
+  readonly prefix: string;
   /** Since when each attempt to connect found nobody. */
   unreachableSinceMs: number | undefined;
 
   constructor(endpoint: Endpoint, options: TargetObserverOptions) {
     this.#endpoint = endpoint;
     this.#options = options;
+    const isOneOfSeveral = options.target.endpoints.length > 1;
+    this.prefix = isOneOfSeveral ? `${formatAddress(endpoint)}: ` : '';
   }
 
   async list(withLogins: boolean): Promise<ServerAnswer> {
