@@ -99,6 +99,13 @@ test('services wait for services that exist and share the namespace of one that 
   }
 });
 
+test('what a checkout has built, and its passwords, get into no image and no commit', () => {
+  const left = read('.dockerignore').split('\n');
+  for (const kept of ['.env', 'build', 'node_modules', 'filters/target'])
+    assert.ok(left.includes(kept), kept);
+  assert.ok(read('.gitignore').split('\n').includes('.env'));
+});
+
 test('the brain’s command is one that the program has, with options that it knows', () => {
   const [command = '', ...rest] = compose.services.brain!.command!;
   const help = execFileSync(process.execPath, [...sluiceProgram(), command, '--help'], {
