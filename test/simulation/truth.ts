@@ -14,6 +14,11 @@ export interface Present {
   readonly recoveryMs: number;
 }
 
+interface Planned {
+  readonly plan: Plan;
+  untilMs: number;
+}
+
 /**
  * I1 as the databases themselves count, at the instant at which one of them takes one more.
  *
@@ -37,7 +42,7 @@ export class Truth {
   readonly #agenda: Agenda;
   readonly #traits: Traits;
   readonly #databases: ReadonlyMap<string, Database>;
-  readonly #plans: { readonly plan: Plan; untilMs: number }[] = [];
+  readonly #plans: Planned[] = [];
   readonly #present: () => Present;
   /** By server, until when it was last nobody's. */
   readonly #nobodysUntilMs = new Map<string, number>();
@@ -182,7 +187,7 @@ export class Truth {
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
   #account(session: DatabaseSession, present: Present): string {
-    const { server, user, shownTo, firstShownMs, shownMs, namedTo, namedMs, openedMs } = session;
+    const { server, shownTo, firstShownMs, shownMs, namedTo, namedMs, openedMs } = session;
     const { number, startedMs, recoveryMs } = present;
     if (openedMs < this.#nobodysMs(server) && shownMs <= this.#nobodysMs(server)) return 'unlisted';
     const isOlder = openedMs <= startedMs + recoveryMs;
@@ -191,13 +196,14 @@ export class Truth {
     if (!this.#traits.listsLogins && isOlder && firstShownMs > this.#agenda.nowMs - confirmationMs(settings))
       return 'unlisted';
     if (!this.#traits.showsUsers) return 'people';
-    const owners: string[] = [];
-    const target = targetAt(this.plan, server)?.name;
-    for (const service of this.plan.services.values())
-      if (service.target === target && service.allow[0]!.user === user) owners.push(service.name);
-    if (owners.length === 0) return 'people';
+    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
+    const owners = ownersOf(session, this.plan);
+    // What opens now may have been granted when no service had its account.
+    const wasNobodys = ({ plan, untilMs }: Planned): boolean =>
+      untilMs >= sinceMs && targetAt(plan, server) !== undefined && ownersOf(session, plan).length === 0;
+    if (owners.length === 0 || this.#plans.some(wasNobodys)) return 'people';
     // It logs in, or did when something was granted that opens now.
-    if (namedTo !== number || namedMs > this.#agenda.nowMs - confirmationMs(settings)) return 'several';
+    if (namedTo !== number || namedMs > sinceMs) return 'several';
     // Also of one that is gone.
     return owners.length > 1 || this.#traits.sharedUser ? 'several' : owners[0]!;
   }
@@ -213,6 +219,14 @@ export class Truth {
       }
     return most;
   }
+}
+
+/** Services whose account it has, at its database. */
+function ownersOf({ server, user }: DatabaseSession, plan: Plan): string[] {
+  const target = targetAt(plan, server)?.name;
+  return [...plan.services.values()]
+    .filter((service) => service.target === target && service.allow[0]!.user === user)
+    .map(({ name }) => name);
 }
 
 function grantedBy({ number }: Present, { knownTo, knownMs }: Owner): boolean {

@@ -41,6 +41,8 @@ export function isStronger(one: Slot, other: Slot, row: Row): boolean {
 export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number): boolean {
   // Each server gives its own ids.
   if (strength(one, row) < certain || one.remoteAddress !== other.remoteAddress) return false;
+  // A report of one that is over may come late, and his id be the other's by then.
+  if (hasAddress(other, row) && !hasAddress(one, row)) return false;
   return (
     one.earliestStep > other.closingStep ||
     (one.state === 'session' && one.reportedMs > other.closingMs + marginMs)

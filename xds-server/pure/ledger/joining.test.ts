@@ -207,6 +207,25 @@ test('a pid is a connection’s for sure when that is reported open after a list
   assert.deepEqual(connections(driven), ['a']);
 });
 
+for (const nodes of ['whose addresses servers see', 'of which that is not known'])
+  test(`a late report does not make one that is over the owner of who has its pid, at another’s address: nodes ${nodes}`, () => {
+    const driven = DrivenLedger.recovered(plan);
+    const before = { serverId: 11, localAddress: '10.1.1.1:4001' };
+    const lives = { localAddress: '10.1.1.1:4002' };
+    driven.open('a', 11);
+    driven.report('a', before);
+    if (nodes.startsWith('whose')) driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+    for (let list = 1; list <= 2; list++) driven.observed([]);
+    driven.check('b');
+    driven.report('b', lives);
+    driven.end('b', 'proxy-closed', lives);
+    driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+    driven.pass(driven.settings.marginMs + 1);
+    driven.report('a', before);
+    driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+    assert.deepEqual(connections(driven).sort(), ['a', 'b']);
+  });
+
 test('an end that comes late does not take along the session of who has the pid since', () => {
   const driven = DrivenLedger.recovered(plan);
   const listed = [{ serverId: 11, peer: '203.0.113.7:60002' }];

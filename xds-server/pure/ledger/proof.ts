@@ -95,10 +95,8 @@ export function provenFree(target: Target, settings: Margins, step: number): Slo
     if (!isOverdue && slot.suspects && isAnyAlive(slot.suspects)) continue;
     const isVague = list.isVague(slot);
     if (isVague) uncertain ??= new UncertainRows(list.rows, marginMs);
-    const isGone = isVague
-      ? !uncertain!.haveOneFor(slot)
-      : slot.row === undefined && !list.isContested(slot, marginMs);
-    if (isGone) free.push(slot);
+    const hasNone = isVague ? !uncertain!.haveOneFor(slot) : slot.row === undefined;
+    if (hasNone && !list.isContested(slot, marginMs)) free.push(slot);
   }
   return free;
 
