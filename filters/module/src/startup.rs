@@ -78,6 +78,10 @@ impl NetworkFilter for StartupFilter {
         match self.stage {
             Stage::Reading => self.read(connection, buffer, end_stream),
             Stage::Held { message_bytes } => self.watch(connection, buffer, end_stream, message_bytes),
+            Stage::Cancelling(_) if buffer.len() > MAX_EARLY_BYTES => {
+                cancelling::forget_key(connection);
+                self.leave(connection, "sluice_early_bytes")
+            }
             // Clients may send their request and go: it is carried out all the same.
             Stage::Cancelling(_) | Stage::Passed => Status::Continue,
             Stage::Ended(_) => Status::Stop,
@@ -122,6 +126,7 @@ impl NetworkFilter for StartupFilter {
 impl StartupFilter {
     fn read(&mut self, connection: &Connection<'_>, buffer: &Buffer<'_>, end_stream: bool) -> Status {
         match first_message::read(self.config.protocol, &buffer.copy(first_message::MAX_BYTES)) {
+            FirstMessage::Cancel(..) if buffer.len() > MAX_EARLY_BYTES => self.leave(connection, "sluice_early_bytes"),
             FirstMessage::Cancel(request, _) => {
                 self.deadline = None;
                 let [pid, key] = cancelling::facts(&request);
@@ -134,9 +139,12 @@ impl StartupFilter {
             FirstMessage::NeedMore => Status::Stop,
             FirstMessage::Whole { identity, bytes: message_bytes } => {
                 self.deadline = None;
-                self.report(connection, &facts(&identity));
                 self.stage = Stage::Held { message_bytes };
-                self.watch(connection, buffer, false, message_bytes)
+                let status = self.watch(connection, buffer, false, message_bytes);
+                if status == Status::Continue {
+                    self.report(connection, &facts(&identity));
+                }
+                status
             }
             FirstMessage::Refused { refusal, sequence } => {
                 self.refuse(connection, &refusal, sequence, "sluice_startup_refused")

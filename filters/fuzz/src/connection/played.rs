@@ -11,6 +11,14 @@ use crate::pieces::{Actor, Step};
 /// what came behind it, a packet of a login, an error with its header.
 const MAX_KEPT_BYTES: usize = 65_536 + 8;
 
+/// What begins as `step` says, more than may wait anywhere: its first byte says how much, the rest is repeated.
+fn flood(step: &[u8]) -> Vec<u8> {
+    let (size, bytes) = step.split_first().unwrap_or((&0, b""));
+    let bytes = if bytes.is_empty() { b"\0" } else { bytes };
+    let length = [17_000, 36_000, 70_000][usize::from(*size) % 3];
+    bytes.iter().copied().cycle().take(length).collect()
+}
+
 /// A connection under way, and what each side has said of it.
 pub struct Played {
     pub world: Box<World>,
@@ -96,6 +104,7 @@ impl Played {
                 ("message", Fact::Text("full".to_owned())),
             ]),
             6 => return self.grant("grant", "service/known", -1.0, false),
+            7 if step.get(1) == Some(&1) => return self.grant("grant", "service/empty", 600_000.0, false),
             7 => return self.grant("grant", "service/unknown", 600_000.0, false),
             8 if !self.granted => {
                 let cancel = ("verdict", Fact::Text("cancel".to_owned()));
@@ -120,6 +129,8 @@ impl Played {
                 world.rings(Place::Startup, u64::MAX);
                 world.rings(Place::Session, u64::MAX);
             }
+            // An input is short: what is kept would never come near its bounds.
+            14 if step.get(1) == Some(&1) => return self.client_sends(&flood(step.get(2..).unwrap_or_default())),
             14 => {
                 world.client_sends(b"", true);
                 self.disturbed = true;
@@ -142,7 +153,8 @@ impl Played {
         assert!(self.granted || self.server.is_empty());
         if self.world.is_open() && self.granted {
             let kept = (self.client.len() - self.world.waiting_to_be_read()).saturating_sub(to_server.len());
-            assert!(kept <= MAX_KEPT_BYTES, "{kept} bytes of the client are kept");
+            // A session for KILL alone drops what it has refused.
+            assert!(self.kills || kept <= MAX_KEPT_BYTES, "{kept} bytes of the client are kept");
             let kept = self.server.len().saturating_sub(to_client.len());
             assert!(kept <= MAX_KEPT_BYTES, "{kept} bytes of the server are kept");
         }
@@ -190,6 +202,11 @@ impl Played {
             let key = self.world.fact("cancel_key");
             assert!(key.is_none_or(|key| key == Fact::Text(String::new())), "a cancel key is left");
         }
+        // By it a slot is given back.
+        let ended = self.world.server_ended.get();
+        assert_eq!(self.world.fact("server_closed"), ended.then_some(Fact::Flag(true)));
+        let is_told = !self.world.to_client.borrow().is_empty();
+        assert!(is_told || !ended || !self.server.is_empty(), "a server closes without a word, and nobody says so");
         assert_eq!(self.world.is_checked(), self.world.fact("connection").is_some());
     }
 }

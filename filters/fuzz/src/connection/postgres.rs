@@ -5,6 +5,7 @@ use super::{begun, beyond};
 use crate::envoy::Way;
 use crate::judge::assert_error_response;
 
+const CANCEL_REQUEST: &[u8] = &[4, 210, 22, 46];
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
 
 /// The same, where a message of ours is what is beyond: its first bytes may be what the server had said next.
@@ -22,14 +23,17 @@ fn message_beyond<'a>(to_client: &'a [u8], said: &[u8]) -> &'a [u8] {
 /// for; a client reads the server's words and at most one refusal.
 pub fn connection(input: &[u8]) {
     let served = |played: &mut Played, _: bool| {
-        played.client_sends(b"\0\0\0\x21\0\x03\0\0user\0checkout\0database\0d\0\0");
+        played.client_sends(b"\0\0\0\x22\0\x03\0\0user\0checkout\0database\0d\0\0");
         played.grant("grant", "service/known", 600_000.0, false);
+        assert!(played.granted, "a sound startup message is refused");
     };
     let Some((mut played, steps)) = begun("postgres", input, served) else { return };
     let is_served = played.granted;
     played.play(&steps);
     let Played { world, client, server, .. } = &played;
     let (to_server, to_client) = (world.to_server.borrow(), world.to_client.borrow());
+    let is_cancel = client.get(4..8) == Some(CANCEL_REQUEST);
+    assert!(!is_cancel || to_server.is_empty(), "a request to cancel passes");
     let mut said = &server[..];
     if played.granted && played.asked_for_tls {
         let (request, behind) = to_server.split_at(to_server.len().min(SSL_REQUEST.len()));

@@ -229,8 +229,9 @@ callbacks! {
         healthy: *mut usize,
         degraded: *mut usize
     ) -> bool {
-        (*total, *healthy, *degraded) = (1, 1, 0);
-        cluster.as_slice() == b"service/known"
+        let hosts = usize::from(cluster.as_slice() == b"service/known");
+        (*total, *healthy, *degraded) = (hosts, hosts, 0);
+        hosts == 1 || cluster.as_slice() == b"service/empty"
     }
     fn envoy_dynamic_module_callback_network_get_filter_state_bytes(
         envoy: Envoy,

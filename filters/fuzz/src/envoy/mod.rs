@@ -65,6 +65,8 @@ pub struct World {
     answered: Cell<bool>,
     pub to_client: RefCell<Vec<u8>>,
     pub to_server: RefCell<Vec<u8>>,
+    /// The server's FIN came to the filters.
+    pub server_ended: Cell<bool>,
     /// How much of `to_server` went before TLS was started there.
     pub in_clear: Cell<Option<usize>>,
     pub closed: RefCell<Option<String>>,
@@ -93,6 +95,7 @@ impl World {
             answered: Cell::new(false),
             to_client: RefCell::default(),
             to_server: RefCell::default(),
+            server_ended: Cell::new(false),
             in_clear: Cell::new(None),
             closed: RefCell::default(),
             close_held: Cell::new(false),
@@ -245,6 +248,7 @@ impl World {
         if !self.is_open() || self.close_waits.borrow().is_some() {
             return;
         }
+        self.server_ended.set(self.server_ended.get() || end);
         let mut bytes = bytes;
         for slot in self.slots[..from].iter().rev() {
             match slot.write(bytes, end) {
