@@ -24,6 +24,8 @@ let channel: Channel;
 let plain: Channel;
 let callers: Caller[] = [];
 const refused: string[] = [];
+/** Where each of them came from. */
+const peers: string[] = [];
 
 const ask = unary({ path: '/test/Ask', maxMessageBytes: 10, decode: () => undefined }, (_, call) => {
   callers.push(call.caller);
@@ -50,7 +52,10 @@ const serving = {
   methods: [ask, follow],
   log: pino({ level: 'silent' }),
   exhausted: () => undefined,
-  refused: (reason: string) => void refused.push(reason),
+  refused: (reason: string, peer: string) => {
+    refused.push(reason);
+    peers.push(peer);
+  },
 };
 
 before(async () => {
@@ -171,6 +176,7 @@ async function refusal(what: string, options: tls.ConnectionOptions): Promise<vo
   assert.equal(await whoAmI(options), undefined);
   await waitUntil('it is counted', () => refused.length > 0);
   assert.deepEqual([refused[0], callers], [what, []]);
+  assert.match(peers.at(-1)!, /^127\.0\.0\.1:[1-9]\d*$/);
 }
 
 test('a stranger without a certificate is not let in', () => refusal('no_certificate', {}));

@@ -100,7 +100,9 @@ export class Brain {
     if (leaderlessMs < this.#breakOffMs) return;
     // Nodes know what to do with a brain that is dead: checks, reports and configuration go to another one.
     this.#breakOffMs = 2 * leaderlessMs;
-    this.#options.log.warn('this brain reaches no leader: nodes are sent to other brains');
+    const { leader, link } = deciding.status;
+    const of = { ...(leader !== null && { leader }), ...(link?.problem && { problem: link.problem }) };
+    this.#options.log.warn(of, 'this brain reaches no leader: nodes are sent to other brains');
     this.#channel?.breakOff();
   }
 

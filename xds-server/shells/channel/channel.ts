@@ -189,7 +189,7 @@ export class Channel {
       const found = socket.authorizationError
         ? String(socket.authorizationError)
         : (error.code ?? error.message);
-      this.#refuse(reasonOf(found), endOf(socket), found);
+      this.#refuse(reasonOf(found), endOfClosed(socket), found);
       socket.destroy();
     });
     return server;
@@ -304,6 +304,15 @@ function reasonOf(code: string): RefusalReason {
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'handshake_timeout';
   if (code.startsWith('ERR_') || code === 'ECONNRESET' || code === 'EPROTO') return 'not_tls';
   return 'untrusted_certificate';
+}
+
+/**
+ * Of a TLS socket that Node has closed by itself, over a certificate that it does not trust: it no longer knows its other
+ * end, and the socket below it does, which was asked while it was open. Node keeps that one to itself.
+ */
+function endOfClosed(socket: TLSSocket): string {
+  const { _parent: below } = socket as unknown as { readonly _parent?: Socket };
+  return endOf(socket.remoteAddress === undefined && below ? below : socket);
 }
 
 function endOf(socket: {

@@ -126,7 +126,10 @@ export class LeaderLink {
         this.#lost(session, `${headers['grpc-message'] ?? 'refused'}`);
     });
     stream.on('trailers', (trailers) => this.#lost(session, `${trailers['grpc-message'] ?? 'ended'}`));
-    stream.on('close', () => this.#lost(session, 'the call has ended'));
+    // A certificate that it does not take ends the connection behind the handshake, without a reason.
+    const why = () =>
+      this.#isOpen ? 'the call has ended' : 'it has ended the call at once, its log says why';
+    stream.on('close', () => this.#lost(session, why()));
     stream.on('data', (bytes: Buffer) => this.#take(session, bytes));
     stream.on('drain', () => this.#flush());
     this.#write([], leader.term);
