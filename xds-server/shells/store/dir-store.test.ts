@@ -5,7 +5,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FragileDisk, PowerLost, type Remains } from '../../../test/harness/fragile-disk.js';
+import { scratchFolder } from '../../../test/harness/scratch.js';
+import { waitUntil } from '../../../test/harness/wait-until.js';
 import { DirStore } from './dir-store.js';
+import { type Disk, realDisk } from './disk.js';
 
 const folder = '/store';
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -92,6 +95,43 @@ test('a write that fails for lack of room changes nothing and says so', async ()
   disk.failAt(5, Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
   await assert.rejects(storeOn(disk).write(bytes('new'), 1), /not written: no space left/);
   assert.equal(Buffer.from((await storeOn(disk).read())!.bytes).toString(), 'old');
+});
+
+test('whatever fails in a write: what is said not to be written is not, and what is there is said', async () => {
+  for (let step = 1; ; step += 1) {
+    const disk = await diskWithOld();
+    disk.failAt(step, Object.assign(new Error('input/output error'), { code: 'EIO' }));
+    const said = await storeOn(disk)
+      .write(bytes('new'), 1)
+      .then(({ kind }) => kind)
+      .catch((error: Error) => error.message);
+    const isReached = disk.steps >= step;
+    const left = await storeOn(disk.after({ bytes: 'all', names: 'all' })).read();
+    const found = Buffer.from(left!.bytes).toString();
+    assert.equal(found, /is written|^written/.test(said) ? 'new' : 'old', `step ${step}: ${said}`);
+    if (!isReached) return;
+  }
+});
+
+test('who follows reads again after an error that passes', { timeout: 20_000 }, async (t) => {
+  const real = scratchFolder('store');
+  await new DirStore(real, 1000).write(bytes('old'), 0);
+  let failures = 1;
+  const disk: Disk = {
+    ...realDisk,
+    async read(file, maxBytes) {
+      if (failures-- > 0) return { kind: 'unreadable', expected: 'a readable file', found: 'error EMFILE' };
+      return realDisk.read(file, maxBytes);
+    },
+  };
+  const told: string[] = [];
+  const followed = await new DirStore(real, 1000, disk).follow({
+    changed: (stored) => void told.push(Buffer.from(stored!.bytes).toString()),
+    trouble: (problem) => void told.push(problem?.replace(/.*found /, '') ?? 'well'),
+  });
+  t.after(() => followed.close());
+  await waitUntil('it is read', () => told.includes('old'));
+  assert.deepEqual(told, ['error EMFILE', 'well', 'old']);
 });
 
 test('a writer that slept while its revision came and went as old changes nothing', async () => {

@@ -28,6 +28,8 @@ const keptRevisions = 100;
 /** What a writer that crashed has left. */
 const leftoverAgeMs = 60 * 60 * 1000;
 const leftover = /^\.new-/;
+/** After what could not be read: an error that passes is no change that a watch would tell. */
+const tryAgainMs = 1_000;
 
 export class DirStore implements SpecStore {
   readonly name: string;
@@ -72,7 +74,8 @@ export class DirStore implements SpecStore {
       await disk.writeDurably(draft, bytes);
       isLinked = await disk.link(draft, file);
     } finally {
-      await disk.remove(draft);
+      // What is left of it is tidied up later, and changes nothing of what was written.
+      await disk.remove(draft).catch(() => undefined);
     }
     if (!isLinked) return { kind: 'conflict', found: newestOf(await this.#names()) };
     try {
@@ -82,7 +85,11 @@ export class DirStore implements SpecStore {
         `${this.#folder}: revision ${revision} is written, and may be lost with the power: ${(error as Error).message}`,
       );
     }
-    const isInForce = await this.#isInForce(revision, bytes);
+    const isInForce = await this.#isInForce(revision, bytes).catch((error: Error) => {
+      throw new StoreTrouble(
+        `revision ${revision} is written; whether it is in force cannot be seen: ${error.message}`,
+      );
+    });
     if (isInForce !== true) await disk.remove(file);
     if (isInForce === undefined)
       throw new StoreTrouble(
@@ -110,10 +117,12 @@ export class DirStore implements SpecStore {
     let isClosed = false;
     let isLooking = false;
     let again = false;
+    let timer: NodeJS.Timeout | undefined;
     const look = async (): Promise<void> => {
       again = true;
       if (isLooking) return;
       isLooking = true;
+      clearTimeout(timer);
       while (again && !isClosed) {
         again = false;
         // Watches before it reads, so that what changes in between is read again.
@@ -135,12 +144,14 @@ export class DirStore implements SpecStore {
         listener.changed(stored);
       }
       isLooking = false;
+      if (problem !== undefined && !isClosed) timer = setTimeout(() => void look(), tryAgainMs);
     };
     const watch = new FileWatch(() => void look());
     await look();
     return {
       close() {
         isClosed = true;
+        clearTimeout(timer);
         watch.close();
       },
     };
