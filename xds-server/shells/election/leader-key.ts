@@ -62,11 +62,17 @@ export class LeaderKey {
   watch(timeoutMs: number, listener: KeyListener): void {
     const begin = (seen: Seen): void => {
       if (this.#stopped) return;
-      this.#watch = this.#etcd.watch(this.#name, seen.revision + 1, {
-        changed: ({ revision, entry }) => listener.seen({ revision, holder: entry && holderOf(entry) }),
-        ended: (end) =>
-          listener.ended(end.kind === 'lost' ? end.reason : `what came after ${end.revision} is compacted`),
-      });
+      try {
+        this.#watch = this.#etcd.watch(this.#name, seen.revision + 1, {
+          changed: ({ revision, entry }) => listener.seen({ revision, holder: entry && holderOf(entry) }),
+          ended: (end) =>
+            listener.ended(end.kind === 'lost' ? end.reason : `what came after ${end.revision} is compacted`),
+        });
+      } catch (error) {
+        // Credentials that cannot be read just now.
+        listener.ended((error as Error).message);
+        return;
+      }
       listener.seen(seen);
     };
     // What the listener makes of it is no end of the watch: a bug there must not pass for a lost etcd.
