@@ -5,6 +5,7 @@
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import type { Problem } from '../../pure/spec/problem.js';
 import { checkCa, checkPair, type Findings } from './certificates.js';
 import { FileWatch } from './file-watch.js';
@@ -140,6 +141,21 @@ async function read(paths: ChannelPaths, now: Date): Promise<Reading> {
   if (chain && key) note(paths.certificate, checkPair(chain, key, now));
   if (clientCa) note(paths.clientCa, checkCa(clientCa, now));
   if (!chain || !key || !clientCa || problems.length > 0) return { kind: 'bad', problems };
+  const untaken = whyTlsRefuses(chain, key, clientCa);
+  if (untaken !== undefined) {
+    const expected = 'a certificate, key and CA that TLS takes';
+    return { kind: 'bad', problems: [{ path: paths.certificate, expected, found: untaken }] };
+  }
   const expiresMs = Date.parse(new X509Certificate(Buffer.from(chain)).validTo);
   return { kind: 'good', credentials: { chain, key, clientCa, expiresMs }, warnings };
+}
+
+/** OpenSSL has rules of its own beyond their belonging together: no key that is too short, no digest that is broken. */
+function whyTlsRefuses(chain: Uint8Array, key: Uint8Array, clientCa: Uint8Array): string | undefined {
+  try {
+    createSecureContext({ cert: Buffer.from(chain), key: Buffer.from(key), ca: Buffer.from(clientCa) });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
