@@ -58,8 +58,8 @@ export class Deciding {
   readonly following: Following;
   /** Of a brain that does not lead. */
   readonly #nothingKnown: Ledger;
-  /** This brain, as the leader knows those who ask. */
-  readonly #self: Asker = { answer: (answer) => this.#answered(answer), clockAt: (ms) => ms };
+  /** This brain, as its own leading half knows those who ask. */
+  #self: Asker | undefined;
   readonly #readiness: NodeReadiness;
   #leading: Leading | undefined;
   #term: Term | undefined;
@@ -182,6 +182,7 @@ export class Deciding {
     const { now, log, settings, candidate, plan, metrics, forged, connected, loaded, enactment } =
       this.#options;
     this.#term = term;
+    this.#self = this.#asker(term);
     this.#leading = new Leading({
       ...{ now, log, plan, readiness: this.#readiness, metrics, forged, connected },
       settings: { ...settings, follows: candidate ? 'term' : 'restart' },
@@ -208,10 +209,20 @@ export class Deciding {
   /** What this brain's own nodes ask and tell: decided here, or passed to the brain that leads. */
   #pass(news: News): void {
     if (!this.#leading) this.following.pass(news);
-    else if (news.kind === 'check') this.#leading.ask(news.question, this.#self);
-    else if (news.kind === 'cancel') this.#leading.withdraw(news.connection, this.#self);
+    else if (news.kind === 'check') this.#leading.ask(news.question, this.#self!);
+    else if (news.kind === 'cancel') this.#leading.withdraw(news.connection, this.#self!);
     else if (news.kind === 'session') this.#leading.report(news.session);
     else if (news.kind === 'cut-off') this.#leading.cutOff(news.node);
+  }
+
+  /** What an earlier term of this brain has still to say is no answer: somebody else is asked by now. */
+  #asker(term: Term): Asker {
+    return {
+      answer: (answer) => {
+        if (this.#term === term) this.#answered(answer);
+      },
+      clockAt: (ms) => ms,
+    };
   }
 
   #answered(answer: Answer): void {
