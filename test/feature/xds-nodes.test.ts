@@ -206,6 +206,16 @@ for (const variant of ['delta', 'sotw'] as const) {
     await until('the node is forgotten', () => server.xds.nodes().length === 0);
   });
 
+  test(`${variant}: a name that nothing has is no name to remember: the stream is ended with a reason`, async (t) => {
+    const { server, connect } = await start(t);
+    const node = connect(variant);
+    node.ask(endpoints, { subscribe: ['s'.repeat(1025)] });
+    const { code, details } = await node.status;
+    assert.equal(code, status.INVALID_ARGUMENT);
+    assert.match(details, /names of at most 1024 characters/);
+    await until('the node is forgotten', () => server.xds.nodes().length === 0);
+  });
+
   test(`${variant}: a stream without a node is refused`, async (t) => {
     const { connect } = await start(t);
     const node = connect(variant, '');

@@ -66,7 +66,7 @@ export class AdsStream {
   }
 
   receive(typeUrl: string, request: DeltaRequest | SotwRequest): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || !this.#isReadable(typeUrl, request)) return;
     const subscription = this.#subscriptionTo(typeUrl);
     if (!subscription) return;
     const answer =
@@ -155,6 +155,23 @@ export class AdsStream {
     if (before?.version === after.version) return;
     this.#sets.set(typeUrl, after);
     subscription.publish(after, this.host.changes(before, after));
+  }
+
+  /** What a node asks for is kept for as long as it does. */
+  #isReadable(typeUrl: string, request: DeltaRequest | SotwRequest): boolean {
+    const { maxNameChars } = this.host.bounds;
+    const isShort = (text: string): boolean => text.length <= maxNameChars;
+    const isReadable =
+      isShort(typeUrl) &&
+      ('names' in request
+        ? request.names.every(isShort)
+        : request.subscribe.every(isShort) && Object.entries(request.initialVersions).flat().every(isShort));
+    if (!isReadable)
+      this.fail(
+        Status.invalidArgument,
+        `expected names of at most ${maxNameChars} characters, found a longer one`,
+      );
+    return isReadable;
   }
 
   #isWithin(claims: number): boolean {

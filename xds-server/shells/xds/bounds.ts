@@ -4,6 +4,8 @@ export interface Bounds {
   readonly maxStreams: number;
   /** Names that one stream may subscribe to, over all types. */
   readonly maxNames: number;
+  /** Characters of a name, a version or a type: all that this brain sends are shorter, and so are clients' server names. */
+  readonly maxNameChars: number;
   /** Types that one stream may ask for, also such as do not exist. */
   readonly maxTypes: number;
   /** Names of one type that one stream may have answered by a fallback. */
@@ -18,6 +20,7 @@ export interface Bounds {
 export const BOUNDS: Bounds = {
   maxStreams: 10_000,
   maxNames: 100_000,
+  maxNameChars: 1_024,
   maxTypes: 32,
   maxFallbacks: 4_096,
   maxUpdateBytes: 3 << 20,
