@@ -330,6 +330,12 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     ],
   ],
   [
+    'an object that says nothing, with no advice to say so in other words',
+    'services.checkout',
+    null,
+    'services.checkout: expected a mapping with hostname, tenant, database, db_role, max_connections, guaranteed, kill_reserve, max_queue, timeout_ms, priority, idle, allow, certificate, found nothing',
+  ],
+  [
     'an engine that is close',
     `${database}.engine`,
     'postgresql',

@@ -112,7 +112,8 @@ function mappingWords(path: Path): string {
 }
 
 function emptyHint(path: Path, found: unknown) {
-  return found === null && path.length <= 2 ? { hint: 'write {} for none' } : {};
+  const mayBeEmpty = path.length === 1 || (path.length === 2 && path[0] === 'tenants');
+  return found === null && mayBeEmpty ? { hint: 'write {} for none' } : {};
 }
 
 /** In place of a key's file may stand the key; passwords are within a union, of which only the kind is said. */
