@@ -168,7 +168,7 @@ fn messages(mut bytes: &[u8]) -> (Vec<Event>, bool) {
         }
         match (kind, pid) {
             (b'K', Some(pid)) => events.push(Event::ServerId(pid)),
-            (b'R', Some(11)) => events.push(Event::ProofWanted),
+            (b'R', Some(11)) if length > 8 && rest.get(4) == Some(&b'r') => events.push(Event::ProofWanted),
             (b'Z', _) => {
                 events.push(Event::Ready);
                 return (events, true);

@@ -13,7 +13,7 @@ pub enum Event {
     ServerId(u32),
     /// The secret behind it, by which the session can be cancelled.
     CancelKey(CancelKey),
-    /// AuthenticationSASLContinue: the client's proof is next, then the server's answer to it.
+    /// AuthenticationSASLContinue of SCRAM: the client's proof is next, then the server's answer to it.
     ProofWanted,
     /// The first ReadyForQuery.
     Ready,
@@ -24,14 +24,16 @@ pub enum Event {
 const HEADER_BYTES: usize = 5;
 /// The kind of Authentication.
 const SASL_CONTINUE: [u8; 4] = [0, 0, 0, 11];
+/// How SCRAM goes on, with its nonce. OAUTHBEARER says there that it has failed.
+const NONCE: u8 = b'r';
 /// Longer than any message of a login; past it this is no Postgres and there is nothing to learn.
 const MAX_MESSAGE_BYTES: u32 = 1 << 20;
 
 /// Follows one connection's login.
 #[derive(Debug, Default)]
 pub struct Login {
-    /// Type, length and, of BackendKeyData, the process id, of Authentication its kind.
-    head: [u8; HEADER_BYTES + 4],
+    /// Type, length and, of BackendKeyData, the process id, of Authentication its kind and the byte behind.
+    head: [u8; HEADER_BYTES + 5],
     have: usize,
     skip: usize,
     key: Vec<u8>,
@@ -56,7 +58,7 @@ impl Login {
                 if self.key_left > 0 {
                     return bytes;
                 }
-                let [_, _, _, _, _, pid @ ..] = self.head;
+                let [_, _, _, _, _, pid @ .., _] = self.head;
                 let secret = std::mem::take(&mut self.key);
                 report(Event::CancelKey(CancelKey { pid: u32::from_be_bytes(pid), secret }));
             }
@@ -75,18 +77,22 @@ impl Login {
     }
 
     fn advance(&mut self, report: &mut impl FnMut(Event)) {
-        let [kind, a, b, c, d, number @ ..] = self.head;
-        let wanted = if self.have >= 1 && matches!(kind, b'K' | b'R') { HEADER_BYTES + 4 } else { HEADER_BYTES };
+        let [kind, a, b, c, d, number @ .., first] = self.head;
+        let mut wanted = if self.have >= 1 && matches!(kind, b'K' | b'R') { HEADER_BYTES + 4 } else { HEADER_BYTES };
         if self.have < wanted {
             return;
         }
         let length = u32::from_be_bytes([a, b, c, d]);
-        let inside = 4 + (wanted - HEADER_BYTES) as u32;
-        if !(inside..=MAX_MESSAGE_BYTES).contains(&length) {
+        if !(4 + (wanted - HEADER_BYTES) as u32..=MAX_MESSAGE_BYTES).contains(&length) {
             self.over = true;
             return;
         }
-        self.skip = (length - inside) as usize;
+        let goes_on = kind == b'R' && number == SASL_CONTINUE && length > 8;
+        wanted += usize::from(goes_on);
+        if self.have < wanted {
+            return;
+        }
+        self.skip = length as usize + 1 - wanted;
         self.have = 0;
         match kind {
             b'K' => {
@@ -95,7 +101,7 @@ impl Login {
                     self.key_left = std::mem::take(&mut self.skip);
                 }
             }
-            b'R' if number == SASL_CONTINUE => report(Event::ProofWanted),
+            b'R' if goes_on && first == NONCE => report(Event::ProofWanted),
             b'Z' => self.end(Event::Ready, report),
             b'E' => self.end(Event::Failed, report),
             _ => {}
@@ -155,6 +161,15 @@ mod tests {
     #[test]
     fn an_error_before_readiness_is_a_failed_login() {
         assert_eq!(everywhere(b"R\0\0\0\x08\0\0\0\x05E\0\0\0\x09SFATALZ\0\0\0\x05I"), (vec![Event::Failed], true));
+    }
+
+    #[test]
+    fn a_proof_is_wanted_by_scram_alone() {
+        let scram = b"R\0\0\0\x0b\0\0\0\x0br=nR\0\0\0\x08\0\0\0\0E\0\0\0\x05\0";
+        assert_eq!(everywhere(scram), (vec![Event::ProofWanted, Event::Failed], true));
+        for other in [&b"R\0\0\0\x0a\0\0\0\x0b{}E\0\0\0\x05\0"[..], b"R\0\0\0\x08\0\0\0\x0bE\0\0\0\x05r"] {
+            assert_eq!(everywhere(other), (vec![Event::Failed], true));
+        }
     }
 
     #[test]

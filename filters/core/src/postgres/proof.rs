@@ -2,7 +2,7 @@
 //!
 //! A client that binds its login to the certificate it sees (SCRAM-SHA-256-PLUS) sees the front's. The server expects
 //! its own, and where the two differ it says so in a message that helps nobody who does not know what is between. It passes
-//! with a hint at what to do. Between AuthenticationSASLContinue and the next message of the server, 28000 has no other
+//! with a hint at what to do. Between SCRAM's AuthenticationSASLContinue and the next message of the server, 28000 has no other
 //! meaning (a wrong password is 28P01), so nothing of the client has to be looked at.
 //! <https://www.postgresql.org/docs/current/sasl-authentication.html#SASL-SCRAM-SHA-256>
 
