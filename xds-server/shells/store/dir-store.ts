@@ -180,7 +180,10 @@ export class DirStore implements SpecStore {
     if (read.kind === 'unreadable')
       throw new StoreTrouble(`${file}: expected ${read.expected}, found ${read.found}`);
     const decoded = decodeRevision(read.bytes, revision);
-    if (typeof decoded === 'string') throw new StoreTrouble(`${file}: expected ${decoded}`);
+    if (typeof decoded === 'string')
+      throw new StoreTrouble(
+        `${file}: expected ${decoded}; where it is moved away, the newest one of the others counts`,
+      );
     return { file: read.bytes, parent: decoded.parent, stored: { revision, bytes: decoded.bytes } };
   }
 

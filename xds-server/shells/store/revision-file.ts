@@ -33,7 +33,7 @@ export function encodeRevision({ revision, parent, bytes: body }: Revision): Buf
 export function decodeRevision(bytes: Uint8Array, revision: number): Revision | string {
   const head = Buffer.from(bytes.subarray(0, longestHead)).toString('latin1');
   const [line, number, parent, length, sum] = form.exec(head) ?? [];
-  if (line === undefined) return 'a file that `sluice apply` wrote';
+  if (line === undefined) return 'a file that `sluice apply` wrote, found another';
   if (Number(number) !== revision) return `revision ${revision}, found ${number}`;
   const body = bytes.subarray(line.length);
   if (body.length !== Number(length)) return `${length} bytes of spec, found ${body.length}`;
