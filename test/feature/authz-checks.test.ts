@@ -113,6 +113,19 @@ test('a check that is asked again takes the place of the first, whose death then
   assert.equal((await again.verdict).verdict, 'grant');
 });
 
+test('a check that lay in a socket while its node has asked again takes nobody’s place', async () => {
+  server = await AuthzServer.start();
+  const holder = server.check();
+  await holder.verdict;
+  const monotonicMs = server.now() - 1_000;
+  const again = server.check({ monotonicMs, retriedAfterMs: 20 });
+  await waiters(1);
+  const { connection } = again;
+  await assert.rejects(server.check({ connection, monotonicMs }).verdict, { code: status.ABORTED });
+  ended(holder.connection);
+  assert.equal((await again.verdict).verdict, 'grant');
+});
+
 test('a check that is asked again after its grant was lost is granted the same slot', async () => {
   server = await AuthzServer.start();
   const { connection, verdict } = server.check();

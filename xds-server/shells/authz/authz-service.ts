@@ -192,6 +192,12 @@ export class AuthzService {
     const retriedAfterMs = this.#retriedAfterMs(call);
     const { monotonicMs, ageMs, bornUnixMs } = check;
     const waitedMs = clock.observe({ monotonicMs, ageMs, bornUnixMs, retriedAfterMs }, arrivedMs);
+    const sentMs = monotonicMs + retriedAfterMs;
+    // It lay in a socket while its node has asked again: nobody waits for its answer, and another call has its place.
+    if (earlier && sentMs < earlier.sentMs) {
+      call.end(Status.aborted, 'asked again by another call');
+      return nobodyWaits;
+    }
     const held: Held = {
       check,
       node: call.caller.node,
@@ -199,7 +205,7 @@ export class AuthzService {
       bornMs: arrivedMs - waitedMs,
       arrivedMs,
       isRetry: retriedAfterMs >= retryMs,
-      sentMs: monotonicMs + retriedAfterMs,
+      sentMs,
       call,
       service: earlier?.service,
       plan: undefined,
