@@ -67,6 +67,15 @@ test('a check with a clock or a name that no node has is malformed', () => {
   assert.equal(readCheck(encode(named(256))), undefined);
 });
 
+test('a request to cancel is of a process id of four bytes, as the protocol has it', () => {
+  const cancel = (pid: string): object =>
+    attributes({ ...facts, cancel_pid: { stringValue: pid }, cancel_key: { stringValue: '01020304' } });
+  const secret = Buffer.from('01020304', 'hex');
+  assert.deepEqual(readCheck(encode(cancel('4294967295')))?.cancel, { pid: 4_294_967_295, secret });
+  for (const pid of ['4294967296', '9999999999', '-1', '1e3'])
+    assert.equal(readCheck(encode(cancel(pid)))?.cancel, undefined, pid);
+});
+
 test('a check without what the filters always send is malformed', () => {
   for (const missing of ['connection', 'listener', 'born_unix_ms', 'age_ms', 'monotonic_ms']) {
     const { [missing]: _, ...rest } = facts as Record<string, object>;

@@ -39,6 +39,8 @@ const namespace = 'sluice';
 const wanted: ReadonlySet<string> = new Set([namespace]);
 const connectionPattern = /^[0-9a-f]{32}$/;
 const pidPattern = /^\d{1,10}$/;
+/** As the protocol has it: four bytes. */
+const maxPid = 0xffff_ffff;
 /** 4 to 256 bytes: filters/core/src/postgres/cancel.rs. */
 const secretPattern = /^([0-9a-f]{2}){4,256}$/;
 /** A server name in a TLS hello that Envoy reads at all is no longer. */
@@ -128,5 +130,5 @@ function numberOf(facts: FlatStruct | undefined, name: string): number | undefin
 function cancelOf(pid: string | undefined, secret: string | undefined): Check['cancel'] {
   if (pid === undefined || secret === undefined || !pidPattern.test(pid) || !secretPattern.test(secret))
     return undefined;
-  return { pid: Number(pid), secret: Buffer.from(secret, 'hex') };
+  return Number(pid) > maxPid ? undefined : { pid: Number(pid), secret: Buffer.from(secret, 'hex') };
 }
