@@ -315,6 +315,24 @@ test('a client that asks again had not opened what its grant was taken for', () 
   expectCounted(driven, 1, 1);
 });
 
+test('a list that was asked for before a connection was open does not say which session is its own', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  const noLogins = { listsLogins: false };
+  const askedAtMs = driven.nowMs + 1;
+  driven.nowMs += 2;
+  driven.check('a');
+  driven.report('a', address);
+  // Of who had the port before.
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { ...noLogins, askedAtMs });
+  driven.end('a', 'proxy-closed', address);
+  for (let list = 1; list <= 2; list++) driven.observed([], noLogins);
+  expectCounted(driven, 1, 0);
+  driven.pass(60_000);
+  driven.observed([], noLogins);
+  expectCounted(driven, 0, 0);
+});
+
 test('of two logins from the same port it is not known which of them a list shows', () => {
   const driven = DrivenLedger.recovered(plan);
   const address = { localAddress: '10.1.1.1:4001' };

@@ -242,11 +242,13 @@ export class SessionList {
         addresses.set(localAddress, (addresses.get(localAddress) ?? 0) + 1);
       }
     for (const slot of slots) {
-      const { row, state, serverId, localAddress, node } = slot;
+      const { row, state, serverId, localAddress, openedByMs, node } = slot;
       if (this.isMissing(slot)) slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
       // An address is one's own while one is open: of two that have had the same it may be either's.
-      const isOwn = state !== 'closing' && addresses?.get(localAddress!) === 1;
+      const isOnly = state !== 'closing' && addresses?.get(localAddress!) === 1;
+      // A list that comes late may show who had it before.
+      const isOwn = isOnly && openedByMs !== undefined && openedByMs < this.askedAtMs;
       if (serverId !== undefined || isOwn) slot.listedId = row.serverId;
       if (serverId === undefined || !hasAddress(slot, row)) continue;
       if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
