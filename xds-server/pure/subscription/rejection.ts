@@ -17,9 +17,17 @@ export interface RejectionReading {
  */
 const APPLIED_ONE_BY_ONE = /^Error adding\/updating (cluster|listener)\(s\) /;
 
+/** Of a text that is longer than 4,096 characters Envoy sends so many, and this. */
+const CUT_OFF = '...(truncated)';
+/** More than Envoy sends, and more than is looked at: each name is looked for in all of it. */
+const MAX_READ_CHARS = 8_192;
+
 export function readRejection(message: string, candidates: readonly string[]): RejectionReading {
-  const named = candidates.filter((name) => mentions(message, name));
-  return { named, othersApplied: named.length > 0 && APPLIED_ONE_BY_ONE.test(message) };
+  const isCutOff = message.length > MAX_READ_CHARS || message.endsWith(CUT_OFF);
+  const text = isCutOff ? message.slice(0, MAX_READ_CHARS).replace(CUT_OFF, '') : message;
+  // What the text ends in the middle of may be a longer name; and of those behind the cut nothing is known.
+  const named = candidates.filter((name) => mentions(isCutOff ? `${text}-` : text, name));
+  return { named, othersApplied: named.length > 0 && !isCutOff && APPLIED_ONE_BY_ONE.test(text) };
 }
 
 /** Whether the name stands in the text as a whole: `service/a` is not mentioned by `service/ab` or `x.service/a`. */
