@@ -263,6 +263,19 @@ test('delta: after the server restarts, Envoy is sent what changed, and is told 
   ]);
 });
 
+test('delta: of so many refused clusters that Envoy’s text does not name them all none is taken for applied', async (t) => {
+  const server = await ServerUnderTest.start();
+  t.after(() => server.stop());
+  const node = await NodeUnderTest.start(t, 'delta', server.port);
+  const names = Array.from({ length: 100 }, (_, n) => `bad-${n}`);
+  const bad = names.map((name) => cluster(name, 1, { type: 'STATIC', lb_policy: 'CLUSTER_PROVIDED' }));
+  server.xds.publish(world([...bad, cluster('good')]));
+  await waitUntil('all refusals', () => server.xds.nodes()[0]?.convergence === 'rejected');
+  assert.ok(await isClusters(node, { good: '1s' }));
+  const isAcked = (name: string) => server.xds.isAcked('node-1', TypeUrl.cluster, name);
+  assert.deepEqual([...names, 'good'].filter(isAcked), ['good']);
+});
+
 test('delta: an Envoy that waits for a server is served as soon as there is a snapshot', async (t) => {
   const server = await ServerUnderTest.start();
   t.after(() => server.stop());
