@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { createLogger, type LogLevel } from './logger.js';
 
 function logged(
@@ -55,4 +58,24 @@ test('lines go to stderr, the last ones too, and stdout stays free for data', ()
   const lines = stdout.split('\n').filter((line) => line.startsWith('{'));
   assert.equal(lines.length, 1000);
   assert.equal((JSON.parse(lines.at(-1)!) as { line: number }).line, 1000);
+});
+
+test('a log that cannot be written neither ends the program nor keeps it from ending', {
+  timeout: 30_000,
+}, async () => {
+  const file = fileURLToPath(new URL('./logger.ts', import.meta.url));
+  const program = `
+    const { createLogger } = await import(${JSON.stringify(file)});
+    const log = createLogger('info');
+    log.info('one');
+    setTimeout(() => log.info('two'), 100);
+    setTimeout(() => process.exit(7), 200);`;
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+    stdio: ['ignore', 'ignore', full],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
+  closeSync(full);
+  assert.deepEqual(await once(child, 'exit'), [7, null]);
 });

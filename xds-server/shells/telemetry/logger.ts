@@ -22,6 +22,15 @@ export function createLogger(level: LogLevel, sink?: DestinationStream): Logger 
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: credentials.flatMap((name) => [name, `*.${name}`]), censor: '[secret]' },
     },
-    sink ?? destination({ dest: 2, sync: false, maxLength: maxBufferedBytes }),
+    sink ?? stderr(),
   );
+}
+
+/** A disk that is full of logs must neither end the brain nor, by the flush at its exit, which tries for ever, keep it from ending. */
+function stderr(): DestinationStream {
+  const lines = destination({ dest: 2, sync: false, maxLength: maxBufferedBytes });
+  lines.on('error', () => {
+    lines.flushSync = () => undefined;
+  });
+  return lines;
 }
