@@ -16,6 +16,9 @@ import type { Row, Slot } from './records.js';
 /** The claim that leaves no doubt. */
 const certain = 3;
 
+/** Closing slots that each end is compared with. Where there are more, as after a cut, its row waits for the next list. */
+const mostCompared = 1_000;
+
 /** 0: no better than a guess. */
 export function strength(slot: Slot, row: Row): number {
   if (isTooLate(slot, row) || !hasAccount(slot, row)) return 0;
@@ -64,8 +67,9 @@ export function isUncertain(row: Row, marginMs: number): boolean {
 export function isDisputed(row: Row, owner: Slot): boolean {
   const byAddress = hasAddress(owner, row);
   if (byAddress && owner.serverId !== undefined) return false;
-  if (!byAddress && isElsewhere(owner)) return true;
-  for (const other of owner.target.closing) {
+  const { closing } = owner.target;
+  if ((!byAddress && isElsewhere(owner)) || closing.size > mostCompared) return true;
+  for (const other of closing) {
     if (other === owner || (byAddress && !hasAddress(other, row))) continue;
     if (other.serverId === undefined ? mayBe(other, row) : strength(other, row) > 0) return true;
   }

@@ -55,6 +55,20 @@ test('that a node’s reports are cut off is for the leader that there is, not f
   assert.deepEqual(passed, [{ kind: 'cut-off', node: 'n2' }]);
 });
 
+test('sessions that are reported as fast as they are told do not keep a new leader from who waits', () => {
+  for (const connection of ['a', 'b', 'c']) desk.tell(session(connection, 'report'));
+  desk.ask(question('d'));
+  desk.open();
+  const told: string[] = [];
+  for (const news of desk.retold()) {
+    nowMs += 1;
+    if (news.kind === 'session') desk.tell(news.session);
+    told.push(...shown([news]));
+    assert.ok(told.length < 10, 'who waits is never told of');
+  }
+  assert.deepEqual(told, ['report a', 'report b', 'report c', 'check d']);
+});
+
 test('the next leader is told anew what is still so, and each session by its last report', () => {
   desk.open();
   for (const connection of ['a', 'b']) desk.ask(question(connection));

@@ -67,7 +67,12 @@ export class Desk {
     for (const session of this.#ends.values()) yield { kind: 'session', session };
     this.#ends.clear();
     this.#forgetUnreported();
-    for (const { session } of this.#sessions.values()) yield { kind: 'session', session };
+    const beganMs = this.#options.now();
+    for (const { session, reportedMs } of this.#sessions.values()) {
+      // Those that are reported meanwhile are passed on besides, and may be as many as are told.
+      if (reportedMs > beganMs) break;
+      yield { kind: 'session', session };
+    }
     for (const question of this.#questions.values()) yield { kind: 'check', question };
   }
 

@@ -1,0 +1,270 @@
+/** Pids, ports and addresses are used again: whose session does a list show then? */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import { confirmationMs } from './settings.js';
+
+const plan = { services: { checkout: { maxConnections: 10 } } };
+
+const connections = (driven: DrivenLedger): string[] =>
+  driven.ledger.view({ sessions: 9 }).sessions.map(({ connection }) => connection);
+
+function expectCounted(driven: DrivenLedger, used: number, unjoined: number): void {
+  const target = driven.target();
+  assert.deepEqual({ used: target.used, unjoined: target.unjoined }, { used, unjoined });
+}
+
+test('a pid that is used again is the younger connection’s, and the older one’s slot becomes free', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.nowMs += 5;
+  driven.open('b', 11);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(
+    driven.ledger.view({ sessions: 9 }).sessions.map(({ connection }) => connection),
+    ['b'],
+  );
+});
+
+test('a pid that a stranger uses again does not hold a closing slot: a list was had without it', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.pass(driven.settings.marginMs);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  driven.observed([{ serverId: 11, peer: '10.9.9.9:5555' }]);
+  expectCounted(driven, 0, 1);
+});
+
+test('a pid and a port that somebody at another address had last are the connection’s own', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.observed([{ serverId: 11, peer: '10.7.7.7:4001' }]);
+  driven.check('a');
+  driven.report('a', { localAddress: '10.1.1.1:4001' });
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['a']);
+});
+
+test('a port that is used again while the server still has the session before does not mix the two up', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  driven.check('a');
+  driven.report('a', address);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  driven.end('a', 'proxy-closed', address);
+  driven.nowMs += 5;
+  driven.check('b');
+  driven.report('b', address);
+  driven.observed([
+    { serverId: 12, peer: '10.1.1.1:4001' },
+    { serverId: 11, peer: '10.1.1.1:4001' },
+  ]);
+  expectCounted(driven, 2, 0);
+  // Which of the two is left is not known before a node has said it.
+  driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 2, 0);
+  driven.report('b', { ...address, serverId: 12 });
+  driven.pass(driven.settings.marginMs);
+  driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['b']);
+});
+
+test('of two closing connections with the same pid none is freed while the list shows the pid', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.check('b');
+  driven.end('b', 'proxy-closed', { serverId: 11 });
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+  expectCounted(driven, 2, 0);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
+
+test('a pid that a closing connection had may be another’s by now: one that may be that one stays too', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.end('a', 'proxy-closed', { serverId: 11 });
+  driven.check('b');
+  driven.end('b', 'proxy-closed', { localAddress: '10.1.1.1:4002' });
+  driven.pass(driven.settings.marginMs);
+  // NAT may be between: the address says neither whose it is nor whose it is not.
+  driven.observed([{ serverId: 11, peer: '203.0.113.7:60001' }]);
+  expectCounted(driven, 2, 0);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
+
+test('a pid is a connection’s for sure when that is reported open after a list has shown it', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const rows = [{ serverId: 11, peer: '203.0.113.7:60001' }];
+  driven.open('a', 11);
+  driven.check('b');
+  driven.end('b', 'proxy-closed', { localAddress: '10.1.1.1:4002' });
+  driven.pass(driven.settings.marginMs);
+  driven.observed(rows);
+  expectCounted(driven, 2, 0);
+  // It may have been sent before the list was made.
+  driven.pass(driven.settings.marginMs);
+  driven.report('a', { serverId: 11 });
+  driven.observed(rows);
+  expectCounted(driven, 2, 0);
+  driven.pass(driven.settings.marginMs);
+  driven.report('a', { serverId: 11 });
+  driven.observed(rows);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['a']);
+});
+
+for (const nodes of ['whose addresses servers see', 'of which that is not known'])
+  test(`a late report does not make one that is over the owner of who has its pid, at another’s address: nodes ${nodes}`, () => {
+    const driven = DrivenLedger.recovered(plan);
+    const before = { serverId: 11, localAddress: '10.1.1.1:4001' };
+    const lives = { localAddress: '10.1.1.1:4002' };
+    driven.open('a', 11);
+    driven.report('a', before);
+    if (nodes.startsWith('whose')) driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+    for (let list = 1; list <= 2; list++) driven.observed([]);
+    driven.check('b');
+    driven.report('b', lives);
+    driven.end('b', 'proxy-closed', lives);
+    driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+    driven.pass(driven.settings.marginMs + 1);
+    driven.report('a', before);
+    driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
+    assert.deepEqual(connections(driven).sort(), ['a', 'b']);
+  });
+
+test('an end that comes late does not take along the session of who has the pid since', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const listed = [{ serverId: 11, peer: '203.0.113.7:60002' }];
+  driven.check('a');
+  driven.open('b', 11);
+  driven.nowMs += 5;
+  driven.report('a', {});
+  driven.end('b', 'proxy-closed', { serverId: 11 });
+  driven.observed(listed);
+  const askedAtMs = driven.nowMs + 1;
+  driven.nowMs += 5;
+  driven.end('a', 'server-closed', { serverId: 11 });
+  driven.observed(listed, { askedAtMs });
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['b']);
+  driven.observed([]);
+  expectCounted(driven, 0, 0);
+});
+
+test('an end does not take along the session of who had the same address before, and is closing', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  const row = { serverId: 11, peer: '10.1.1.1:4001' };
+  driven.open('z', 9);
+  driven.report('z', { serverId: 9, localAddress: '10.1.1.1:4000' });
+  driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }]);
+  driven.check('b');
+  driven.check('a');
+  driven.report('a', address);
+  driven.end('a', 'proxy-closed', address);
+  driven.pass(driven.settings.marginMs + 1);
+  driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }, row]);
+  driven.report('b', address);
+  driven.end('b', 'server-closed', { ...address, login: 'failed' });
+  driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }, row]);
+  assert.deepEqual(connections(driven), ['z', 'a']);
+});
+
+test('where thousands are closing an end is not compared with each: its row stays until the next list', () => {
+  const limit = 2_000;
+  const driven = DrivenLedger.recovered({
+    targets: { [primary]: { budget: limit } },
+    services: { checkout: { maxConnections: limit } },
+  });
+  const rows = Array.from({ length: 1_002 }, (_, i) => ({ serverId: i + 1, peer: `192.0.2.1:${i + 1}` }));
+  const names = rows.map(({ serverId }) => `c${serverId}`);
+  for (const [i, name] of names.entries()) {
+    driven.ledger.apply(
+      { kind: 'check', connection: name, node: 'n1', service: 'checkout', waitedMs: 0 },
+      driven.nowMs,
+    );
+    const upstream = { serverId: i + 1 };
+    driven.ledger.apply(
+      { kind: 'report', connection: name, node: 'n1', service: 'checkout', upstream },
+      driven.nowMs,
+    );
+  }
+  driven.observed(rows);
+  driven.tell({ kind: 'cut-off', node: 'n1' });
+  driven.end('c1', 'server-closed', { serverId: 1 });
+  expectCounted(driven, 1_001, 1);
+  driven.observed(rows.slice(1));
+  expectCounted(driven, 1_001, 0);
+});
+
+test('an id that comes with its own address is one’s own, whoever else has ended', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  driven.check('a');
+  driven.report('a', address);
+  driven.check('b');
+  driven.report('b', {});
+  driven.end('b', 'proxy-closed', {});
+  driven.end('a', 'proxy-closed', { ...address, serverId: 11 });
+  driven.pass(driven.settings.marginMs);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  expectCounted(driven, 1, 0);
+  assert.deepEqual(connections(driven), ['a']);
+});
+
+test('a list that was asked for before a connection was open does not say which session is its own', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  const noLogins = { listsLogins: false };
+  const askedAtMs = driven.nowMs + 1;
+  driven.nowMs += 2;
+  driven.check('a');
+  driven.report('a', address);
+  // Of who had the port before.
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { ...noLogins, askedAtMs });
+  driven.end('a', 'proxy-closed', address);
+  for (let list = 1; list <= 2; list++) driven.observed([], noLogins);
+  expectCounted(driven, 1, 0);
+  driven.pass(60_000);
+  driven.observed([], noLogins);
+  expectCounted(driven, 0, 0);
+});
+
+test('of two logins from the same port it is not known which of them a list shows', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  const noLogins = { listsLogins: false };
+  for (const name of ['a', 'b']) {
+    driven.check(name);
+    driven.report(name, address);
+    driven.nowMs += 5;
+    driven.end(name, 'proxy-closed', address);
+  }
+  driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }], noLogins);
+  driven.observed([], noLogins);
+  expectCounted(driven, 2, 0);
+  driven.pass(60_000);
+  driven.observed([], noLogins);
+  expectCounted(driven, 0, 0);
+});
+
+test('an open connection that a list has shown to be over does not own who has its pid and port afterwards', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.open('a', 11);
+  driven.observed([]);
+  driven.check('b');
+  driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
+  // It may be b's, which nobody has reported; of a's end there are two lists by now.
+  expectCounted(driven, 1, 0);
+  assert.equal(driven.target().closing, 1);
+});
