@@ -66,7 +66,8 @@ export const brainStopped: Drill<Field> = {
 
 export const envoyKilled: Drill<Field> = {
   name: 'Envoy killed, a new one in its place',
-  excuses: { closed: true, cut: true },
+  // Postgres before 18 does not list logins: those that it broke off are asked for behind the queue before the server.
+  excuses: { closed: true, cut: true, settledWithinMs: 5_000 },
   async fault(field) {
     await field.edge.kill();
     await pause(2_000);
