@@ -128,6 +128,12 @@ export class Gauges {
       '1 while nothing is granted because sessions are yet to be counted.',
       (target) => (target.recovering ? 1 : 0),
     );
+    each(
+      'sluice_capacity_shortfall',
+      'Connections of the spec’s capacity that the server does not give; absent before it was asked.',
+      ({ budget, reserve, observer: { server_capacity: given } }) =>
+        given === null ? undefined : Math.max(0, budget + reserve - given),
+    );
     each('sluice_observer_up', '1 while the database answers the observer.', (target) =>
       target.observer.state === 'ok' ? 1 : 0,
     );

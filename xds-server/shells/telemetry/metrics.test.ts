@@ -26,7 +26,7 @@ const checkout: ServiceStatus = {
   held_by: null,
 };
 
-const orders: TargetStatus = {
+let orders: TargetStatus = {
   ...usage,
   target: 'orders/primary',
   engine: 'postgres',
@@ -131,6 +131,22 @@ test('gauges are read at the scrape, by tenant, service and database', async () 
   assert.deepEqual(await lines(made, 'sluice_xds_nodes '), ['sluice_xds_nodes 2']);
 });
 
+test('what a server lacks of the spec’s capacity is told once it was asked, and 0 where it lacks nothing', async () => {
+  const before = orders;
+  const told = async (server_capacity: number | null): Promise<string[]> => {
+    orders = { ...before, observer: { ...before.observer, server_capacity } };
+    return lines(metrics(), 'sluice_capacity_shortfall{');
+  };
+  const labelled = (value: number) => [
+    `sluice_capacity_shortfall{database="orders",db_role="primary"} ${value}`,
+  ];
+  assert.deepEqual(await told(null), []);
+  assert.deepEqual(await told(97), labelled(3));
+  assert.deepEqual(await told(100), labelled(0));
+  assert.deepEqual(await told(500), labelled(0));
+  orders = before;
+});
+
 test('waits are counted in seconds by outcome, refusals by reason', async () => {
   const made = metrics();
   made.granted('checkout', 30);
@@ -184,7 +200,7 @@ test('a brain leads only while its term lasts, and etcd is named only where ther
 });
 
 test('what is counted at services and databases is told by the brain that leads alone', async () => {
-  const counted = /^sluice_(pool|grants|sessions|waiters|budget|recovering|observer)\w*\{/m;
+  const counted = /^sluice_(pool|grants|sessions|waiters|budget|recovering|observer|capacity)\w*\{/m;
   const before = leadership;
   for (const role of ['follower', 'none'] as const) {
     leadership = { ...before, role, remaining_ms: null };
