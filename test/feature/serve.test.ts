@@ -93,6 +93,8 @@ test('a brain whose spec has problems serves, says them all, and takes the spec 
   const brain = await Brain.start(file.path);
   const before = await brain.status();
   assert.equal(before.spec.version, null);
+  const expiry = /^sluice_certificate_expiry_seconds\{.*$/gm;
+  assert.doesNotMatch(await brain.metrics(), expiry);
   assert.match(before.spec.problems[0]?.message ?? '', /services\.checkout\.database.*did you mean "orders"/);
   Object.assign(file.spec, good);
   file.save();
@@ -101,6 +103,9 @@ test('a brain whose spec has problems serves, says them all, and takes the spec 
     return status.spec.version !== null && status;
   });
   assert.deepEqual(now.problems, []);
+  const [line = '', ...others] = (await brain.metrics()).match(expiry) ?? [];
+  assert.match(line, /\{path="listeners\.pg\.tls\.certificate"\} 2\d{6}/, '30 days are 2592000 s');
+  assert.deepEqual(others, []);
 });
 
 test('what shows in no snapshot changes the version of a spec, too', async () => {

@@ -69,6 +69,7 @@ export class Parts {
       targets: () => this.status.targets(),
       nodes: () => this.xds.nodeCount,
       spec: () => this.spec.status,
+      expiriesMs: () => this.spec.loaded?.expiriesMs ?? new Map(),
       channel: () => this.credentials.status,
       leadership: () => this.deciding.status,
     });

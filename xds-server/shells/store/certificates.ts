@@ -14,6 +14,8 @@ export interface Findings {
   readonly problems: readonly Finding[];
   /** These are told to the operator. */
   readonly warnings: readonly Finding[];
+  /** When the first certificate of the file ends; undefined where that cannot be read. */
+  readonly expiresMs: number | undefined;
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -23,7 +25,7 @@ const maxCertificates = 32;
 /** @param chain PEM, the server's own certificate first. @param key PEM, not encrypted. */
 export function checkPair(chain: Uint8Array, key: Uint8Array, now: Date): Findings {
   const certificates = readCertificates(chain);
-  if (!Array.isArray(certificates)) return { problems: [certificates], warnings: [] };
+  if (!Array.isArray(certificates)) return { problems: [certificates], warnings: [], expiresMs: undefined };
   const own = certificates[0]!;
   const problems: Finding[] = [];
   const privateKey = readKey(key);
@@ -39,17 +41,17 @@ export function checkPair(chain: Uint8Array, key: Uint8Array, now: Date): Findin
         found: 'a chain in another order',
       });
   }
-  return { problems, warnings };
+  return { problems, warnings, expiresMs: firstEnd(certificates) };
 }
 
 /** @param ca PEM, one certificate or several. */
 export function checkCa(ca: Uint8Array, now: Date): Findings {
   const certificates = readCertificates(ca);
-  if (!Array.isArray(certificates)) return { problems: [certificates], warnings: [] };
+  if (!Array.isArray(certificates)) return { problems: [certificates], warnings: [], expiresMs: undefined };
   const warnings = certificates.flatMap((certificate) => validity(certificate, now));
   for (const certificate of certificates)
     if (!certificate.ca) warnings.push({ expected: 'a CA certificate', found: oneLine(certificate.subject) });
-  return { problems: [], warnings };
+  return { problems: [], warnings, expiresMs: firstEnd(certificates) };
 }
 
 /** Whether clients that verify will accept this certificate for the name, or for any name within the wildcard. */
@@ -118,6 +120,11 @@ function validity(certificate: X509Certificate, now: Date): Finding[] {
       },
     ];
   return [];
+}
+
+function firstEnd(certificates: readonly X509Certificate[]): number | undefined {
+  const first = Math.min(...certificates.map(({ validTo }) => Date.parse(validTo)));
+  return Number.isFinite(first) ? first : undefined;
 }
 
 const oneLine = (subject: string): string =>

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,9 +44,10 @@ class Told {
 }
 
 describe('a spec file', () => {
+  let authority: Certificates;
   let certificates: [Certificate, Certificate];
   before(async () => {
-    const authority = await Certificates.create();
+    authority = await Certificates.create();
     const make = () => authority.server('*.orders.db.example.com');
     certificates = await Promise.all([make(), make()]);
   });
@@ -87,6 +89,35 @@ describe('a spec file', () => {
       told.loaded.map(({ warnings }) => warnings.map(({ path }) => path)),
       [[], ['listeners.pg.tls.certificate']],
     );
+  });
+
+  test('says of each file when the first of its certificates ends, and again of one that is renewed', async (t) => {
+    const folder = scratchFolder('spec');
+    const end = (pem: Uint8Array) => Date.parse(new X509Certificate(pem).validTo);
+    const [own, later] = certificates.map(({ chain }) => readFileSync(chain)) as [Buffer, Buffer];
+    const ca = readFileSync(authority.ca);
+    const request = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=next', '-days', '90'];
+    const next = execFileSync('openssl', [...request, '-keyout', '/dev/null'], { stdio: 'pipe' });
+    assert.ok(end(ca) < end(own) && end(own) < end(next), 'their order');
+    writeFileSync(join(folder, 'both.pem'), Buffer.concat([next, ca]));
+    writeFileSync(join(folder, 'ca.pem'), ca);
+    const tls = 'certificate: {chain: chain.pem, key: key.pem}';
+    const text = spec(40)
+      .replace(tls, `${tls}, client_ca: both.pem`)
+      .replace('    engine:', '    tls: {mode: verify-full, ca: ca.pem}\n    engine:')
+      .replace('    tenant:', '    certificate: {chain: chain.pem, key: key.pem}\n    tenant:');
+    const told = await open(t, fill(folder, text));
+    assert.deepEqual(told.problems, []);
+    assert.deepEqual(Object.fromEntries(told.loaded[0]!.expiriesMs), {
+      'listeners.pg.tls.certificate': end(own),
+      'listeners.pg.tls.client_ca': end(ca),
+      'databases.orders.tls.ca': end(ca),
+      'services.checkout.certificate': end(own),
+    });
+    writeFileSync(join(folder, 'chain.pem'), Buffer.concat([later, ca]));
+    writeFileSync(join(folder, 'key.pem'), readFileSync(certificates[1].key));
+    await waitUntil('the renewed certificate', () => told.loaded.length > 1);
+    assert.equal(told.loaded.at(-1)!.expiriesMs.get('listeners.pg.tls.certificate'), end(ca));
   });
 
   test('takes a password from the environment', async (t) => {

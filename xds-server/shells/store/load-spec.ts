@@ -21,6 +21,8 @@ export interface LoadedSpec {
   readonly passwords: ReadonlyMap<string, Secret>;
   /** Certificates that expire soon and the like: to be told, not to be refused. */
   readonly warnings: readonly Problem[];
+  /** When the first certificate of each file ends, by the place in the spec that names it: `listeners.pg.tls.certificate`. */
+  readonly expiriesMs: ReadonlyMap<string, number>;
 }
 
 /** Where the text of a spec comes from. */
@@ -71,13 +73,13 @@ export async function loadSpec(origin: Origin, around: Surroundings): Promise<Re
   const contents = await readAll(named, absolute, problems);
   const passwords = readPasswords(parsed.spec, contents, around.env, problems);
   const warnings: Problem[] = [...plaintextWarnings(parsed.spec)];
-  checkCertificates(parsed.spec, contents, around.now, problems, warnings);
+  const expiriesMs = checkCertificates(parsed.spec, contents, around.now, problems, warnings);
   const dependsOn = [...origin.files, ...absolute.values()];
   if (problems.length > 0) return { kind: 'problems', dependsOn, revision, problems };
 
   const secretPaths = new Set(passwordFiles(parsed.spec));
   const files = new Map([...contents].filter(([name]) => !secretPaths.has(name)));
-  const loaded = { spec: parsed.spec, files, passwords, warnings };
+  const loaded = { spec: parsed.spec, files, passwords, warnings, expiriesMs };
   return { kind: 'loaded', dependsOn, revision, text: parsed.text, loaded };
 }
 
@@ -177,14 +179,17 @@ function passwordFiles(spec: Spec): string[] {
   );
 }
 
+/** @returns when the first certificate of each file ends, by the place that names it */
 function checkCertificates(
   spec: Spec,
   contents: ReadonlyMap<string, Uint8Array>,
   now: Date,
   problems: Problem[],
   warnings: Problem[],
-): void {
+): Map<string, number> {
+  const expiriesMs = new Map<string, number>();
   const add = (path: string, findings: Findings): void => {
+    if (findings.expiresMs !== undefined) expiriesMs.set(path, findings.expiresMs);
     problems.push(...findings.problems.map((finding) => ({ path, ...finding })));
     warnings.push(...findings.warnings.map((finding) => ({ path, ...finding })));
   };
@@ -212,6 +217,7 @@ function checkCertificates(
         found: 'one for other names: clients that verify will refuse it',
       });
   }
+  return expiriesMs;
 }
 
 function decode(bytes: Uint8Array): string | undefined {

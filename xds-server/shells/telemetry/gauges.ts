@@ -19,6 +19,8 @@ export interface GaugeSource {
   nodes(): number;
   channel(): ChannelStatus;
   spec(): SpecStatus;
+  /** When the first certificate of each file of the spec in force ends, by the place that names it. */
+  expiriesMs(): ReadonlyMap<string, number>;
   leadership(): LeadershipStatus;
 }
 
@@ -171,6 +173,11 @@ export class Gauges {
   }
 
   #spec(): void {
+    const ends = 'Seconds until a certificate of the spec ends; of a file with several, the first of them.';
+    this.#gauge('sluice_certificate_expiry_seconds', ends, ['path'], (set) => {
+      const now = Date.now();
+      for (const [path, expiresMs] of this.#source.expiriesMs()) set({ path }, (expiresMs - now) / 1000);
+    });
     const store = '1 while the store of specs is followed; only where there is one.';
     this.#gauge('sluice_store_up', store, [], (set) => {
       const { store: status } = this.#source.spec();

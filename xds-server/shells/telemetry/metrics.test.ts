@@ -69,6 +69,8 @@ const channel = {
   warnings: [],
 };
 
+let expiriesMs = new Map([['listeners.pg.tls.certificate', Date.now() + 3_600_000]]);
+
 const store = { revision: 12, problem: null, problem_since: null };
 
 let spec: SpecStatus = {
@@ -90,6 +92,7 @@ function metrics(): Metrics {
     nodes: () => 2,
     channel: () => channel,
     spec: () => spec,
+    expiriesMs: () => expiriesMs,
     leadership: () => leadership,
   });
   made.planned(planWith('checkout'));
@@ -145,6 +148,27 @@ test('what a server lacks of the spec’s capacity is told once it was asked, an
   assert.deepEqual(await told(100), labelled(0));
   assert.deepEqual(await told(500), labelled(0));
   orders = before;
+});
+
+test('the certificates of the spec are told by their places, by every brain, and go with them', async () => {
+  const before = [expiriesMs, leadership] as const;
+  const told = async (): Promise<(readonly [string, number])[]> =>
+    (await lines(metrics(), 'sluice_certificate_expiry_seconds{')).map((line) => {
+      const [, path = '', value] = /\{path="([^"]+)"\} (\S+)$/.exec(line) ?? [];
+      return [path, Math.round(Number(value) / 60)] as const;
+    });
+  expiriesMs = new Map([
+    ['listeners.pg.tls.certificate', Date.now() + 3_600_000],
+    ['databases.orders.tls.ca', Date.now() - 120_000],
+  ]);
+  leadership = { ...leadership, role: 'follower' };
+  assert.deepEqual(await told(), [
+    ['listeners.pg.tls.certificate', 60],
+    ['databases.orders.tls.ca', -2],
+  ]);
+  expiriesMs = new Map();
+  assert.deepEqual(await told(), []);
+  [expiriesMs, leadership] = before;
 });
 
 test('waits are counted in seconds by outcome, refusals by reason', async () => {
