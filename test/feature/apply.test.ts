@@ -114,6 +114,11 @@ describe('a store that was empty', () => {
     const [problem] = checked.stdout.split('\n');
     assert.match(problem!, /services\.checkout\.database/);
     assert.ok(applied.stdout.startsWith(`${problem}\n`));
+    const compared = await run('diff', file);
+    assert.deepEqual([compared.code, compared.stdout], [2, applied.stdout], 'trouble, not a difference');
+    assert.equal(compared.stderr, `sluice: ${file} has problems; see \`sluice check\`\n`);
+    const json = await run('diff', file, '--json');
+    assert.deepEqual([json.code, JSON.parse(json.stdout).ok], [2, false]);
     assert.equal((await run('show')).stdout, spec(42));
   });
 
@@ -158,7 +163,13 @@ test('options that do not go together are a usage error that names them', async 
 
 test('an etcd that does not answer is told, and nothing is applied', async () => {
   save(spec(40));
-  const { code, stderr } = await sluiceCommand('apply', file, '--store', 'etcd:http://127.0.0.1:1');
-  assert.equal(code, 1);
-  assert.match(stderr, /^sluice: etcd: 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\n$/);
+  for (const [command, code] of [
+    ['apply', 1],
+    ['diff', 2],
+  ] as const) {
+    const said = await sluiceCommand(command, file, '--store', 'etcd:http://127.0.0.1:1');
+    assert.equal(said.code, code, command);
+    assert.equal(said.stdout, '');
+    assert.match(said.stderr, /^sluice: etcd: 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\n$/);
+  }
 });

@@ -2,14 +2,14 @@
  * `sluice apply`, `sluice diff` and `sluice show`: the spec that is in a store. Whoever applies says, or has just seen, what
  * he changes; when somebody was faster nothing changes, and he is told.
  */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { type Problem, renderProblem } from '../../pure/spec/problem.js';
 import type { Spec } from '../../pure/spec/spec.js';
 import { type ObjectChange, renderDifference, specDifference } from '../../pure/store/spec-difference.js';
 import { type SpecStore, type StoredSpec, StoreTrouble } from '../../pure/store/spec-store.js';
 import type { StoreSettings } from '../../pure/store/store-address.js';
 import { jsonOption } from './options.js';
-import { AnswerIsNo } from './program.js';
+import { AnswerIsNo, NoAnswer } from './program.js';
 import { addStoreOptions, type StoreOptions, storeSettingsOf } from './store-options.js';
 import { printable } from './table.js';
 
@@ -60,21 +60,36 @@ export function applyCommand(parts: StoreCommands): Command {
 
 export function diffCommand(parts: StoreCommands): Command {
   const command = new Command('diff')
-    .description('show what `sluice apply` would change; exit 1 when it would')
+    .description('show what `sluice apply` would change; exit 0: nothing, 1: something, 2: trouble')
     .argument('<file>', 'the spec')
     .option('--no-files', 'leave out the certificates and passwords, where they are not on this machine')
     .addOption(jsonOption());
   return addStoreOptions(command, storeWords).action(async (file: string, options: Options) => {
-    await withStore(parts, command, options, async (store) => {
-      const { before, after, change } = await compare(parts, store, file, options);
-      say(options, { ...change, warnings: after.warnings }, [
-        ...render(change),
-        change.different
-          ? `${file} is not what the store has (${at(before?.revision)})`
-          : `${file} is what the store has (${at(before?.revision)})`,
-      ]);
-      if (change.different) throw new AnswerIsNo('');
+    const isDifferent = await diff(parts, command, file, options).catch((error: unknown) => {
+      if (error instanceof CommanderError) throw error;
+      // Whatever it is, even a bug: 1 would say that they were compared.
+      throw new NoAnswer(error instanceof AnswerIsNo ? error.message : String(error));
     });
+    if (isDifferent) throw new AnswerIsNo('');
+  });
+}
+
+/** @throws AnswerIsNo when they cannot be compared */
+async function diff(
+  parts: StoreCommands,
+  command: Command,
+  file: string,
+  options: Options,
+): Promise<boolean> {
+  return withStore(parts, command, options, async (store) => {
+    const { before, after, change } = await compare(parts, store, file, options);
+    say(options, { ...change, warnings: after.warnings }, [
+      ...render(change),
+      change.different
+        ? `${file} is not what the store has (${at(before?.revision)})`
+        : `${file} is what the store has (${at(before?.revision)})`,
+    ]);
+    return change.different;
   });
 }
 
@@ -170,18 +185,18 @@ function say(options: Options, answer: object, lines: readonly string[]): void {
 
 const at = (revision: number | undefined): string => (revision ? `revision ${revision}` : 'empty');
 
-async function withStore(
+async function withStore<Answer>(
   parts: StoreCommands,
   command: Command,
   options: Options,
-  work: (store: SpecStore) => Promise<void>,
-): Promise<void> {
+  work: (store: SpecStore) => Promise<Answer>,
+): Promise<Answer> {
   const settings = storeSettingsOf(options);
-  if (typeof settings === 'string') command.error(`error: ${settings}`);
-  if (!settings) command.error('error: expected --store, found none');
+  if (typeof settings === 'string') return command.error(`error: ${settings}`);
+  if (!settings) return command.error('error: expected --store, found none');
   const store = parts.open(settings);
   try {
-    await work(store);
+    return await work(store);
   } catch (error) {
     if (error instanceof StoreTrouble) throw new AnswerIsNo(error.message);
     throw error;

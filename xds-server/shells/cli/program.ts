@@ -1,11 +1,14 @@
 /**
- * The program `sluice` around its commands: what it exits with. 0 good, 1 the answer is no, 2 used wrongly. Data goes
- * to stdout, everything else to stderr.
+ * The program `sluice` around its commands: what it exits with. 0 good, 1 the answer is no, 2 used wrongly; of `diff`,
+ * as of diff(1): 0 the same, 1 different, 2 trouble. Data goes to stdout, everything else to stderr.
  */
 import { Command, CommanderError } from 'commander';
 
 /** Thrown by a command when the answer is no: printed as one line, exit code 1. */
 export class AnswerIsNo extends Error {}
+
+/** Thrown by a command of which 1 is an answer, when there is none: printed as one line, exit code 2. */
+export class NoAnswer extends Error {}
 
 /** @returns the exit code; `argv` without the names of node and of the script. */
 export async function runProgram(
@@ -32,8 +35,8 @@ export async function runProgram(
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof AnswerIsNo)) throw error;
+    if (!(error instanceof AnswerIsNo || error instanceof NoAnswer)) throw error;
     if (error.message) process.stderr.write(`sluice: ${error.message}\n`);
-    return 1;
+    return error instanceof NoAnswer ? 2 : 1;
   }
 }
