@@ -66,7 +66,8 @@ export const brainStopped: Drill<Field> = {
 
 export const envoyKilled: Drill<Field> = {
   name: 'Envoy killed, a new one in its place',
-  // Postgres before 18 does not list logins: those that it broke off are asked for behind the queue before the server.
+  // What it was granted and has not said a word of may be used for 2.75 s; and Postgres before 18 lists no logins: those
+  // that it broke off are asked for behind the queue before the server.
   excuses: { closed: true, cut: true, settledWithinMs: 5_000 },
   async fault(field) {
     await field.edge.kill();
@@ -80,7 +81,12 @@ export const envoyStopped: Drill<Field> = {
   name: 'Envoy stopped for a minute, answers in its socket',
   // Whoever was in his TLS handshake has no time left for it, and nothing could be said to him.
   excuses: { refused: ['57P03', '1053'], closed: true },
-  async fault({ edge, budget }, { crowd, found }) {
+  async fault({ sluice, edge, budget }, { crowd, found }) {
+    // One that has all of the budget leaves the other nothing to serve clients with.
+    await waitUntil('sessions of both Envoys', async () => {
+      const { rows } = await sluice.brain.sessions();
+      return new Set(rows.map(({ node }) => node)).size > 1;
+    });
     const before = crowd.served;
     edge.signal('SIGSTOP');
     await pause(longStandstillMs);
