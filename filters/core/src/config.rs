@@ -52,6 +52,15 @@ pub struct StartupConfig {
     pub deadline_ms: u64,
 }
 
+/// Configuration of the `session` filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// What is followed.
+    pub protocol: Protocol,
+    /// How long a login may take from the grant to the server's acceptance.
+    pub login_deadline_ms: u64,
+}
+
 /// The longest deadline; a connection without a check costs memory for as long.
 pub const MAX_DEADLINE_MS: u64 = 600_000;
 const MAX_NAME_BYTES: usize = 64;
@@ -86,11 +95,14 @@ pub fn startup(json: &[u8]) -> Result<StartupConfig, String> {
 }
 
 /// Reads the configuration of `session`.
-pub fn session(json: &[u8]) -> Result<Protocol, String> {
+pub fn session(json: &[u8]) -> Result<SessionConfig, String> {
     let mut fields = Fields::read("session", json)?;
-    let protocol = fields.protocol()?;
+    let config = SessionConfig {
+        protocol: fields.protocol()?,
+        login_deadline_ms: fields.whole("login_deadline_ms", 1..=MAX_DEADLINE_MS)?,
+    };
     fields.end()?;
-    Ok(protocol)
+    Ok(config)
 }
 
 fn greeting(mut fields: Fields) -> Result<Greeting, String> {
@@ -153,6 +165,21 @@ mod tests {
         ];
         for (json, expected) in cases {
             let problem = startup(json).unwrap_err();
+            assert!(problem.contains(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_session_has_a_deadline_for_its_login() {
+        let config = session(br#"{"protocol":"mysql","login_deadline_ms":3e4}"#).unwrap();
+        assert_eq!(config, SessionConfig { protocol: Protocol::Mysql, login_deadline_ms: 30_000 });
+        let cases: [(&[u8], &str); 3] = [
+            (br#"{"protocol":"mysql"}"#, "session.login_deadline_ms: required, but missing"),
+            (br#"{"protocol":"mysql","login_deadline_ms":0}"#, "expected a whole number from 1 to 600000, found 0"),
+            (br#"{"protocol":"mysql","login_deadline_ms":1,"more":1}"#, "session.more: unknown field"),
+        ];
+        for (json, expected) in cases {
+            let problem = session(json).unwrap_err();
             assert!(problem.contains(expected), "{problem}");
         }
     }

@@ -17,6 +17,7 @@ pub mod cursor;
 pub mod first_message;
 pub mod identity;
 pub mod limits;
+pub mod login_deadline;
 pub mod mysql;
 pub mod negotiation;
 pub mod postgres;

@@ -122,8 +122,9 @@ pub fn config(input: &[u8]) {
         }
         Err(problem) => assert!(problem.starts_with("handshake"), "{problem}"),
     }
-    if config::session(input).is_ok() {
-        assert_eq!(keys(), ["protocol"]);
+    if let Ok(session) = config::session(input) {
+        assert_eq!(keys(), ["login_deadline_ms", "protocol"]);
+        assert!((1..=MAX_DEADLINE_MS).contains(&session.login_deadline_ms));
     }
 }
 

@@ -90,6 +90,13 @@ export const bufferBytes = 256 * 1024;
 /** For the protocol's TLS request, for the TLS handshake and for the startup message, each. */
 const handshakeTimeoutMs = 10_000;
 
+/**
+ * From the grant until the server has let the client in: for so long somebody without a password can hold a server
+ * connection. Half of what Postgres itself allows (authentication_timeout), and three times what a database may stand
+ * still for in the drills without a login being lost.
+ */
+const loginDeadlineMs = 30_000;
+
 /** More than any startup message is allowed to have (10,000 bytes in Postgres, less than 16 KiB in MySQL). */
 const earlyDataBytes = 64 * 1024;
 
@@ -153,7 +160,7 @@ function networkFilters(plan: ListenerPlan): Filter[] {
   return [
     moduleFilter('startup', { protocol, listener: name, deadline_ms: handshakeTimeoutMs }),
     { name: 'envoy.filters.network.ext_authz', typed_config: extAuthz(plan) },
-    moduleFilter('session', { protocol }),
+    moduleFilter('session', { protocol, login_deadline_ms: loginDeadlineMs }),
     { name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy(plan) },
   ];
 }

@@ -83,6 +83,24 @@ test('the end tells who closed', () => {
   assert.equal(evidence(other), 'proxy-closed');
 });
 
+test('a login that its deadline has ended has no outcome, so that it counts as broken off', () => {
+  const facts = {
+    protocol: { stringValue: 'postgres' },
+    server_closed: { boolValue: true },
+    ended_by: { stringValue: 'login_deadline' },
+  };
+  const news = newsOf(entry('TcpConnectionEnd', upstream, facts, granted), 'edge-1');
+  assert.deepEqual(news?.event, {
+    kind: 'end',
+    connection,
+    node: 'edge-1',
+    service: 'checkout',
+    upstream: { localAddress: '10.1.0.1:4711', remoteAddress: '[::1]:5432' },
+    evidence: 'server-closed',
+  });
+  assert.deepEqual(news?.ended, { durationMs: 2_500, loginError: undefined, endedBy: 'login_deadline' });
+});
+
 test('a client that left before its verdict ends without a service', () => {
   assert.deepEqual(ledgerEventOf(entry('TcpConnectionEnd'), 'edge-1'), {
     kind: 'end',

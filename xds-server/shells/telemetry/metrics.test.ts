@@ -263,7 +263,8 @@ test('a failed login and a session that was cut are counted by their kind', asyn
   const made = metrics();
   for (const error of ['28P01', '1045', '3D000', '53300', '1040', '57P03', 'XX000', ''])
     made.sessionEnded('checkout', { ...ended, loginError: error });
-  made.sessionEnded('checkout', { ...ended, endedBy: 'idle_transaction' });
+  for (const endedBy of ['idle_transaction', 'login_deadline'])
+    made.sessionEnded('checkout', { ...ended, endedBy });
   const failed = (reason: string, count: number) =>
     `sluice_logins_failed_total{${labels},reason="${reason}"} ${count}`;
   assert.deepEqual(await lines(made, 'sluice_logins_failed_total{'), [
@@ -275,6 +276,7 @@ test('a failed login and a session that was cut are counted by their kind', asyn
   ]);
   assert.deepEqual(await lines(made, 'sluice_sessions_cut_total{'), [
     `sluice_sessions_cut_total{${labels},limit="idle_transaction"} 1`,
+    `sluice_sessions_cut_total{${labels},limit="login_deadline"} 1`,
   ]);
 });
 

@@ -6,8 +6,8 @@ import { Counter, type MetricObjectWithValues, type MetricValue, type Registry }
 import { type ActivityCounts, transactionTimeBounds } from '../../pure/activity/activity.js';
 import { kindOfLoginError, loginErrors } from '../../pure/activity/login-error.js';
 
-/** The limits of a session, in the words of the filters. */
-export const sessionLimits = ['idle_session', 'idle_transaction', 'max_age'] as const;
+/** The limits of a session and of its login, in the words of the filters. */
+export const sessionLimits = ['idle_session', 'idle_transaction', 'max_age', 'login_deadline'] as const;
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -63,6 +63,8 @@ pub struct Login {
     ahead: u8,
     /// The number of our own answer, should one be needed.
     answer: u8,
+    /// The client was sent the packet of that number.
+    answered: bool,
     unfinished: Vec<u8>,
     plugin: Option<Plugin>,
     client_may_send: bool,
@@ -103,6 +105,7 @@ impl Login {
             response: None,
             ahead,
             answer: 0,
+            answered: false,
             unfinished: Vec::new(),
             plugin: None,
             client_may_send: false,
@@ -124,6 +127,12 @@ impl Login {
     /// The number that an answer of ours to the client must bear now.
     pub fn answer_sequence(&self) -> u8 {
         self.answer
+    }
+
+    /// The number of words that nothing of the client's has led to. Where a packet of its own is due it reads them as the
+    /// answer to that.
+    pub fn unasked_sequence(&self) -> u8 {
+        self.answer.wrapping_add(u8::from(self.answered)).wrapping_add(u8::from(self.client_may_send))
     }
 
     /// Takes `bytes` from the server; what the client shall read of them goes to `out`. After an `Err` the caller says so to
@@ -228,6 +237,7 @@ impl Login {
             other => return Err(unexpected(format!("packet {other:#04x} from the server during login"))),
         }
         out.extend(packet::framed(self.answer, payload));
+        self.answered = true;
         Ok(())
     }
 
@@ -248,6 +258,7 @@ impl Login {
                 return Err(Refusal::new(b"08S01", 1156, "Got packets out of order: sent before the server answered"));
             }
             self.answer = sequence.wrapping_add(1);
+            self.answered = false;
             if length > MAX_PACKET_BYTES {
                 return Err(Refusal::protocol(format!("a packet of {length} bytes during login")));
             }

@@ -55,6 +55,21 @@ fn a_login_is_relayed_with_the_numbers_shifted_wherever_it_is_cut() {
 }
 
 #[test]
+fn unasked_words_bear_the_number_that_the_client_reads_next() {
+    let mut login = Login::new(&response(), &BIRTH);
+    let next = |login: &Login| login.unasked_sequence();
+    assert_eq!(next(&login), 3, "behind its response");
+    serve(&mut login, &server_greeting(u32::MAX), 50).2.unwrap();
+    assert_eq!(next(&login), 3);
+    serve(&mut login, &switch(b"caching_sha2_password"), 50).2.unwrap();
+    assert_eq!(next(&login), 5, "behind the proof that is due");
+    login.client_sent(&framed(4, b"scramble")[..6], &mut Vec::new()).unwrap();
+    assert_eq!(next(&login), 5, "behind the proof that has begun");
+    serve(&mut login, &framed(4, &[MORE_DATA, 3]), 50).2.unwrap();
+    assert_eq!(next(&login), 6, "behind a packet that asks for none");
+}
+
+#[test]
 fn a_flood_of_small_packets_is_read_in_one_pass() {
     let mut login = Login::new(&response(), &BIRTH);
     serve(&mut login, &[server_greeting(u32::MAX), switch(b"caching_sha2_password")].concat(), 50).2.unwrap();

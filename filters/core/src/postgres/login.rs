@@ -47,6 +47,11 @@ impl Login {
         self.over
     }
 
+    /// True while it goes on and the client has read whole messages, if any.
+    pub fn is_between_messages(&self) -> bool {
+        !self.over && self.have == 0 && self.skip == 0 && self.key_left == 0
+    }
+
     /// Reads the next bytes from the server and reports what they say. Returns those behind the header that ended it.
     pub fn follow<'a>(&mut self, mut bytes: &'a [u8], mut report: impl FnMut(Event)) -> &'a [u8] {
         while !self.over {
@@ -170,6 +175,19 @@ mod tests {
         for other in [&b"R\0\0\0\x0a\0\0\0\x0b{}E\0\0\0\x05\0"[..], b"R\0\0\0\x08\0\0\0\x0bE\0\0\0\x05r"] {
             assert_eq!(everywhere(other), (vec![Event::Failed], true));
         }
+    }
+
+    #[test]
+    fn words_of_ones_own_have_a_place_between_two_messages_of_a_login_alone() {
+        let bytes = b"R\0\0\0\x0b\0\0\0\x0br=nK\0\0\0\x0c\0\0\0\x07keyyZ\0\0\0\x05I";
+        let places: Vec<usize> = (0..=bytes.len())
+            .filter(|sent| {
+                let mut login = Login::default();
+                login.follow(&bytes[..*sent], |_| {});
+                login.is_between_messages()
+            })
+            .collect();
+        assert_eq!(places, [0, 12, 25]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Whole connections through the module: handshake, startup, check, session; both sides cut and interleaved as the input
 //! says, with verdicts, alarms and closes between.
 
+#[cfg(test)]
+mod login_deadline;
 pub mod mysql;
 mod played;
 pub mod postgres;

@@ -13,8 +13,17 @@ use crate::mysql::{packets, server_reads};
 /// The beginning of what may be a KILL.
 const MAX_UNDECIDED_BYTES: usize = HEADER_BYTES + 1 + MAX_STATEMENT_BYTES;
 
+/// The client's answer to the front's greeting, over TLS.
+pub(super) fn response() -> Vec<u8> {
+    let mut payload = 0x0008_a200_u32.to_le_bytes().to_vec();
+    payload.extend([0, 0, 0, 1, 45]);
+    payload.extend([0; 23]);
+    payload.extend(b"m\0\0mysql_native_password\0");
+    framed(2, &payload)
+}
+
 /// The greeting of the server in a prologue, with every capability.
-fn server_greeting() -> Vec<u8> {
+pub(super) fn server_greeting() -> Vec<u8> {
     let mut payload = b"\x0a11.4\0\x07\0\0\0saltsalt\0".to_vec();
     payload.extend(b"\xff\xff\x2d\x02\0\xff\xff\x15\0\0\0\0\0\0\xff\xff\xff\xffsaltsaltsalt\0mysql_native_password\0");
     framed(0, &payload)
@@ -52,11 +61,7 @@ fn leaves(passed: &[u8]) -> bool {
 /// A MySQL client is one user from first to last, and proves it to the server alone; after login packets pass untouched.
 pub fn connection(input: &[u8]) {
     let served = |played: &mut Played, kills: bool| {
-        let mut response = 0x0008_a200_u32.to_le_bytes().to_vec();
-        response.extend([0, 0, 0, 1, 45]);
-        response.extend([0; 23]);
-        response.extend(b"m\0\0mysql_native_password\0");
-        played.client_sends(&framed(2, &response));
+        played.client_sends(&response());
         played.grant(if kills { "kill" } else { "grant" }, "service/known", 600_000.0, false);
         played.server_sends(&server_greeting());
         played.server_sends(&framed(2, b"\xfemysql_native_password\0saltsaltsaltsaltsalt\0"));

@@ -122,6 +122,10 @@ impl Played {
             13 => {
                 world.rings(Place::Session, 3);
                 world.rings(Place::Session, 4);
+                if step.get(1) == Some(&6) {
+                    world.rings(Place::Session, 7);
+                    self.disturbed |= self.at_login.is_none();
+                }
                 if step.get(1) == Some(&5) {
                     world.rings(Place::Session, 6);
                     self.disturbed |= self.kills;

@@ -142,8 +142,9 @@ callbacks! {
             world(envoy).to_client.borrow_mut().extend_from_slice(data.as_slice());
         }
     }
-    fn envoy_dynamic_module_callback_network_filter_inject_read_data(envoy: Envoy, data: Bytes, _end: bool) {
+    fn envoy_dynamic_module_callback_network_filter_inject_read_data(envoy: Envoy, data: Bytes, end: bool) {
         assert_eq!(slot(envoy).at, 1, "past the check");
+        world(envoy).server_left.set(world(envoy).server_left.get() || end);
         world(envoy).proxy(data.as_slice().to_vec());
     }
     fn envoy_dynamic_module_callback_network_filter_http_callout(

@@ -65,6 +65,8 @@ pub struct World {
     answered: Cell<bool>,
     pub to_client: RefCell<Vec<u8>>,
     pub to_server: RefCell<Vec<u8>>,
+    /// The module has ended the stream to the server.
+    pub server_left: Cell<bool>,
     /// The server's FIN came to the filters.
     pub server_ended: Cell<bool>,
     /// How much of `to_server` went before TLS was started there.
@@ -95,6 +97,7 @@ impl World {
             answered: Cell::new(false),
             to_client: RefCell::default(),
             to_server: RefCell::default(),
+            server_left: Cell::new(false),
             server_ended: Cell::new(false),
             in_clear: Cell::new(None),
             closed: RefCell::default(),

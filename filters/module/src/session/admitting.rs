@@ -49,9 +49,12 @@ impl Session {
             return Err((Refusal::new(b"57P03", 1053, why), self.answer_sequence(buffer)));
         }
         self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
+        let (counters, deadline_ms) = (self.counters, self.login_deadline_ms);
         match self.protocol {
             Protocol::Postgres => {
-                self.following.insert(Following::postgres(connection, self.counters)).client_sent(connection, buffer);
+                self.following
+                    .insert(Following::postgres(connection, counters, deadline_ms))
+                    .client_sent(connection, buffer);
                 self.stage = if asks_for_tls {
                     let startup = buffer.copy(usize::MAX);
                     buffer.replace(SSL_REQUEST);
@@ -63,7 +66,7 @@ impl Session {
             Protocol::Mysql => {
                 let (mysql, wire) = Mysql::admitted(connection, buffer, asks_for_tls, self.only_kill.is_some())?;
                 self.stage = Stage::Mysql(Box::new(mysql));
-                self.following = Some(Following::mysql(connection, self.counters, wire));
+                self.following = Some(Following::mysql(connection, counters, deadline_ms, wire));
             }
         }
         if asks_for_tls && self.until_server_speaks.is_some() {

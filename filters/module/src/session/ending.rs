@@ -3,7 +3,9 @@
 use sluice_abi::{Connection, Status};
 use sluice_core::config::Protocol;
 use sluice_core::limits::Reached;
+use sluice_core::login_deadline;
 use sluice_core::refusal::Refusal;
+use sluice_core::tls_request::{Refused as NoTls, insecure};
 
 use super::following::Following;
 use super::{CLOSE, KILL_DETAILS, OnlyKill, Session, Stage};
@@ -45,6 +47,35 @@ impl Session {
         let Some(OnlyKill { instead, .. }) = self.only_kill.take() else { return };
         let may_speak = self.following.as_ref().is_some_and(Following::is_between_messages);
         self.leave_with(connection, may_speak.then_some(&instead), KILL_DETAILS);
+    }
+
+    /// The login has taken too long. An alarm that was under way when it was accepted comes too late.
+    pub(super) fn end_login(&mut self, connection: &Connection<'_>) {
+        let Some(following) = self.following.as_ref().filter(|following| !following.has_logged_in()) else { return };
+        let (may_speak, sequence) = match &self.stage {
+            Stage::Postgres(postgres) => (postgres.may_be_told(), 0),
+            // Of a login that has failed the client has read why.
+            Stage::Mysql(mysql) => (!mysql.is_logged_in(), mysql.unasked_sequence().unwrap_or_default()),
+            _ => (true, 0),
+        };
+        if let Some(tls) = &self.tls {
+            // It is the server that stands still; the next look would have said so.
+            let words = insecure(tls.failure(connection).unwrap_or(NoTls::Silent));
+            return self.refuse(connection, &words, sequence, "sluice_upstream_failed");
+        }
+        following.login_is_overdue(connection);
+        let words = login_deadline::refusal(self.login_deadline_ms);
+        if self.until_server_speaks.is_some() {
+            // There is no server yet that could close.
+            return self.refuse(connection, &words, sequence, login_deadline::DETAILS);
+        }
+        if may_speak {
+            connection.speak(&spoken(self.protocol, &words, sequence));
+        }
+        // A goodbye would be taken for the answer to what the server has asked.
+        connection.send_upstream(b"", true);
+        let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
+        self.stage = Stage::Leaving { details: login_deadline::DETAILS, linger };
     }
 
     fn leave_with(&mut self, connection: &Connection<'_>, words: Option<&Refusal>, details: &'static str) {

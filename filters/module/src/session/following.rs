@@ -7,6 +7,7 @@
 use sluice_abi::{Buffer, Connection, Counter, Histogram, Stats, monotonic_us};
 use sluice_core::config::Protocol;
 use sluice_core::limits::{Limits, Next, Reached, Standing};
+use sluice_core::login_deadline;
 use sluice_core::mysql::commands::Started;
 use sluice_core::mysql::{self, wire::Wire};
 use sluice_core::postgres::{self, error_code::ErrorCode};
@@ -20,6 +21,8 @@ use crate::deadline::Alarm;
 pub const REPORT: u64 = 3;
 /// The event of the alarm that looks at the limits.
 pub const LIMITS: u64 = 4;
+/// The event of the alarm by which a login must be over.
+pub const LOGIN_OVERDUE: u64 = 7;
 
 const REPORT_MS: u64 = 1_000;
 /// When a limit is reached amid a message of the server, as soon again.
@@ -37,6 +40,7 @@ pub struct Counters {
     idle_session: Counter,
     idle_transaction: Counter,
     max_age: Counter,
+    login_deadline: Counter,
     transaction_time_us: Histogram,
 }
 
@@ -55,6 +59,7 @@ impl Counters {
             idle_session: counter("ended_idle_session")?,
             idle_transaction: counter("ended_idle_transaction")?,
             max_age: counter("ended_max_age")?,
+            login_deadline: counter("ended_login_deadline")?,
             transaction_time_us: stats.histogram(&named("transaction_time_us"))?,
         })
     }
@@ -76,25 +81,28 @@ pub struct Following {
     /// The state's time when it was written last; 0 before.
     written_us: u64,
     report: Option<Alarm>,
+    /// Until the login is over for its deadline, then for the limits.
     look: Option<Alarm>,
 }
 
 impl Following {
     /// Follows a Postgres session from its StartupMessage on.
-    pub fn postgres(connection: &Connection<'_>, counters: Counters) -> Self {
-        Self::from_grant(connection, counters, Follow::Postgres(Box::default(), None))
+    pub fn postgres(connection: &Connection<'_>, counters: Counters, login_deadline_ms: u64) -> Self {
+        Self::from_grant(connection, counters, login_deadline_ms, Follow::Postgres(Box::default(), None))
     }
 
     /// Follows a MySQL session from the end of its login on.
-    pub fn mysql(connection: &Connection<'_>, counters: Counters, wire: Option<Wire>) -> Self {
-        Self::from_grant(connection, counters, Follow::Mysql(Box::new(mysql::follow::Follow::new(wire))))
+    pub fn mysql(connection: &Connection<'_>, counters: Counters, login_deadline_ms: u64, wire: Option<Wire>) -> Self {
+        let follow = Follow::Mysql(Box::new(mysql::follow::Follow::new(wire)));
+        Self::from_grant(connection, counters, login_deadline_ms, follow)
     }
 
-    fn from_grant(connection: &Connection<'_>, counters: Counters, follow: Follow) -> Self {
+    fn from_grant(connection: &Connection<'_>, counters: Counters, login_deadline_ms: u64, follow: Follow) -> Self {
         let limits = Limits::granted(|key| connection.number(verdict::NAMESPACE, key));
         let granted_ms = monotonic_us() / 1_000;
         let counted = Counts::default();
-        Self { follow, counters, limits, granted_ms, counted, written_us: 0, report: None, look: None }
+        let look = Alarm::set(connection, login_deadline_ms, LOGIN_OVERDUE);
+        Self { follow, counters, limits, granted_ms, counted, written_us: 0, report: None, look }
     }
 
     fn tally(&self) -> &Tally {
@@ -104,10 +112,15 @@ impl Following {
         }
     }
 
+    /// True from the server's first acceptance on, whatever comes behind it.
+    pub fn has_logged_in(&self) -> bool {
+        self.written_us != 0
+    }
+
     /// The server has let the client in, or again behind COM_CHANGE_USER; `fact` is told with that.
     pub fn logged_in(&mut self, connection: &Connection<'_>, fact: Option<(&str, &str)>) {
         let (now_us, counters) = (monotonic_us(), self.counters);
-        let is_first = self.tally().state() == State::Login || self.written_us == 0;
+        let is_first = self.tally().state() == State::Login || !self.has_logged_in();
         match &mut self.follow {
             Follow::Postgres(follow, _) => follow.logged_in(now_us),
             Follow::Mysql(follow) => {
@@ -183,7 +196,7 @@ impl Following {
     /// What has changed is written soon, and a session that has come to rest too old is looked at now.
     pub fn note_change(&mut self, connection: &Connection<'_>) {
         let (state, since_us) = (self.tally().state(), self.tally().since_us());
-        if since_us == self.written_us || self.written_us == 0 {
+        if since_us == self.written_us || !self.has_logged_in() {
             return;
         }
         if self.report.is_none() {
@@ -202,7 +215,7 @@ impl Following {
     pub fn write(&mut self, connection: &Connection<'_>) {
         self.report = None;
         let (since_us, counts, counters) = (self.tally().since_us(), self.tally().counts(), self.counters);
-        if since_us == self.written_us || self.written_us == 0 {
+        if since_us == self.written_us || !self.has_logged_in() {
             return;
         }
         self.written_us = since_us;
@@ -253,6 +266,12 @@ impl Following {
         };
         connection.add(counter, 1);
         connection.set_texts(NAMESPACE, &[("ended_by", reached.word())]);
+    }
+
+    /// The login is ended by its deadline.
+    pub fn login_is_overdue(&self, connection: &Connection<'_>) {
+        connection.add(self.counters.login_deadline, 1);
+        connection.set_texts(NAMESPACE, &[("ended_by", login_deadline::WORD)]);
     }
 
     fn is_certain(&self) -> bool {

@@ -4,7 +4,8 @@
 //!  Waiting ── grant ──▶ Following ── server closed, or the protocol is broken ──▶ Ending ──▶ closed
 //!     │   └─▶ Asking ──▶ ▲ │ └── no TLS where there should be ─────────────────────▲
 //!     │                    └── limit reached, ──▶ Leaving ── server closed ────────▲
-//!     │                        more than KILL
+//!     │                        more than KILL,
+//!     │                        login overdue
 //!     └── refusal, expired, no answer ─────────────────────────────────────────────┘
 //! ```
 
@@ -21,13 +22,13 @@ use sluice_abi::{
     Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
     Upstream, log,
 };
-use sluice_core::config::{self, Protocol};
+use sluice_core::config::{self, Protocol, SessionConfig};
 use sluice_core::postgres::cancel;
 use sluice_core::postgres::tls_request::TlsRequest;
 use sluice_core::refusal::Refusal;
 use sluice_core::tls_request::{self as words, Refused as NoTls};
 
-use self::following::{Counters, Following, LIMITS, REPORT};
+use self::following::{Counters, Following, LIMITS, LOGIN_OVERDUE, REPORT};
 use self::mysql::Mysql;
 use self::postgres::{OVERDUE, Postgres};
 use self::upstream_tls::UpstreamTls;
@@ -37,7 +38,7 @@ use crate::farewell::{Farewell, LINGER_OVER, spoken};
 
 const CLOSE: u64 = 1;
 const LOOK_UPSTREAM: u64 = 2;
-/// The time of a session for KILL alone is up. 3 to 5 are [`REPORT`], [`LIMITS`] and [`OVERDUE`].
+/// The time of a session for KILL alone is up. 3 to 5 are [`REPORT`], [`LIMITS`] and [`OVERDUE`], 7 [`LOGIN_OVERDUE`].
 const KILL_OVER: u64 = 6;
 const KILL_DETAILS: &str = "sluice_kill_session_over";
 /// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
@@ -45,21 +46,22 @@ const KILL_DETAILS: &str = "sluice_kill_session_over";
 const LOOK_UPSTREAM_MS: u64 = 200;
 
 pub struct Factory {
-    protocol: Protocol,
+    config: SessionConfig,
     counters: Counters,
 }
 
 impl Factory {
     pub fn configured(json: &[u8], stats: &Stats<'_>) -> Result<Self, String> {
-        let protocol = config::session(json)?;
-        Ok(Self { protocol, counters: Counters::define(protocol, stats)? })
+        let config = config::session(json)?;
+        Ok(Self { config, counters: Counters::define(config.protocol, stats)? })
     }
 }
 
 impl NetworkFactory for Factory {
     fn create(&self, _connection: &Connection<'_>) -> Box<dyn NetworkFilter> {
         Box::new(Session {
-            protocol: self.protocol,
+            protocol: self.config.protocol,
+            login_deadline_ms: self.config.login_deadline_ms,
             counters: self.counters,
             stage: Stage::Waiting,
             following: None,
@@ -92,6 +94,7 @@ enum Stage {
 
 struct Session {
     protocol: Protocol,
+    login_deadline_ms: u64,
     counters: Counters,
     stage: Stage,
     /// From the grant on.
@@ -241,6 +244,7 @@ impl NetworkFilter for Session {
                 let client_rests = mysql.is_between_packets();
                 self.look_at_limits(connection, client_rests);
             }
+            (LOGIN_OVERDUE, Stage::Asking(_) | Stage::Postgres(_) | Stage::Mysql(_)) => self.end_login(connection),
             (KILL_OVER, Stage::Mysql(mysql)) if mysql.is_logged_in() => self.end_kill(connection),
             (KILL_OVER, Stage::Mysql(mysql)) => {
                 let sequence = mysql.answer_sequence();

@@ -103,6 +103,11 @@ impl Mysql {
         self.login.as_ref().map_or(change_user::ANSWER_SEQUENCE, Login::answer_sequence)
     }
 
+    /// The number of words of ours that nothing of the client's has led to, in its login.
+    pub fn unasked_sequence(&self) -> Option<u8> {
+        self.login.as_ref().map(Login::unasked_sequence)
+    }
+
     /// Lets the client's bytes pass, as far as they may.
     pub fn client_sent(
         &mut self,

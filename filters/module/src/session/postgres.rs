@@ -81,6 +81,11 @@ impl Postgres {
         }
     }
 
+    /// True in a login where words of our own would come between two of the server's messages.
+    pub fn may_be_told(&self) -> bool {
+        self.login.is_between_messages()
+    }
+
     /// The server has not closed behind its error: the client reads it now.
     pub fn overdue(&mut self, connection: &Connection<'_>) {
         if let Some((words, _)) = self.last_words.take() {
