@@ -254,6 +254,17 @@ test('one who drips its handshake has no more time than others', async () => {
   assert.deepEqual(refused, ['handshake_timeout']);
 });
 
+test('a node that answers nothing any more is given up within some three seconds', async () => {
+  const silent = connectTcp(plain.port, '127.0.0.1');
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+  silent.write(Buffer.concat([Buffer.from(preface), Buffer.from('000000040000000000', 'hex')]));
+  const fromMs = performance.now();
+  silent.resume();
+  await once(silent, 'close');
+  const ms = performance.now() - fromMs;
+  assert.ok(ms < 4_500, `given up after ${ms} ms`);
+});
+
 test('certificates are renewed under an open channel; a CA that is taken away ends what it stood for', async () => {
   const open = session(pem(node));
   assert.equal(await askOn(open), 'edge-1');

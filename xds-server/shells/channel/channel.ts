@@ -62,8 +62,11 @@ const maxConnectionsOfNode = 512;
 const handshakeMs = 5_000;
 /** In their handshake at once; the oldest gives way. */
 const maxHandshakes = 1_024;
-/** Nodes that vanish are noticed after two of these, at the latest three. */
-const lookMs = 5_000;
+/**
+ * Nodes that vanish or stand still are noticed after two of these, at the latest three: until then their clients that wait are
+ * granted what they cannot use. As soon as nodes notice a brain (`connection_keepalive` of their bootstrap).
+ */
+const lookMs = 1_000;
 /** So long before its certificate ends a channel takes no more calls: the node's next one proves itself anew. */
 const farewellMs = 60_000;
 
@@ -83,6 +86,7 @@ export class Channel {
   /** By `address:port` of the other end, the oldest first. */
   readonly #handshakes = new Map<string, Socket>();
   readonly #looking: NodeJS.Timeout;
+  #lookedMs = performance.now();
   #isDraining = false;
   #drained: () => void = () => undefined;
 
@@ -271,8 +275,11 @@ export class Channel {
 
   #look(): void {
     const nowMs = Date.now();
+    // Who stood still himself has not read yet what came meanwhile.
+    const stoodStill = performance.now() - this.#lookedMs > 2 * lookMs;
+    this.#lookedMs = performance.now();
     for (const { connection, certificate, node } of [...this.#open]) {
-      connection.look();
+      if (!stoodStill) connection.look();
       const leftMs = certificate ? certificate.validToMs - nowMs : Number.POSITIVE_INFINITY;
       if (leftMs <= 0) {
         this.#options.log.warn({ node }, 'the certificate of a node has expired: its channel is closed');

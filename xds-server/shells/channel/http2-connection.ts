@@ -64,7 +64,7 @@ export class Http2Connection {
     return this.#streams;
   }
 
-  /** To be called each few seconds: an end that has said nothing since is asked, and given up when it does not answer. */
+  /** To be called each second: an end that has said nothing since is asked, and given up when it does not answer. */
   look(): void {
     // One that is ending can no longer be asked: node:http2 would say that nobody answers.
     if (this.#session.destroyed || this.#session.closed) return;
