@@ -30,7 +30,7 @@ before(async () => {
   node = await authority.client('spiffe://sluice.test/node/edge-1');
   const brain = await authority.server('127.0.0.1');
   endsMs = Date.parse(new X509Certificate(readFileSync(node.chain)).validTo);
-  mock.timers.enable({ apis: ['Date', 'setInterval'], now: endsMs - 66_000 });
+  mock.timers.enable({ apis: ['Date', 'setInterval'], now: endsMs - 61_500 });
   channel = await Channel.listen({
     host: '127.0.0.1',
     port: 0,
@@ -53,7 +53,7 @@ after(async () => {
 });
 
 /** So often the brain looks at its channels. */
-const lookMs = 5_000;
+const lookMs = 1_000;
 
 /** It has looked once more, and the node has heard of it. */
 async function look(session: http2.ClientHttp2Session): Promise<void> {
@@ -89,7 +89,7 @@ test('a channel takes no new calls a minute before its certificate ends, finishe
   while (calls.length < 3) await new Promise(setImmediate);
 
   await look(session);
-  assert.deepEqual([endsMs - Date.now(), goneAway], [61_000, false]);
+  assert.deepEqual([endsMs - Date.now(), goneAway], [60_500, false]);
 
   await look(session);
   assert.equal(goneAway, true);
