@@ -7,6 +7,7 @@ import { defaultSettings } from '../pure/ledger/settings.js';
 import type { Answer } from '../pure/peers/messages.js';
 import type { Enactment } from '../shells/control/enactment.js';
 import type { EtcdClient } from '../shells/etcd/etcd-client.js';
+import type { LoadedSpec } from '../shells/store/load-spec.js';
 import type { Metrics } from '../shells/telemetry/metrics.js';
 import { Deciding } from './deciding.js';
 
@@ -112,4 +113,38 @@ test('what an earlier term of this very brain still has to say is no answer', as
   await waitUntil('the first one has given the node up', () => now() > toldMs + 100);
   assert.deepEqual(answers, []);
   assert.deepEqual([deciding.desk.size.questions, deciding.view().waiterCount], [1, 1]);
+});
+
+test('a client whose service comes with the next spec is in its queue as soon as that is in force', async (t) => {
+  const plan = sketch({ services: { checkout: { timeoutMs: 60_000 } } });
+  let isHere = false;
+  const answers: Answer[] = [];
+  const enactment = { lead: () => deciding.leading!.limit(plan), follow: () => undefined };
+  const deciding: Deciding = new Deciding({
+    ...{ now, plan: () => plan, loaded: () => undefined, settings: defaultSettings, candidate: undefined },
+    log: pino({ level: 'silent' }),
+    metrics: {} as Metrics,
+    enactment: () => enactment as unknown as Enactment,
+    credentials: () => undefined,
+    readiness: {
+      now,
+      own: { isConnected: () => true, isAcked: () => true, whenAcked: async () => true },
+      service: (name) => (isHere ? plan.services.get(name) : undefined),
+      needed: ({ cluster }) => [['cluster' as never, cluster]],
+    },
+    forged: () => undefined,
+    connected: () => undefined,
+    answered: (answer) => void answers.push(answer),
+  });
+  t.after(() => deciding.end());
+  deciding.begin();
+  const of = { node: 'edge-1', service: 'checkout', source: undefined, frontId: undefined };
+  deciding.desk.ask({ connection: 'a'.repeat(32), ...of, bornMs: now(), sentMs: 1 });
+  assert.equal(deciding.view().waiterCount, 0);
+
+  isHere = true;
+  const nobody = { ...plan, targets: new Map(), observers: new Map() };
+  deciding.planned(nobody, { passwords: new Map(), files: new Map() } as unknown as LoadedSpec);
+  await waitUntil('he is in the queue', () => deciding.view().waiterCount === 1);
+  assert.deepEqual(answers, []);
 });

@@ -60,6 +60,8 @@ export class Deciding {
   readonly #nothingKnown: Ledger;
   /** This brain, as its own leading half knows those who ask. */
   #self: Asker | undefined;
+  /** Of this brain's own nodes, for the leader that asks. */
+  readonly #own: NodeReadiness;
   readonly #readiness: NodeReadiness;
   #leading: Leading | undefined;
   #term: Term | undefined;
@@ -69,8 +71,8 @@ export class Deciding {
 
   constructor(options: DecidingOptions) {
     const { now, log, settings, candidate, enactment, credentials } = options;
-    const own = new NodeReadiness(options.readiness);
     this.#options = options;
+    this.#own = new NodeReadiness(options.readiness);
     this.#nothingKnown = new Ledger({ ...settings, follows: 'restart' });
     this.desk = new Desk({
       pass: (news) => this.#pass(news),
@@ -79,7 +81,7 @@ export class Deciding {
     });
     this.following = new Following({
       ...{ now, log, desk: this.desk, credentials },
-      whenHas: (node, service, needs) => own.whenHas(node, service, needs),
+      whenHas: (node, service, needs) => this.#own.whenHas(node, service, needs),
       leading: () => this.#leading,
       answered: (answer) => this.#answered(answer),
       limits: () => enactment().nodeLimits,
@@ -142,6 +144,8 @@ export class Deciding {
   /** Another spec is in force. */
   planned(plan: Plan, loaded: LoadedSpec): void {
     this.following.claims.planned();
+    this.#own.planned();
+    this.#readiness.planned();
     this.#leading?.observe(plan, loaded);
   }
 

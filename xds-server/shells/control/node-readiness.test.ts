@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { beforeEach, test } from 'node:test';
+import { beforeEach, mock, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { sketch } from '../../../test/simulation/sketch.js';
 import { Claims } from '../../pure/peers/claims.js';
 import type { ServicePlan } from '../../pure/plan/plan.js';
@@ -14,7 +15,8 @@ const at = (host: string): ServicePlan =>
 const before = at('10.0.0.5');
 const after = at('10.0.0.6');
 
-let service: ServicePlan;
+let service: ServicePlan | undefined;
+let lookUps: number;
 /** What a node has, by its name. */
 let acked: Set<string>;
 
@@ -26,7 +28,10 @@ function readinessOf(others?: Claims<string>): NodeReadiness {
       isAcked: (_node, _type, name) => acked.has(name),
       whenAcked: async (_node, _type, name) => acked.has(name),
     },
-    service: () => service,
+    service: () => {
+      lookUps += 1;
+      return service;
+    },
     needed: ({ cluster }) => [[TypeUrl.cluster, cluster]],
     ...(others && { others }),
   });
@@ -34,6 +39,7 @@ function readinessOf(others?: Claims<string>): NodeReadiness {
 
 beforeEach(() => {
   service = before;
+  lookUps = 0;
   acked = new Set([before.cluster]);
 });
 
@@ -62,7 +68,48 @@ test('a brain that is asked under a newer spec answers when it goes by that itse
   const asked = readiness.whenHas('n1', 'checkout', after.cluster);
   acked.add(after.cluster);
   service = after;
+  readiness.planned();
   assert.equal(await asked, true);
+});
+
+test('checks for a service that the spec lacks are looked at when there is another spec, and at no other time', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const [checks, readiness, told] = [10_000, readinessOf(), [] as boolean[]];
+  service = undefined;
+  const ask = (): void => readiness.whenReady('n1', 'checkout', 60_000, (isReady) => told.push(isReady));
+  for (let each = 0; each < checks; each++) ask();
+  const asked = readiness.whenHas('n1', 'checkout', after.cluster);
+  for (let turn = 0; turn < 95; turn++) {
+    mock.timers.tick(20);
+    await nextTurn();
+  }
+  assert.deepEqual([lookUps, told.length], [checks + 1, 0]);
+
+  service = before;
+  readiness.planned();
+  await nextTurn();
+  assert.ok(lookUps <= checks + 2, `${lookUps}`);
+  assert.equal(told.filter((isReady) => isReady).length, checks);
+  mock.timers.tick(100);
+  assert.equal(await asked, false, 'it means the service by another spec');
+});
+
+test('who waits for a service that never comes is told so when his time is over, and one too many at once', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const [readiness, told] = [readinessOf(), [] as boolean[]];
+  service = undefined;
+  const ask = (): void => readiness.whenReady('n1', 'checkout', 60_000, (isReady) => told.push(isReady));
+  for (let each = 0; each <= 100_000; each++) ask();
+  await nextTurn();
+  assert.deepEqual(told, [false]);
+  mock.timers.tick(2_000);
+  await nextTurn();
+  assert.equal(told.length, 100_001);
+  ask();
+  await nextTurn();
+  assert.equal(told.length, 100_001, 'there is room again');
 });
 
 test('a brain that is asked for what its node does not have says nothing', async () => {

@@ -7,6 +7,7 @@ import type { Claims } from '../../pure/peers/claims.js';
 import type { ServicePlan } from '../../pure/plan/plan.js';
 import type { TypeUrl } from '../../pure/snapshot/snapshot.js';
 import type { Readiness } from './admission.js';
+import { AwaitedServices } from './awaited-services.js';
 
 /** What nodes of this brain's own have acknowledged. */
 export interface OwnNodes {
@@ -35,13 +36,20 @@ const nodePatienceMs = 2_000;
 const absencePatienceMs = 30_000;
 /** Another brain may have read a spec a moment earlier. */
 const specPatienceMs = 2_000;
-const specLookMs = 20;
 
 export class NodeReadiness implements Readiness {
   readonly #options: NodeReadinessOptions;
+  readonly #awaited: AwaitedServices;
 
   constructor(options: NodeReadinessOptions) {
+    const { service, needed } = options;
     this.#options = options;
+    this.#awaited = new AwaitedServices({ service, needs: (planned) => inWords(needed(planned)) });
+  }
+
+  /** Another spec is in force. */
+  planned(): void {
+    this.#awaited.planned();
   }
 
   isReady(node: NodeId, name: string): boolean {
@@ -59,7 +67,7 @@ export class NodeReadiness implements Readiness {
 
   async #whenReady(node: NodeId, name: string, patienceMs: number): Promise<boolean> {
     const { now, own, others, needed } = this.#options;
-    const planned = await this.#whenPlanned(name, Math.min(patienceMs, specPatienceMs));
+    const planned = await this.#awaited.when(name, Math.min(patienceMs, specPatienceMs));
     if (!planned) return false;
     const isSomewhere = own.isConnected(node) || others?.has(node) === true;
     const untilMs = now() + Math.min(patienceMs, isSomewhere ? nodePatienceMs : absencePatienceMs);
@@ -82,10 +90,8 @@ export class NodeReadiness implements Readiness {
    * @param needs what the service needs by that plan
    */
   async whenHas(node: NodeId, name: string, needs: string): Promise<boolean> {
-    const { now, needed } = this.#options;
-    const isMeant = (planned: ServicePlan): boolean => inWords(needed(planned)) === needs;
-    const planned = await this.#whenPlanned(name, specPatienceMs, isMeant);
-    return planned !== undefined && this.#whenOwn(node, planned, now() + nodePatienceMs);
+    const planned = await this.#awaited.when(name, specPatienceMs, needs);
+    return planned !== undefined && this.#whenOwn(node, planned, this.#options.now() + nodePatienceMs);
   }
 
   async #whenOwn(node: NodeId, planned: ServicePlan, untilMs: number): Promise<boolean> {
@@ -93,21 +99,6 @@ export class NodeReadiness implements Readiness {
     for (const [type, name] of needed(planned))
       if (!(await own.whenAcked(node, type, name, Math.max(0, untilMs - now())))) return false;
     return true;
-  }
-
-  async #whenPlanned(
-    name: string,
-    withinMs: number,
-    isMeant: (planned: ServicePlan) => boolean = () => true,
-  ): Promise<ServicePlan | undefined> {
-    const { now, service } = this.#options;
-    const untilMs = now() + withinMs;
-    for (;;) {
-      const planned = service(name);
-      if (planned && isMeant(planned)) return planned;
-      if (now() >= untilMs) return undefined;
-      await new Promise((resolve) => setTimeout(resolve, specLookMs));
-    }
   }
 }
 
