@@ -236,3 +236,11 @@ test('a slot that waits for the database’s word keeps the next client held unt
   server.observe([]);
   assert.equal((await second.verdict).verdict, 'grant');
 });
+
+test('a check is as large as the certificates that Envoy’s TLS takes make it, and no larger', async () => {
+  server = await AuthzServer.start();
+  const { verdict } = server.check({ certificate: 'x'.repeat(250_000) });
+  assert.equal((await verdict).verdict, 'grant');
+  const larger = server.check({ certificate: 'x'.repeat(256 << 10) });
+  await assert.rejects(larger.verdict, { code: status.RESOURCE_EXHAUSTED });
+});

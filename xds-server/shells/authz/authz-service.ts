@@ -25,6 +25,7 @@ import { noLeader, type Reason, type Refusal, refusals } from '../../pure/verdic
 import { CertificateNames } from './certificate-names.js';
 import { type Check, readCheck } from './check-request.js';
 import { writeOk } from './check-response.js';
+import { HeldChecks } from './held-checks.js';
 
 export interface AuthzOptions {
   /** Monotonic, in milliseconds. */
@@ -52,10 +53,13 @@ export interface Told {
   readonly waitedMs: number;
 }
 
-/** Checks held at once, over all queues: some 2 KiB each. */
-const maxHeld = 100_000;
-/** The largest that a check may be: a client's certificate, URL-encoded, is most of it. */
-const maxCheckBytes = 1 << 20;
+/** Over all queues: some 2 KiB each, of which a client's certificate is the most. */
+const bounds = { maxChecks: 100_000, maxChars: 256 << 20 };
+/**
+ * The largest that a check may be. Envoy's TLS reads at most 100 KiB of certificates of a client (BoringSSL's default). URL-encoded
+ * PEM is half as much again, and the first name in it may come once more; all else that an honest check has is less than 4 KiB.
+ */
+const maxCheckBytes = 256 << 10;
 
 /** Of a check that is sent again: no first try takes this long to be sent. */
 const retryMs = 50;
@@ -88,7 +92,7 @@ export class AuthzService {
   readonly #names = new CertificateNames();
   /** By channel: two machines that share a name by mistake do not share a clock. */
   readonly #clocks = new WeakMap<Caller, NodeClock>();
-  readonly #held = new Map<ConnectionId, Held>();
+  readonly #held = new HeldChecks<Held>(bounds);
   #stopped = false;
 
   constructor(options: AuthzOptions) {
@@ -119,7 +123,7 @@ export class AuthzService {
    */
   expire(graceMs: number): void {
     const nowMs = this.#options.now();
-    for (const held of this.#held.values()) {
+    for (const held of this.#held) {
       const { bornMs, service } = held;
       const waitedMs = nowMs - bornMs;
       if (!service || waitedMs < service.timeoutMs + graceMs) continue;
@@ -135,7 +139,7 @@ export class AuthzService {
    */
   giveBack(): void {
     const nowMs = this.#options.now();
-    for (const held of this.#held.values()) {
+    for (const held of this.#held) {
       if (!held.service || nowMs - held.arrivedMs < (held.isRetry ? nextBounceMs : bounceMs)) continue;
       held.call.end(Status.unavailable, 'this brain reaches no leader');
       this.#forget(held);
@@ -145,19 +149,19 @@ export class AuthzService {
   /** Gives back every held check, so that its node asks the next brain. */
   stop(): void {
     this.#stopped = true;
-    for (const { call } of this.#held.values()) call.end(Status.unavailable, 'stopping');
+    for (const { call } of this.#held) call.end(Status.unavailable, 'stopping');
     this.#held.clear();
   }
 
   /** @returns what to do when the node has given the check up. */
   #take(check: Check | undefined, call: Call): () => void {
     const earlier = check && this.#held.get(check.connection);
+    const full = check && this.#held.whyNot(check);
     if (!check) this.#answerMalformed(call);
     else if (this.#stopped) call.end(Status.unavailable, 'stopping');
     else if (check.cancel) void this.#cancel(check, check.cancel, call);
     else if (earlier && earlier.node !== call.caller.node) this.#answerForged(check, call);
-    else if (this.#held.size >= maxHeld && !earlier)
-      call.end(Status.resourceExhausted, `${maxHeld} checks are held`);
+    else if (full !== undefined) call.end(Status.resourceExhausted, full);
     else return this.#hold(call, check, earlier);
     return nobodyWaits;
   }
@@ -210,7 +214,7 @@ export class AuthzService {
       service: earlier?.service,
       plan: undefined,
     };
-    this.#held.set(check.connection, held);
+    this.#held.hold(held);
     earlier?.call.end(Status.aborted, 'asked again by another call');
     this.#decide(held);
     return () => this.#forget(held);
@@ -264,7 +268,7 @@ export class AuthzService {
     }
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(expiresMs));
     const { limits } = planned;
-    this.#held.delete(connection);
+    this.#held.forget(connection);
     const upstreamTls = asksForTls(cluster) ? 'request' : undefined;
     const grant = { connection, cluster, expiresMonotonicMs, upstreamTls } as const;
     const verdict = onlyKill ? killMetadata(grant, onlyKill) : grantMetadata(grant, limits);
@@ -273,7 +277,7 @@ export class AuthzService {
   }
 
   #refuse(held: Held, service: string | undefined, refusal: Refusal, waitedMs: number): void {
-    this.#held.delete(held.check.connection);
+    this.#held.forget(held.check.connection);
     held.call.reply(writeOk(refusalMetadata(held.check.connection, refusal)));
     this.#options.counted({ service, reason: refusal.reason, waitedMs });
   }
@@ -284,7 +288,7 @@ export class AuthzService {
 
   #forget(held: Held): void {
     if (!this.#isHeld(held)) return;
-    this.#held.delete(held.check.connection);
+    this.#held.forget(held.check.connection);
     if (held.service) this.#options.withdraw(held.check.connection);
   }
 

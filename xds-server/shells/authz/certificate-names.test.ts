@@ -73,3 +73,16 @@ test('a certificate is remembered among a bounded number of others', () => {
   for (let other = 0; other < 1_000; other++) names.of(`${other}`);
   assert.notEqual(names.of(one), first);
 });
+
+test('a certificate that is large is read anew each time, and takes nobody else’s place', () => {
+  const names = new CertificateNames();
+  const one = certificate(['URI:spiffe://shop/a']);
+  const first = names.of(one);
+  const large = certificate(Array.from({ length: 500 }, (_, at) => `URI:spiffe://shop/consumer-${at}`));
+  assert.ok(large.length > 16_384, `${large.length}`);
+  const read = names.of(large);
+  assert.equal(read.length, 500);
+  assert.notEqual(names.of(large), read);
+  for (let other = 0; other < 1_000; other++) names.of(`${other}${' '.repeat(16_384)}`);
+  assert.equal(names.of(one), first);
+});

@@ -7,6 +7,8 @@ import { X509Certificate } from 'node:crypto';
 import { alternativeNames } from '../../pure/identity/alternative-names.js';
 
 const kept = 1_000;
+/** Of one that is kept, URL-encoded: those with a few names have some 2,000. */
+const maxKeptChars = 16 << 10;
 const none: readonly string[] = [];
 
 /** Parsing costs a fifth of a millisecond, and one client presents the same certificate again and again. */
@@ -16,6 +18,7 @@ export class CertificateNames {
 
   /** @param certificate URL-encoded PEM, as Envoy sends it. @returns nothing when it cannot be read. */
   of(certificate: string): readonly string[] {
+    if (certificate.length > maxKeptChars) return read(certificate);
     const names = this.#known.get(certificate) ?? read(certificate);
     this.#known.delete(certificate);
     this.#known.set(certificate, names);
