@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, mock, type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Certificate, Certificates } from '../../../test/harness/certificates.js';
 import { scratchFolder } from '../../../test/harness/scratch.js';
 import { waitUntil } from '../../../test/harness/wait-until.js';
 import type { Problem } from '../../pure/spec/problem.js';
 import { FollowedSpec } from './followed-spec.js';
-import { inFile, type LoadedSpec } from './load-spec.js';
+import { inFile, type LoadedSpec, type Origin } from './load-spec.js';
 
 const spec = (maxConnections: number | string, password = '{file: password}'): string => `
 listeners:
@@ -230,6 +232,37 @@ describe('a spec file', () => {
     assert.deepEqual(Buffer.from(told.loaded[1]!.files.get('key.pem')!), readFileSync(certificates[1].key));
   });
 
+  test('that the system failed to read, or a file that it names, is taken without another change', async (t) => {
+    const file = fill(scratchFolder('spec'));
+    const told = await open(t, file);
+    const handle = await openFile(file);
+    const { read } = Object.getPrototypeOf(handle);
+    t.after(() => mock.restoreAll());
+    for (const [passes, limit] of [
+      [0, 41],
+      [1, 42],
+    ] as const) {
+      // The spec is read first.
+      let [passing, failing] = [passes as number, 3];
+      const mocked = mock.method(
+        Object.getPrototypeOf(handle),
+        'read',
+        function (this: unknown, ...args: unknown[]) {
+          if (passing-- > 0 || failing-- <= 0) return read.apply(this, args);
+          passing = passes;
+          return Promise.reject(Object.assign(new Error('too many open files'), { code: 'EMFILE' }));
+        },
+      );
+      const before = told.problems.length;
+      writeFileSync(file, spec(limit));
+      await waitUntil('the failure is told', () => told.problems.length > before);
+      assert.equal(told.problems.at(-1)![0]!.found, 'error EMFILE');
+      await waitUntil('the change is taken', () => told.limit === limit, 5_000);
+      mocked.mock.restore();
+    }
+    await handle.close();
+  });
+
   test('follows a file that a change of the spec names for the first time', async (t) => {
     const folder = scratchFolder('spec');
     const file = fill(folder);
@@ -289,4 +322,33 @@ describe('a spec file', () => {
     writeFileSync(file, Buffer.alloc(4 * 1024 * 1024 + 1, 0x20));
     assert.match((await open(t, file)).problems[0]![0]!.expected, /at most/);
   });
+});
+
+test('what the system fails to read is read again ever more seldom, and each ten seconds at least', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const [readMs, told] = [[] as number[], new Told()];
+  let [nowMs, mayPass] = [0, true];
+  const origin: Origin = {
+    ...{ folder: '/', files: [] },
+    text: async () => {
+      readMs.push(nowMs);
+      const failure = { kind: 'unreadable', expected: 'a readable file', found: 'error EIO' } as const;
+      return mayPass ? { ...failure, mayPass } : failure;
+    },
+  };
+  const opened = await FollowedSpec.open(origin, told);
+  t.after(() => opened.close());
+  const pass = async (ms: number): Promise<void> => {
+    for (const endMs = nowMs + ms; nowMs < endMs; await nextTurn()) {
+      nowMs += 100;
+      mock.timers.tick(100);
+    }
+  };
+  await pass(40_000);
+  assert.deepEqual(readMs, [0, 100, 300, 700, 1_500, 3_100, 6_300, 12_700, 22_700, 32_700]);
+  assert.equal(told.problems.length, 1);
+  mayPass = false;
+  await pass(60_000);
+  assert.deepEqual(readMs.slice(10), [42_700]);
 });

@@ -6,6 +6,8 @@
  *                                      ▲                │ no
  *                                      │                ▼
  *                             other files named?   onChange | onProblems
+ *
+ * A file that the system failed to read is read again after a while: no change will say that it can be read.
  */
 import { createHash } from 'node:crypto';
 import type { Problem } from '../../pure/spec/problem.js';
@@ -34,6 +36,9 @@ const suspicionMs = 100;
 /** How often certificates that nobody renews are looked at again: their days may be counted by now. */
 const lookMs = 60 * 60 * 1000;
 
+/** Between two tries of what the system failed to read, each twice as long as the last: a try is all files of the spec. */
+const retryMs = { first: 100, most: 10_000 } as const;
+
 export class FollowedSpec {
   readonly #origin: Origin;
   readonly #listener: SpecListener;
@@ -45,6 +50,8 @@ export class FollowedSpec {
   #suspected = '';
   #suspicion: NodeJS.Timeout | undefined;
   readonly #hourly: NodeJS.Timeout;
+  #retry: NodeJS.Timeout | undefined;
+  #retryMs: number = retryMs.first;
   #reading = false;
   #again = false;
   #closed = false;
@@ -73,6 +80,7 @@ export class FollowedSpec {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#suspicion);
+    clearTimeout(this.#retry);
     clearInterval(this.#hourly);
     this.#watch.close();
   }
@@ -85,7 +93,9 @@ export class FollowedSpec {
     try {
       while (this.#again && !this.#closed) {
         this.#again = false;
-        this.#tell(await this.#read());
+        const reading = await this.#read();
+        this.#tell(reading);
+        this.#retryLater(reading);
       }
     } finally {
       this.#reading = false;
@@ -114,6 +124,17 @@ export class FollowedSpec {
       this.#lastText = reading.text;
       this.#listener.onChange(reading.loaded, reading.revision);
     }
+  }
+
+  #retryLater(reading: Reading): void {
+    clearTimeout(this.#retry);
+    if (this.#closed) return;
+    if (reading.kind === 'loaded' || !reading.mayPass) {
+      this.#retryMs = retryMs.first;
+      return;
+    }
+    this.#retry = setTimeout(() => void this.look(), this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, retryMs.most);
   }
 
   /** True when the same must be read once more before it is believed. */

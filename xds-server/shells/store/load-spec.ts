@@ -41,7 +41,12 @@ export type Reading = {
   readonly revision: number | undefined;
 } & (
   | { readonly kind: 'loaded'; readonly loaded: LoadedSpec; readonly text: string }
-  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+  | {
+      readonly kind: 'problems';
+      readonly problems: readonly Problem[];
+      /** One of them is that the system failed to read a file, and may be gone without any change. */
+      readonly mayPass: boolean;
+    }
 );
 
 export interface Surroundings {
@@ -65,17 +70,20 @@ export async function loadSpec(origin: Origin, around: Surroundings): Promise<Re
   const read = await origin.text();
   const { revision } = read;
   const parsed = parseRead(read);
-  if (!parsed.ok) return { kind: 'problems', dependsOn: origin.files, revision, problems: parsed.problems };
+  if (!parsed.ok) {
+    const mayPass = read.kind === 'unreadable' && read.mayPass === true;
+    return { kind: 'problems', dependsOn: origin.files, revision, problems: parsed.problems, mayPass };
+  }
 
   const named = referencedFiles(parsed.spec);
   const absolute = new Map(named.map((one) => [one.path, resolve(origin.folder, one.path)]));
   const problems: Problem[] = [];
-  const contents = await readAll(named, absolute, problems);
+  const { contents, mayPass } = await readAll(named, absolute, problems);
   const passwords = readPasswords(parsed.spec, contents, around.env, problems);
   const warnings: Problem[] = [...plaintextWarnings(parsed.spec)];
   const expiriesMs = checkCertificates(parsed.spec, contents, around.now, problems, warnings);
   const dependsOn = [...origin.files, ...absolute.values()];
-  if (problems.length > 0) return { kind: 'problems', dependsOn, revision, problems };
+  if (problems.length > 0) return { kind: 'problems', dependsOn, revision, problems, mayPass };
 
   const secretPaths = new Set(passwordFiles(parsed.spec));
   const files = new Map([...contents].filter(([name]) => !secretPaths.has(name)));
@@ -110,9 +118,9 @@ async function readAll(
   named: readonly ReferencedFile[],
   absolute: ReadonlyMap<string, string>,
   problems: Problem[],
-): Promise<Map<string, Uint8Array>> {
+): Promise<{ readonly contents: ReadonlyMap<string, Uint8Array>; readonly mayPass: boolean }> {
   const contents = new Map<string, Uint8Array>();
-  const failed = new Map<string, { expected: string; found: string }>();
+  const failed = new Map<string, Extract<FileReading, { kind: 'unreadable' }>>();
   const paths = [...absolute];
   const reader = async (): Promise<void> => {
     for (let next = paths.pop(); next; next = paths.pop()) {
@@ -133,7 +141,7 @@ async function readAll(
         hint: `the file is ${absolute.get(path)}`,
       });
   }
-  return contents;
+  return { contents, mayPass: [...failed.values()].some(({ mayPass }) => mayPass) };
 }
 
 function readPasswords(

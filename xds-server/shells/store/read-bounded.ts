@@ -4,7 +4,18 @@ import { type FileHandle, open } from 'node:fs/promises';
 
 export type Reading =
   | { readonly kind: 'read'; readonly bytes: Uint8Array }
-  | { readonly kind: 'unreadable'; readonly expected: string; readonly found: string };
+  | {
+      readonly kind: 'unreadable';
+      readonly expected: string;
+      readonly found: string;
+      /** It is the system that failed, not the file that is another one than it should be: it may be read in a moment. */
+      readonly mayPass?: true;
+    };
+
+/** Errors that stand until somebody changes what the path leads to. Others (EMFILE, EIO, ESTALE, …) come and go by themselves. */
+const standing: ReadonlySet<unknown> = new Set(
+  'ENOENT ENOTDIR ELOOP ENAMETOOLONG ENXIO EACCES EPERM'.split(' '),
+);
 
 const unreadable = (expected: string, found: string): Reading => ({ kind: 'unreadable', expected, found });
 
@@ -14,7 +25,7 @@ export async function readBounded(path: string, maxBytes: number): Promise<Readi
     // Not blocking: a named pipe must not hold the reader until somebody writes to it.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    return unreadable('a readable file', whyNot(error));
+    return failed(error);
   }
   try {
     const before = await file.stat({ bigint: true });
@@ -28,10 +39,16 @@ export async function readBounded(path: string, maxBytes: number): Promise<Readi
       return unreadable('a file that holds still', 'one that was written to while it was read');
     return { kind: 'read', bytes: room.subarray(0, bytesRead) };
   } catch (error) {
-    return unreadable('a readable file', whyNot(error));
+    return failed(error);
   } finally {
     await file.close();
   }
+}
+
+function failed(error: unknown): Reading {
+  const isStanding = standing.has((error as NodeJS.ErrnoException).code);
+  const failure = { kind: 'unreadable', expected: 'a readable file', found: whyNot(error) } as const;
+  return isStanding ? failure : { ...failure, mayPass: true };
 }
 
 function whyNot(error: unknown): string {
