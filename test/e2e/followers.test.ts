@@ -272,6 +272,20 @@ const readiness = async ({ admin }: Brain): Promise<{ readonly status: number; r
   return { status: response.status, text: await response.text() };
 };
 
+test('a follower shows no counts that only the leader has: they are null, not 0', quick, async () => {
+  const [counts, none] = await Promise.all([leader.status(), follower.status()]);
+  assert.ok(counts.services.some(({ total }) => total !== null && total > 0));
+  assert.deepEqual(
+    none.services.map(({ service, total }) => [service, total]),
+    counts.services.map(({ service }) => [service, null]),
+  );
+  for (const { recovering, observer } of none.targets) assert.deepEqual([recovering, observer], [null, null]);
+  assert.deepEqual(
+    none.tenants.map(({ total }) => total),
+    [null, null],
+  );
+});
+
 test(
   'a follower that is cut off from the leader is not ready and says why, and the leader goes on',
   quick,

@@ -32,7 +32,7 @@ test('kill -9 of the leader, again and again: the other one admits within five s
     const [leader, other] = (await roleOf(one)) === 'leader' ? [one, two] : [two, one];
     await waitUntil('the other one follows', async () => (await roleOf(other)) === 'follower');
     await waitUntil('the leader is ready', async () =>
-      (await leader.status()).targets.every((t) => !t.recovering),
+      (await leader.status()).targets.every((t) => t.recovering === false),
     );
     const killed = performance.now();
     await leader.kill();

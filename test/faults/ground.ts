@@ -46,7 +46,8 @@ export abstract class Ground<Server extends AnyServer = AnyServer> {
   /** As the ledger counts: slots that are taken. */
   async grants(): Promise<number> {
     const { services } = await (await this.leader()).status();
-    return services.reduce((sum, { total }) => sum + total, 0);
+    // One who has lost his term meanwhile has no count, and NaN equals none.
+    return services.reduce((sum, { total }) => sum + (total ?? Number.NaN), 0);
   }
 }
 

@@ -76,7 +76,7 @@ test('a brain says what is not there yet, and why', async () => {
   const brain = await Brain.start(new SpecFile(await spec()).path);
   const observer = await waitUntil('the observer has failed', async () => {
     const [target] = (await brain.status()).targets;
-    return target?.observer.state === 'failing' && target.observer;
+    return target?.observer?.state === 'failing' && target.observer;
   });
   assert.match(observer.problem ?? '', /ECONNREFUSED/);
   const response = await fetch(`http://${brain.admin.host}:${brain.admin.port}/readyz`);

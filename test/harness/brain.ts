@@ -134,9 +134,10 @@ export class Brain {
     });
   }
 
+  /** Undefined of a brain that does not lead: it does not count. */
   async #taken(service: string): Promise<number | undefined> {
     const { services } = await this.status();
-    return services.find((row) => row.service === service)?.total;
+    return services.find((row) => row.service === service)?.total ?? undefined;
   }
 
   get log(): string {

@@ -52,7 +52,7 @@ export const vanished: Drill<Field<Postgres>> = {
 
     async function taken(): Promise<number> {
       const { services } = await sluice.brain.status();
-      return services.find((row) => row.service === ownService)!.total;
+      return services.find((row) => row.service === ownService)!.total!;
     }
   },
 };

@@ -81,9 +81,9 @@ async function taken(
   ground: Ground,
 ): Promise<{ readonly inForce: number; readonly slots: number } | undefined> {
   const { services, targets } = await (await ground.leader()).status();
-  if (targets.some(({ recovering }) => recovering)) return undefined;
+  if (targets.some(({ recovering }) => recovering !== false)) return undefined;
   const { max_connections: inForce, total } = services.find((row) => row.service === service)!;
-  return { inForce, slots: targets.reduce((sum, { unclaimed }) => sum + unclaimed, total) };
+  return { inForce, slots: targets.reduce((sum, { unclaimed }) => sum + unclaimed!, total!) };
 }
 
 function save(ground: Ground, limit: number): Promise<void> {

@@ -52,6 +52,13 @@ export interface TargetStatus extends Usage {
   readonly observer: ObserverStatus;
 }
 
+/** A row as a brain shows it that does not lead: what is counted is the leader's to know, and null. */
+export type Uncounted<Row, Field extends keyof Row> = Omit<Row, Field> & { readonly [Of in Field]: null };
+
+export type UncountedService = Uncounted<ServiceStatus, keyof Usage | 'longest_wait_ms' | 'held_by'>;
+export type UncountedTarget = Uncounted<TargetStatus, keyof Usage | 'unclaimed' | 'recovering' | 'observer'>;
+export type UncountedTenant = Uncounted<TenantStatus, 'total' | 'waiting'>;
+
 export interface ObserverStatus {
   /** `unknown`: not asked yet. While it is not `ok`, closing sessions stay counted. */
   readonly state: 'ok' | 'unknown' | 'failing';
@@ -174,9 +181,9 @@ export interface Status {
   readonly leadership: LeadershipStatus;
   readonly spec: SpecStatus;
   readonly channel: ChannelStatus;
-  readonly targets: readonly TargetStatus[];
-  readonly services: readonly ServiceStatus[];
-  readonly tenants: readonly TenantStatus[];
+  readonly targets: readonly (TargetStatus | UncountedTarget)[];
+  readonly services: readonly (ServiceStatus | UncountedService)[];
+  readonly tenants: readonly (TenantStatus | UncountedTenant)[];
   readonly nodes: readonly NodeStatus[];
   /** The latest, newest first; bounded by who fills this in. */
   readonly rejections: readonly RejectionStatus[];

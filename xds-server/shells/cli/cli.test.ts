@@ -109,9 +109,15 @@ const status: Status = {
   ],
 };
 
-/** Whatever it says of its own numbers. */
+const noUsage = { total: null, granted: null, active: null, closing: null, waiting: null };
+
 const follower: Status = {
   ...status,
+  targets: status.targets.map((row) => ({
+    ...{ ...row, ...noUsage },
+    ...{ unclaimed: null, recovering: null, observer: null },
+  })),
+  services: status.services.map((row) => ({ ...row, ...noUsage, longest_wait_ms: null, held_by: null })),
   leadership: {
     ...{ brain: 'b', leader: 'a', address: '10.0.0.2:18000', role: 'follower', term: 17 },
     ...{ remaining_ms: null, etcd: null, followers: [] },

@@ -119,7 +119,11 @@ export function renderStatus(status: Status): string {
   const leads = status.leadership.role === 'leader';
   const known = <Row>(columns: readonly Column<Row>[]): readonly Column<Row>[] =>
     leads ? columns : columns.filter(({ title }) => !counted.has(title));
-  parts.push(renderTable(known(targets), status.targets), renderTable(known(services), status.services));
+  parts.push(
+    // What is null has no column.
+    renderTable(known(targets), status.targets as readonly TargetStatus[]),
+    renderTable(known(services), status.services as readonly ServiceStatus[]),
+  );
   parts.push(
     status.nodes.length === 0
       ? 'No node is connected.\n'

@@ -70,25 +70,18 @@ export class BrainStatus {
   }
 
   status(): Status {
-    const { version, startedAt, spec, ledger, nodes } = this.#parts;
+    const { version, startedAt, spec, nodes } = this.#parts;
     const connected = nodes();
+    const leadership = this.#parts.leadership();
+    const counts = leadership.role === 'leader';
     return {
       sluice: version,
       started_at: startedAt.toISOString(),
       now: new Date().toISOString(),
-      leadership: this.#parts.leadership(),
+      leadership,
       spec: spec(),
       channel: this.#parts.channel(),
-      targets: this.targets(),
-      services: this.services(),
-      tenants: [...ledger().tenants.values()]
-        .filter(({ name }) => name !== '')
-        .map(({ name, limit, used, waiters }) => ({
-          tenant: name,
-          max_connections: limit ?? null,
-          total: used,
-          waiting: waiters,
-        })),
+      ...(counts ? this.#counted() : this.#uncounted()),
       nodes: connected.map(nodeStatus),
       rejections: connected
         .flatMap(rejections)
@@ -97,6 +90,44 @@ export class BrainStatus {
     };
   }
 
+  #counted(): Pick<Status, 'targets' | 'services' | 'tenants'> {
+    return {
+      targets: this.targets(),
+      services: this.services(),
+      tenants: [...this.#parts.ledger().tenants.values()]
+        .filter(({ name }) => name !== '')
+        .map(({ name, limit, used, waiters }) => ({
+          tenant: name,
+          max_connections: limit ?? null,
+          total: used,
+          waiting: waiters,
+        })),
+    };
+  }
+
+  /** Only the plan is known here. A 0 would be read as a count. */
+  #uncounted(): Pick<Status, 'targets' | 'services' | 'tenants'> {
+    const { targets, services, tenants } = this.#parts.plan();
+    return {
+      targets: [...targets.values()].map((plan) => ({
+        ...targetFacts(plan),
+        ...noUsage,
+        ...{ unclaimed: null, recovering: null, observer: null },
+      })),
+      services: [...services.values()].map((plan) => ({
+        ...serviceFacts(plan),
+        ...noUsage,
+        ...{ longest_wait_ms: null, held_by: null },
+      })),
+      tenants: [...tenants.values()].map(({ name, maxConnections }) => ({
+        tenant: name,
+        max_connections: maxConnections ?? null,
+        ...{ total: null, waiting: null },
+      })),
+    };
+  }
+
+  /** Of a brain that leads. */
   services(): ServiceStatus[] {
     const { services } = this.#parts.ledger();
     return [...this.#parts.plan().services.values()].map((plan) => {
@@ -110,6 +141,7 @@ export class BrainStatus {
     });
   }
 
+  /** Of a brain that leads. */
   targets(): TargetStatus[] {
     const { targets } = this.#parts.ledger();
     return [...this.#parts.plan().targets.values()].map((plan) => {
@@ -247,6 +279,8 @@ function usage(view: Usage | undefined): ReportedUsage {
     waiting: view?.waiters ?? 0,
   };
 }
+
+const noUsage = { total: null, granted: null, active: null, closing: null, waiting: null } as const;
 
 function nodeStatus({ node, peer, stream, connectedSince, convergence, types }: NodeView): NodeStatus {
   return {
