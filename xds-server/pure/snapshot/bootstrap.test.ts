@@ -36,6 +36,9 @@ test('a brain that has no other beside it is never avoided', () => {
   assert.equal(JSON.stringify(bootstrap(sound, encoder)).includes('outlier_detection'), false);
 });
 
+const loopbackOnly = (found: string): string =>
+  `expected a loopback address, as everybody who reaches it may stop this Envoy, found "${found}"; give 127.0.0.1, and come by a tunnel (ssh -L, kubectl port-forward) or by a proxy that passes GET /stats/prometheus on and nothing else`;
+
 const faults: readonly [why: string, options: Partial<BootstrapOptions>, problem: string][] = [
   [
     'a command in the node id',
@@ -53,7 +56,17 @@ const faults: readonly [why: string, options: Partial<BootstrapOptions>, problem
   [
     'an admin interface by name',
     { admin: { host: 'localhost', port: 1 } },
-    'admin: expected an IP address, found "localhost"',
+    `admin: ${loopbackOnly('localhost')}`,
+  ],
+  [
+    'an admin interface for everybody',
+    { admin: { host: '0.0.0.0', port: 9901 } },
+    `admin: ${loopbackOnly('0.0.0.0')}`,
+  ],
+  [
+    'an admin interface for everybody, in IPv6',
+    { admin: { host: '::', port: 1 } },
+    `admin: ${loopbackOnly('::')}`,
   ],
 ];
 

@@ -70,8 +70,14 @@ export function bootstrapProblems({ node, xds, admin, tls }: BootstrapOptions): 
     problems.push({ path: 'xds', expected: `1 to ${maxBrains} addresses`, found: `${xds.length}` });
   for (const name of tls?.serverNames ?? [])
     if (!isNamed(name)) problems.push({ path: 'tls-server-name', expected, found: shown(name) });
-  if (admin && !isIpAddress(admin.host))
-    problems.push({ path: 'admin', expected: 'an IP address', found: shown(admin.host) });
+  // Whoever reaches it may stop the node, and nobody is asked who he is.
+  if (admin && !isLoopback(admin.host))
+    problems.push({
+      path: 'admin',
+      expected: 'a loopback address, as everybody who reaches it may stop this Envoy',
+      found: shown(admin.host),
+      hint: 'give 127.0.0.1, and come by a tunnel (ssh -L, kubectl port-forward) or by a proxy that passes GET /stats/prometheus on and nothing else',
+    });
   return problems;
 }
 

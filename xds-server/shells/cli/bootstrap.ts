@@ -43,7 +43,11 @@ export function bootstrapCommand(): Command {
       'where the brain serves (sluice serve --xds); once for each of several',
       (text: string, others: readonly Address[] = []) => [...others, parseNamedAddress(text)],
     )
-    .option('--admin <address>', "Envoy's own admin interface; without it, it has none", parseAddress)
+    .option(
+      '--admin <address>',
+      "Envoy's own admin interface, on loopback; without it, it has none",
+      parseAddress,
+    )
     .option('--tls-certificate <file>', "the node's certificate chain, PEM; without it there is no TLS")
     .option('--tls-key <file>', 'its private key, in the same folder')
     .option('--tls-ca <file>', "the CA of the brain's certificate")

@@ -243,6 +243,7 @@ test('a command that is used wrongly exits with 2 and says how on stderr', async
     ['bootstrap', '--node', 'n'],
     ['bootstrap', '--node', 'n', '--xds', '127.0.0.1:0'],
     ['bootstrap', '--node', 'n n', '--xds', '127.0.0.1:18000'],
+    ['bootstrap', '--node', 'n', '--xds', '127.0.0.1:18000', '--admin', '0.0.0.0:9901'],
     ['bootstrap', '--node', 'n', '--xds', '127.0.0.1:18000', '--as', '/etc/envoy'],
   ]) {
     const { code, stdout, stderr } = await sluice(...args);
