@@ -129,6 +129,28 @@ describe('a store that was empty', () => {
   });
 });
 
+test('a change of the oldest MySQL or MariaDB version says which listeners it drains, before it is applied', async () => {
+  const store = ['--store', `dir:${path.join(scratchFolder('apply'), 'store')}`];
+  const withVersion = (version: string, limit = 40): string =>
+    spec(limit)
+      .replace(
+        'databases:',
+        '  my: {protocol: mysql, address: 127.0.0.1:3306, tls: {certificate: {chain: chain.pem, key: key.pem}}}\n$&',
+      )
+      .replace('postgres\n', `mariadb\n    version: "${version}"\n`);
+  save(withVersion('10.6'));
+  const first = await sluiceCommand('apply', file, ...store);
+  assert.deepEqual([first.code, /drain/.test(first.stdout)], [0, false], first.stdout);
+  save(withVersion('10.6', 41));
+  assert.doesNotMatch((await sluiceCommand('diff', file, ...store)).stdout, /drain/);
+  save(withVersion('10.11'));
+  const said = /^! listeners\.my: all connections drain\. .*10\.6\.0-MariaDB → 5\.5\.5-10\.11\.0-MariaDB/m;
+  assert.match((await sluiceCommand('diff', file, ...store)).stdout, said);
+  const { greeting } = JSON.parse((await sluiceCommand('diff', file, '--json', ...store)).stdout);
+  assert.deepEqual(greeting.listeners, ['my']);
+  assert.match((await sluiceCommand('apply', file, ...store)).stdout, said);
+});
+
 test('options that do not go together are a usage error that names them', async () => {
   save(spec(40));
   const wrong: readonly [args: readonly string[], words: RegExp][] = [

@@ -3,6 +3,8 @@
  * he changes; when somebody was faster nothing changes, and he is told.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { planOf } from '../../pure/plan/plan-of.js';
+import { type GreetingChange, greetingChange } from '../../pure/snapshot/greeting-change.js';
 import { type Problem, renderProblem } from '../../pure/spec/problem.js';
 import type { Spec } from '../../pure/spec/spec.js';
 import { type ObjectChange, renderDifference, specDifference } from '../../pure/store/spec-difference.js';
@@ -117,6 +119,8 @@ interface Change {
   readonly different: boolean;
   /** Objects; empty although different: comments, order, or a form that says the same. */
   readonly changes: readonly ObjectChange[];
+  /** null: no mysql listener drains because it greets otherwise. */
+  readonly greeting: GreetingChange | null;
 }
 
 async function apply(parts: StoreCommands, store: SpecStore, file: string, options: Options): Promise<void> {
@@ -168,14 +172,20 @@ function changeOf(
   after: { readonly spec: Spec; readonly bytes: Uint8Array },
 ): Change {
   const different = !before || Buffer.compare(before.bytes, after.bytes) !== 0;
-  const changes = different ? specDifference(before && parts.parse(before.bytes), after.spec) : [];
-  return { revision: before?.revision ?? 0, different, changes };
+  const old = different && before ? parts.parse(before.bytes) : undefined;
+  const changes = different ? specDifference(old, after.spec) : [];
+  const greeting = (old && greetingChange(planOf(old), planOf(after.spec))) ?? null;
+  return { revision: before?.revision ?? 0, different, changes, greeting };
 }
 
-const render = ({ different, changes }: Change): readonly string[] =>
-  different && changes.length === 0
-    ? ['no object is different: comments, order or layout are']
-    : renderDifference(changes);
+function render({ different, changes, greeting }: Change): readonly string[] {
+  if (different && changes.length === 0) return ['no object is different: comments, order or layout are'];
+  return [...renderDifference(changes), ...(greeting ? [renderDraining(greeting)] : [])];
+}
+
+const renderDraining = ({ listeners, before, after }: GreetingChange): string =>
+  `! ${listeners.map((name) => `listeners.${name}`).join(', ')}: all connections drain. The oldest version of the databases changes the greeting ` +
+  `(${before ?? 'none'} → ${after ?? 'none'}); what is open is cut when Envoy's drain time is over, after ten minutes unless --drain-time-s is set`;
 
 function say(options: Options, answer: object, lines: readonly string[]): void {
   process.stdout.write(
