@@ -99,7 +99,8 @@ export function check(input: Buffer): void {
 function addressOf(address: Decoded): { host: string; port: number } | undefined {
   const socket = optional(address, 'socket_address');
   const host = socket?.address ?? '';
-  return host === '' ? undefined : { host, port: socket.port_value };
+  // No IP address is longer, with its interface.
+  return host === '' || host.length > 64 ? undefined : { host, port: socket.port_value };
 }
 
 const kinds = ['other', 'connected', 'periodic', 'end'];
