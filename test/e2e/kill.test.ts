@@ -59,7 +59,10 @@ async function sleeping({ server } = reports): Promise<number[]> {
 }
 
 /** A statement that is under way: how it ends. */
-async function sleep(session: Connection, database = reports): Promise<{ readonly end: Promise<unknown> }> {
+async function startSleeping(
+  session: Connection,
+  database = reports,
+): Promise<{ readonly end: Promise<unknown> }> {
   const before = await sleeping(database);
   const end = session.query('SELECT SLEEP(60) AS slept').then(
     ([rows]) => (rows as { slept: number }[])[0]?.slept,
@@ -143,7 +146,7 @@ describe('a client stops a statement of its own', () => {
   for (const statement of ['KILL QUERY', '/* ping */ KILL HARD QUERY', 'kill soft query'])
     test(`mysql2, by ${statement} and threadId`, quick, async () => {
       const [one, other] = [await session(), await session()];
-      const { end } = await sleep(one);
+      const { end } = await startSleeping(one);
       await other.query(`${statement} ${one.threadId}`);
       assert.equal(await end, interrupted);
       assert.equal(await realIdOf(one), await realIdOf(one), 'the session goes on');
@@ -152,7 +155,7 @@ describe('a client stops a statement of its own', () => {
 
   test('KILL ends the session itself', quick, async () => {
     const [one, other] = [await session(), await session()];
-    const { end } = await sleep(one);
+    const { end } = await startSleeping(one);
     const [id] = await sleeping();
     await other.query(`KILL ${one.threadId}`);
     assert.notEqual(await end, 0);
@@ -167,7 +170,7 @@ describe('a client stops a statement of its own', () => {
 
   test('by the server’s own id, which passes untouched', quick, async () => {
     const [one, other] = [await session(), await session()];
-    const { end } = await sleep(one);
+    const { end } = await startSleeping(one);
     const [id] = await sleeping();
     await other.query(`KILL QUERY ${id}`);
     assert.equal(await end, interrupted);
@@ -176,7 +179,7 @@ describe('a client stops a statement of its own', () => {
 
   test('of another service of its tenant, on the same server', quick, async () => {
     const [one, other] = [await session('dashboard'), await session('nightly')];
-    const { end } = await sleep(one);
+    const { end } = await startSleeping(one);
     await other.query(`KILL QUERY ${one.threadId}`);
     assert.equal(await end, interrupted);
     await Promise.all([one.end(), other.end()]);
@@ -193,7 +196,7 @@ const nobodyIs = (name: string) =>
 describe('a full service with a kill reserve', () => {
   test('its client kills a stuck session, and the slot goes to who waits', quick, async () => {
     const [stuck, busy] = [await session('queued'), await session('queued')];
-    const { end } = await sleep(stuck);
+    const { end } = await startSleeping(stuck);
     const waiting = session('queued');
     await waitUntil('a client waits', async () => {
       const { services } = await sluice.brain.status();
@@ -214,7 +217,7 @@ describe('a full service with a kill reserve', () => {
   test('who wants anything else reads why it was refused, and its session is over', quick, async () => {
     await nobodyIs('nightly');
     const one = await session('nightly');
-    const { end } = await sleep(one);
+    const { end } = await startSleeping(one);
     const other = await session('nightly');
     assert.equal(await errnoOf(session('nightly')), tooMany, 'one is the reserve');
     assert.equal(await reports.server.count('ann'), 2, 'the limit, as the database counts');
@@ -256,7 +259,7 @@ describe('nobody else is hit', () => {
 
   before(async () => {
     victim = await session();
-    ({ end } = await sleep(victim));
+    ({ end } = await startSleeping(victim));
   });
 
   after(async () => {
@@ -308,7 +311,7 @@ describe('nobody else is hit', () => {
 
 test('a KILL reaches its session by whatever node', { timeout: 60_000 }, async () => {
   const one = await session();
-  const { end } = await sleep(one);
+  const { end } = await startSleeping(one);
   const second = await Envoy.start({ node: 'edge-2', xds: sluice.brain.xds, channel: sluice.brain.channel });
   await second.waitForListener('mysql');
   await sluice.waitUntilInSync();

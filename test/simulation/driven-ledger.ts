@@ -110,6 +110,16 @@ export class DrivenLedger {
     this.report(connection, { serverId }, service);
   }
 
+  /** Who holds slots; the first hundred. */
+  get connections(): readonly string[] {
+    return this.ledger.view({ sessions: 100 }).sessions.map(({ connection }) => connection);
+  }
+
+  expectCounted(used: number, unjoined: number): void {
+    const target = this.target();
+    assert.deepEqual({ used: target.used, unjoined: target.unjoined }, { used, unjoined });
+  }
+
   target(name = primary): TargetView {
     const view = this.ledger.view().targets.get(name);
     assert.ok(view, `no target ${name}`);

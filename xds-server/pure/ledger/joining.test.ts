@@ -14,25 +14,20 @@ const named = {
 const people = (count: number): ObservedSession[] =>
   Array.from({ length: count }, (_, i) => ({ serverId: 900 + i, peer: `10.9.9.9:${900 + i}` }));
 
-function expectCounted(driven: DrivenLedger, used: number, unjoined: number): void {
-  const target = driven.target();
-  assert.deepEqual({ used: target.used, unjoined: target.unjoined }, { used, unjoined });
-}
-
 test('report before list: one session', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.open('a', 11);
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
 });
 
 test('list before report: one session, also between the two', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.check('a');
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.report('a', { serverId: 11 });
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
 });
 
 test('a session is joined by its address until its server id is known', () => {
@@ -40,12 +35,12 @@ test('a session is joined by its address until its server id is known', () => {
   driven.check('a');
   driven.report('a', { localAddress: '10.1.1.1:4001' });
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.observed([]);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('with NAT between, a session that is listed before its id is known counts once', () => {
@@ -53,18 +48,18 @@ test('with NAT between, a session that is listed before its id is known counts o
   driven.check('a');
   driven.report('a', { localAddress: '10.1.1.1:4001' });
   driven.observed([{ serverId: 11, peer: '203.0.113.7:60001' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.report('a', { localAddress: '10.1.1.1:4001', serverId: 11 });
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
 });
 
 test('a guess is given up when the id says otherwise', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.check('a');
   driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.report('a', { serverId: 11 });
-  expectCounted(driven, 1, 1);
+  driven.expectCounted(1, 1);
 });
 
 test('a list that was asked for before a grant explains nothing about it', () => {
@@ -72,7 +67,7 @@ test('a list that was asked for before a grant explains nothing about it', () =>
   driven.observed(people(1));
   driven.check('a');
   driven.observed(people(1));
-  expectCounted(driven, 1, 1);
+  driven.expectCounted(1, 1);
 });
 
 test('a list that was asked for before an end, and comes after it, does not bring the session back', () => {
@@ -83,9 +78,9 @@ test('a list that was asked for before an end, and comes after it, does not brin
   driven.nowMs += 5;
   driven.end('a', 'server-closed', { serverId: 11 });
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { askedAtMs });
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 0, 1);
+  driven.expectCounted(0, 1);
 });
 
 test('a session that ends takes its row out of the list that is there', () => {
@@ -93,7 +88,7 @@ test('a session that ends takes its row out of the list that is there', () => {
   driven.open('a', 11);
   driven.observed([{ serverId: 11 }]);
   driven.end('a', 'server-closed');
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('two unconfirmed grants stay while one session is there that may be either’s', () => {
@@ -102,13 +97,13 @@ test('two unconfirmed grants stay while one session is there that may be either�
   driven.check('b');
   driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
   driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   // It turns out not to be the one's, so it was the other's all the time.
   assert.deepEqual(driven.check('b'), ['grant b']);
   driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.observed([]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
 });
 
 test('a session that comes after a list which would have shown one’s own is not taken for it', () => {
@@ -116,20 +111,20 @@ test('a session that comes after a list which would have shown one’s own is no
   driven.check('a');
   driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
   driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.observed([{ serverId: 71, peer: '10.9.9.9:2' }]);
-  expectCounted(driven, 0, 1);
+  driven.expectCounted(0, 1);
 });
 
 test('a client that asks again had not opened what its grant was taken for', () => {
   const driven = DrivenLedger.recovered(named);
   driven.check('a');
   driven.observed([{ serverId: 70, peer: '10.1.1.1:1', user: 'checkout' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.check('a');
-  expectCounted(driven, 1, 1);
+  driven.expectCounted(1, 1);
   driven.observed([{ serverId: 70, peer: '10.1.1.1:1', user: 'checkout' }]);
-  expectCounted(driven, 1, 1);
+  driven.expectCounted(1, 1);
 });
 
 test('a login that ends while the database is asked does not make a session seem over', () => {
@@ -142,7 +137,7 @@ test('a login that ends while the database is asked does not make a session seem
   driven.observed([], { askedAtMs, listsLogins: false });
   driven.end('a', 'proxy-closed', { serverId: 11 });
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { listsLogins: false });
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
 });
 
 test('a session with another service’s account is not taken for one’s own', () => {
@@ -150,7 +145,7 @@ test('a session with another service’s account is not taken for one’s own', 
   driven.check('a');
   driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
   driven.observed([{ serverId: 70, peer: '10.1.1.1:1', user: 'billing' }]);
-  expectCounted(driven, 0, 1);
+  driven.expectCounted(0, 1);
 });
 
 test('people use the reserve: sessions of nobody’s take from the budget only what does not fit into it', () => {
@@ -204,11 +199,11 @@ test('sessions of several servers with the same id are each their own', () => {
     { serverId: 11, peer: '10.1.1.1:1' },
     { serverId: 11, peer: '10.1.1.1:2' },
   ]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.end('a', 'proxy-closed');
   driven.end('b', 'proxy-closed');
   driven.observed([{ serverId: 11, peer: '10.1.1.1:2' }]);
   assert.ok(driven.target().used >= 1);
   driven.observed([]);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });

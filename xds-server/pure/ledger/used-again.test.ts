@@ -6,14 +6,6 @@ import { confirmationMs } from './settings.js';
 
 const plan = { services: { checkout: { maxConnections: 10 } } };
 
-const connections = (driven: DrivenLedger): string[] =>
-  driven.ledger.view({ sessions: 9 }).sessions.map(({ connection }) => connection);
-
-function expectCounted(driven: DrivenLedger, used: number, unjoined: number): void {
-  const target = driven.target();
-  assert.deepEqual({ used: target.used, unjoined: target.unjoined }, { used, unjoined });
-}
-
 test('a pid that is used again is the younger connection’s, and the older one’s slot becomes free', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.open('a', 11);
@@ -22,7 +14,7 @@ test('a pid that is used again is the younger connection’s, and the older one�
   driven.nowMs += 5;
   driven.open('b', 11);
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   assert.deepEqual(
     driven.ledger.view({ sessions: 9 }).sessions.map(({ connection }) => connection),
     ['b'],
@@ -36,7 +28,7 @@ test('a pid that a stranger uses again does not hold a closing slot: a list was 
   driven.pass(driven.settings.marginMs);
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
   driven.observed([{ serverId: 11, peer: '10.9.9.9:5555' }]);
-  expectCounted(driven, 0, 1);
+  driven.expectCounted(0, 1);
 });
 
 test('a pid and a port that somebody at another address had last are the connection’s own', () => {
@@ -46,8 +38,8 @@ test('a pid and a port that somebody at another address had last are the connect
   driven.report('a', { localAddress: '10.1.1.1:4001' });
   driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
-  assert.deepEqual(connections(driven), ['a']);
+  driven.expectCounted(1, 0);
+  assert.deepEqual(driven.connections, ['a']);
 });
 
 test('a port that is used again while the server still has the session before does not mix the two up', () => {
@@ -64,15 +56,15 @@ test('a port that is used again while the server still has the session before do
     { serverId: 12, peer: '10.1.1.1:4001' },
     { serverId: 11, peer: '10.1.1.1:4001' },
   ]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   // Which of the two is left is not known before a node has said it.
   driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.report('b', { ...address, serverId: 12 });
   driven.pass(driven.settings.marginMs);
   driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
-  assert.deepEqual(connections(driven), ['b']);
+  driven.expectCounted(1, 0);
+  assert.deepEqual(driven.connections, ['b']);
 });
 
 test('of two closing connections with the same pid none is freed while the list shows the pid', () => {
@@ -82,9 +74,9 @@ test('of two closing connections with the same pid none is freed while the list 
   driven.check('b');
   driven.end('b', 'proxy-closed', { serverId: 11 });
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.observed([]);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('a pid that a closing connection had may be another’s by now: one that may be that one stays too', () => {
@@ -96,9 +88,9 @@ test('a pid that a closing connection had may be another’s by now: one that ma
   driven.pass(driven.settings.marginMs);
   // NAT may be between: the address says neither whose it is nor whose it is not.
   driven.observed([{ serverId: 11, peer: '203.0.113.7:60001' }]);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.observed([]);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('a pid is a connection’s for sure when that is reported open after a list has shown it', () => {
@@ -109,17 +101,17 @@ test('a pid is a connection’s for sure when that is reported open after a list
   driven.end('b', 'proxy-closed', { localAddress: '10.1.1.1:4002' });
   driven.pass(driven.settings.marginMs);
   driven.observed(rows);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   // It may have been sent before the list was made.
   driven.pass(driven.settings.marginMs);
   driven.report('a', { serverId: 11 });
   driven.observed(rows);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.pass(driven.settings.marginMs);
   driven.report('a', { serverId: 11 });
   driven.observed(rows);
-  expectCounted(driven, 1, 0);
-  assert.deepEqual(connections(driven), ['a']);
+  driven.expectCounted(1, 0);
+  assert.deepEqual(driven.connections, ['a']);
 });
 
 for (const nodes of ['whose addresses servers see', 'of which that is not known'])
@@ -138,7 +130,7 @@ for (const nodes of ['whose addresses servers see', 'of which that is not known'
     driven.pass(driven.settings.marginMs + 1);
     driven.report('a', before);
     driven.observed([{ serverId: 11, peer: '10.1.1.1:4002' }]);
-    assert.deepEqual(connections(driven).sort(), ['a', 'b']);
+    assert.deepEqual([...driven.connections].sort(), ['a', 'b']);
   });
 
 test('an end that comes late does not take along the session of who has the pid since', () => {
@@ -154,10 +146,10 @@ test('an end that comes late does not take along the session of who has the pid 
   driven.nowMs += 5;
   driven.end('a', 'server-closed', { serverId: 11 });
   driven.observed(listed, { askedAtMs });
-  expectCounted(driven, 1, 0);
-  assert.deepEqual(connections(driven), ['b']);
+  driven.expectCounted(1, 0);
+  assert.deepEqual(driven.connections, ['b']);
   driven.observed([]);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('an end does not take along the session of who had the same address before, and is closing', () => {
@@ -176,7 +168,7 @@ test('an end does not take along the session of who had the same address before,
   driven.report('b', address);
   driven.end('b', 'server-closed', { ...address, login: 'failed' });
   driven.observed([{ serverId: 9, peer: '10.1.1.1:4000' }, row]);
-  assert.deepEqual(connections(driven), ['z', 'a']);
+  assert.deepEqual(driven.connections, ['z', 'a']);
 });
 
 test('where thousands are closing an end is not compared with each: its row stays until the next list', () => {
@@ -201,9 +193,9 @@ test('where thousands are closing an end is not compared with each: its row stay
   driven.observed(rows);
   driven.tell({ kind: 'cut-off', node: 'n1' });
   driven.end('c1', 'server-closed', { serverId: 1 });
-  expectCounted(driven, 1_001, 1);
+  driven.expectCounted(1_001, 1);
   driven.observed(rows.slice(1));
-  expectCounted(driven, 1_001, 0);
+  driven.expectCounted(1_001, 0);
 });
 
 test('an id that comes with its own address is one’s own, whoever else has ended', () => {
@@ -217,8 +209,8 @@ test('an id that comes with its own address is one’s own, whoever else has end
   driven.end('a', 'proxy-closed', { ...address, serverId: 11 });
   driven.pass(driven.settings.marginMs);
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
-  expectCounted(driven, 1, 0);
-  assert.deepEqual(connections(driven), ['a']);
+  driven.expectCounted(1, 0);
+  assert.deepEqual(driven.connections, ['a']);
 });
 
 test('a list that was asked for before a connection was open does not say which session is its own', () => {
@@ -233,10 +225,10 @@ test('a list that was asked for before a connection was open does not say which 
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }], { ...noLogins, askedAtMs });
   driven.end('a', 'proxy-closed', address);
   for (let list = 1; list <= 2; list++) driven.observed([], noLogins);
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   driven.pass(60_000);
   driven.observed([], noLogins);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('of two logins from the same port it is not known which of them a list shows', () => {
@@ -251,10 +243,10 @@ test('of two logins from the same port it is not known which of them a list show
   }
   driven.observed([{ serverId: 12, peer: '10.1.1.1:4001' }], noLogins);
   driven.observed([], noLogins);
-  expectCounted(driven, 2, 0);
+  driven.expectCounted(2, 0);
   driven.pass(60_000);
   driven.observed([], noLogins);
-  expectCounted(driven, 0, 0);
+  driven.expectCounted(0, 0);
 });
 
 test('an open connection that a list has shown to be over does not own who has its pid and port afterwards', () => {
@@ -265,6 +257,6 @@ test('an open connection that a list has shown to be over does not own who has i
   driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
   driven.observed([{ serverId: 11, peer: '10.1.1.1:4001' }]);
   // It may be b's, which nobody has reported; of a's end there are two lists by now.
-  expectCounted(driven, 1, 0);
+  driven.expectCounted(1, 0);
   assert.equal(driven.target().closing, 1);
 });

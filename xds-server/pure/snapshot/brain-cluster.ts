@@ -7,6 +7,7 @@ import type { UpstreamTlsContext } from '#envoy-api/envoy/extensions/transport_s
 import type { HttpProtocolOptions } from '#envoy-api/envoy/extensions/upstreams/http/v3/HttpProtocolOptions.js';
 import { isIpAddress } from '../spec/ip.js';
 import type { BootstrapOptions, BootstrapTls } from './bootstrap.js';
+import { ejectionOfTheDead } from './ejection.js';
 import { any, durationMs } from './messages.js';
 
 /**
@@ -42,7 +43,7 @@ export function brainCluster(
       ],
     },
     ...(tls && { transport_socket: upstreamTls(tls) }),
-    ...(xds.length > 1 && avoidance),
+    ...(xds.length > 1 && withoutTheDead),
     circuit_breakers: {
       thresholds: [
         {
@@ -93,22 +94,7 @@ export const nodeSecret = { certificate: 'sluice_node', ca: 'sluice_brain_ca' } 
 /** Above every queue together: the defaults would close clients beyond 1,024 held checks. */
 const unlimited = { value: 1_000_000 };
 
-const avoidance: Pick<Cluster, 'outlier_detection' | 'common_lb_config'> = {
-  outlier_detection: {
-    split_external_local_origin_errors: true,
-    consecutive_local_origin_failure: { value: 1 },
-    enforcing_consecutive_local_origin_failure: { value: 100 },
-    // What a brain answers is an answer.
-    enforcing_consecutive_5xx: { value: 0 },
-    enforcing_success_rate: { value: 0 },
-    enforcing_local_origin_success_rate: { value: 0 },
-    max_ejection_percent: { value: 100 },
-    interval: durationMs(500),
-    base_ejection_time: durationMs(2000),
-    max_ejection_time: durationMs(10_000),
-  },
-  common_lb_config: { healthy_panic_threshold: { value: 1 } },
-};
+const withoutTheDead = ejectionOfTheDead({ intervalMs: 500, leastMs: 2000, mostMs: 10_000 });
 
 /** One name stays where its connections are when it gets another address; of several, each is followed to all it has. */
 function discovery(xds: BootstrapOptions['xds']): Pick<Cluster, 'type' | 'cluster_type'> {

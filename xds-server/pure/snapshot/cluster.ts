@@ -2,6 +2,7 @@ import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
 import type { DnsCluster } from '#envoy-api/envoy/extensions/clusters/dns/v3/DnsCluster.js';
 import type { ServicePlan, TargetPlan } from '../plan/plan.js';
 import { isIpAddress } from '../spec/ip.js';
+import { ejectionOfTheDead } from './ejection.js';
 import { loadAssignment } from './endpoints.js';
 import { bufferBytes } from './listener.js';
 import { any, durationMs, fromAds } from './messages.js';
@@ -48,26 +49,8 @@ export const connectTimeoutMs = 1250;
 /** Envoy's own default, written down because it must never change: the service's limit comes by runtime. */
 const breaker = 1024;
 
-/**
- * A server that is down has the fewest sessions of all and would be given nearly every new one. So one that a connection
- * could not be made to is left out for a while, and again for longer; where none is left all are tried (a panic threshold
- * of 1 %, as 0 would try none). Sessions that are open do not notice.
- */
-const withoutTheDead: Pick<Cluster, 'outlier_detection' | 'common_lb_config'> = {
-  outlier_detection: {
-    split_external_local_origin_errors: true,
-    consecutive_local_origin_failure: { value: 1 },
-    enforcing_consecutive_local_origin_failure: { value: 100 },
-    enforcing_consecutive_5xx: { value: 0 },
-    enforcing_success_rate: { value: 0 },
-    enforcing_local_origin_success_rate: { value: 0 },
-    max_ejection_percent: { value: 100 },
-    interval: durationMs(1000),
-    base_ejection_time: durationMs(5000),
-    max_ejection_time: durationMs(30_000),
-  },
-  common_lb_config: { healthy_panic_threshold: { value: 1 } },
-};
+/** A server that is down has the fewest sessions of all and would be given nearly every new one. */
+const withoutTheDead = ejectionOfTheDead({ intervalMs: 1000, leastMs: 5000, mostMs: 30_000 });
 
 const byAddress: Cluster = { type: 'EDS', eds_cluster_config: { eds_config: fromAds } };
 
