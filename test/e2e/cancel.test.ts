@@ -18,6 +18,7 @@ import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { cancelRequest, keyOf } from './cancel-request.js';
 import type { Told } from './clients/conversation.js';
+import { interruptedPsql } from './interrupted-psql.js';
 import { postgresSession } from './sessions.js';
 
 const password = 'correct horse';
@@ -128,28 +129,15 @@ const login = () => ({
 describe('a client stops its statement', () => {
   test('psql, by Ctrl-C', quick, async () => {
     const { host, port, ca } = login();
-    const child = spawn(
-      'setpriv',
-      ['--pdeathsig=KILL', '--', 'psql', '--no-psqlrc', '--command=SELECT pg_sleep(60)'],
-      {
-        env: {
-          ...process.env,
-          ...sluice.clientEnvironment,
-          ...{ PGHOST: host, PGPORT: String(port), PGUSER: 'ann', PGPASSWORD: password },
-          ...{ PGDATABASE: 'orders', PGSSLMODE: 'verify-full', PGSSLROOTCERT: ca },
-        },
-        stdio: ['ignore', 'inherit', 'pipe'],
-      },
+    const env = {
+      ...sluice.clientEnvironment,
+      ...{ PGHOST: host, PGPORT: String(port), PGUSER: 'ann', PGPASSWORD: password },
+      ...{ PGDATABASE: 'orders', PGSSLMODE: 'verify-full', PGSSLROOTCERT: ca },
+    };
+    const said = await interruptedPsql(env, () =>
+      waitUntil('psql waits for its statement', async () => (await sleeping()).length === 1),
     );
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (part: string) => {
-      stderr += part;
-    });
-    const closed = once(child, 'close');
-    await waitUntil('psql waits for its statement', async () => (await sleeping()).length === 1);
-    child.kill('SIGINT');
-    await closed;
-    assert.match(stderr, /canceling statement due to user request/);
+    assert.match(said, /canceling statement due to user request/);
     assert.deepEqual(await sleeping(), []);
   });
 

@@ -1,7 +1,5 @@
 /** Clients that ask for Postgres' protocol 3.2, or for one that there is not, of servers that have it and of one that has not. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { stopEverything } from '../harness/ending.js';
@@ -10,9 +8,12 @@ import { type Protected, protectedPostgres } from '../harness/protected-database
 import { RawClient } from '../harness/raw-client.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
+import { interruptedPsql } from './interrupted-psql.js';
 
 const password = 'correct horse';
 const libpq = path.resolve(import.meta.dirname, '../../build/libpq');
+
+const asksForSleeping = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'";
 
 let servers: Readonly<Record<string, Protected<Postgres>>>;
 let sluice: Sluice;
@@ -37,36 +38,21 @@ after(stopEverything);
 
 for (const service of ['older', 'newer'])
   test(`psql asks for 3.2, and stops its statement: ${service}`, { timeout: 30_000 }, async () => {
-    const child = spawn(
-      'setpriv',
-      ['--pdeathsig=KILL', '--', 'psql', '--no-psqlrc', '--command=SELECT pg_sleep(60)'],
-      {
-        env: {
-          ...process.env,
-          ...sluice.clientEnvironment,
-          ...{ LD_LIBRARY_PATH: libpq, PGMINPROTOCOLVERSION: '3.0', PGMAXPROTOCOLVERSION: '3.2' },
-          ...{ PGHOST: hostnameOf(service), PGPORT: String(sluice.ports.pg), PGUSER: 'ann' },
-          ...{ PGPASSWORD: password, PGDATABASE: 'orders', PGSSLMODE: 'verify-full' },
-          ...{ PGSSLROOTCERT: sluice.certificates.ca },
-        },
-        stdio: ['ignore', 'inherit', 'pipe'],
-      },
-    );
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (part: string) => {
-      stderr += part;
-    });
-    const closed = once(child, 'close');
-    const sleeping = async () => {
-      const { server } = servers[service]!;
-      const rows = await server.query("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'");
-      assert.equal(child.exitCode, null, stderr);
-      return rows.length === 1;
+    const env = {
+      ...sluice.clientEnvironment,
+      ...{ LD_LIBRARY_PATH: libpq, PGMINPROTOCOLVERSION: '3.0', PGMAXPROTOCOLVERSION: '3.2' },
+      ...{ PGHOST: hostnameOf(service), PGPORT: String(sluice.ports.pg), PGUSER: 'ann' },
+      ...{ PGPASSWORD: password, PGDATABASE: 'orders', PGSSLMODE: 'verify-full' },
+      ...{ PGSSLROOTCERT: sluice.certificates.ca },
     };
-    await waitUntil('psql waits for its statement', sleeping);
-    child.kill('SIGINT');
-    await closed;
-    assert.match(stderr, /canceling statement due to user request/);
+    const { server } = servers[service]!;
+    const said = await interruptedPsql(env, (assertRunning) =>
+      waitUntil('psql waits for its statement', async () => {
+        assertRunning();
+        return (await server.query(asksForSleeping)).length === 1;
+      }),
+    );
+    assert.match(said, /canceling statement due to user request/);
   });
 
 for (const service of ['older', 'newer'])

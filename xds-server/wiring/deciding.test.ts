@@ -5,11 +5,12 @@ import { waitUntil } from '../../test/harness/wait-until.js';
 import { sketch } from '../../test/simulation/sketch.js';
 import { defaultSettings } from '../pure/ledger/settings.js';
 import type { Answer } from '../pure/peers/messages.js';
+import type { Plan } from '../pure/plan/plan.js';
 import type { Enactment } from '../shells/control/enactment.js';
 import type { EtcdClient } from '../shells/etcd/etcd-client.js';
 import type { LoadedSpec } from '../shells/store/load-spec.js';
 import type { Metrics } from '../shells/telemetry/metrics.js';
-import { Deciding } from './deciding.js';
+import { Deciding, type DecidingOptions } from './deciding.js';
 
 const now = (): number => performance.now();
 
@@ -62,6 +63,30 @@ class OneKey {
   close() {}
 }
 
+/** Of a plan that is in force from the first term on. */
+function decidingOn(
+  plan: Plan,
+  answers: Answer[],
+  { readiness, candidate }: Pick<DecidingOptions, 'candidate' | 'readiness'>,
+): Deciding {
+  const enactment = {
+    nodeLimits: { spec: '', limits: new Map() },
+    lead: () => deciding.leading!.limit(plan),
+    follow: () => undefined,
+  };
+  const deciding: Deciding = new Deciding({
+    ...{ now, plan: () => plan, loaded: () => undefined, settings: defaultSettings, candidate, readiness },
+    log: pino({ level: 'silent' }),
+    metrics: {} as Metrics,
+    enactment: () => enactment as unknown as Enactment,
+    credentials: () => undefined,
+    forged: () => undefined,
+    connected: () => undefined,
+    answered: (answer) => void answers.push(answer),
+  });
+  return deciding;
+}
+
 test('what an earlier term of this very brain still has to say is no answer', async (t) => {
   const etcd = new OneKey();
   const plan = sketch({ services: { checkout: { timeoutMs: 60_000 } } });
@@ -69,18 +94,8 @@ test('what an earlier term of this very brain still has to say is no answer', as
   /** When who waits for the node to have the service is told that it has not. */
   let toldMs = Number.POSITIVE_INFINITY;
   const answers: Answer[] = [];
-  const enactment = {
-    nodeLimits: { spec: '', limits: new Map() },
-    lead: () => deciding.leading!.limit(plan),
-    follow: () => undefined,
-  };
-  const deciding: Deciding = new Deciding({
-    ...{ now, plan: () => plan, loaded: () => undefined, settings: defaultSettings },
-    log: pino({ level: 'silent' }),
-    metrics: {} as Metrics,
-    enactment: () => enactment as unknown as Enactment,
+  const deciding = decidingOn(plan, answers, {
     candidate: { etcd: etcd as unknown as EtcdClient, prefix: '/test', brain: 'a', address: 'a.test:1' },
-    credentials: () => undefined,
     readiness: {
       now,
       own: {
@@ -94,9 +109,6 @@ test('what an earlier term of this very brain still has to say is no answer', as
       service: (name) => plan.services.get(name),
       needed: ({ cluster }) => [['cluster' as never, cluster]],
     },
-    forged: () => undefined,
-    connected: () => undefined,
-    answered: (answer) => void answers.push(answer),
   });
   t.after(() => deciding.end());
   deciding.begin();
@@ -119,22 +131,14 @@ test('a client whose service comes with the next spec is in its queue as soon as
   const plan = sketch({ services: { checkout: { timeoutMs: 60_000 } } });
   let isHere = false;
   const answers: Answer[] = [];
-  const enactment = { lead: () => deciding.leading!.limit(plan), follow: () => undefined };
-  const deciding: Deciding = new Deciding({
-    ...{ now, plan: () => plan, loaded: () => undefined, settings: defaultSettings, candidate: undefined },
-    log: pino({ level: 'silent' }),
-    metrics: {} as Metrics,
-    enactment: () => enactment as unknown as Enactment,
-    credentials: () => undefined,
+  const deciding = decidingOn(plan, answers, {
+    candidate: undefined,
     readiness: {
       now,
       own: { isConnected: () => true, isAcked: () => true, whenAcked: async () => true },
       service: (name) => (isHere ? plan.services.get(name) : undefined),
       needed: ({ cluster }) => [['cluster' as never, cluster]],
     },
-    forged: () => undefined,
-    connected: () => undefined,
-    answered: (answer) => void answers.push(answer),
   });
   t.after(() => deciding.end());
   deciding.begin();
