@@ -10,6 +10,7 @@ interface Observer {
   readonly server: string;
   pauseMs: number;
   dueMs: number;
+  /** Or not connected yet. */
   isAsking: boolean;
   isTelling: boolean;
   /** On the brain's clock, of the connection over which it asks. */
@@ -83,8 +84,25 @@ export class Observers {
       if (this.#observers.has(target)) continue;
       const observer = idle(serverOf(plan, target)!, monotonicMs);
       this.#observers.set(target, observer);
-      this.#askIn(target, observer, 0);
+      this.#connect(target, observer);
     }
+  }
+
+  /** Nothing is asked before the server has taken it in. */
+  #connect(target: string, observer: Observer): void {
+    this.#databases.get(observer.server)!.dial(this.#agenda, (how) =>
+      this.#seat.after(how === 'reset' ? redialMs : 0, () => {
+        if (this.#isOver(target, observer)) return;
+        const { monotonicMs } = this.#seat.process.clock;
+        if (how === 'reset') {
+          observer.dialledMs = monotonicMs;
+          this.#connect(target, observer);
+          return;
+        }
+        Object.assign(observer, { letInMs: monotonicMs, isAsking: false });
+        this.#askIn(target, observer, 0);
+      }),
+    );
   }
 
   /** Nobody hears what one has to say whose server is not the target's any more. */
@@ -204,7 +222,7 @@ function idle(server: string, nowMs: number): Observer {
     server,
     pauseMs: quickMs,
     dueMs: Number.POSITIVE_INFINITY,
-    isAsking: false,
+    isAsking: true,
     isTelling: false,
     dialledMs: nowMs,
     letInMs: nowMs,

@@ -106,8 +106,8 @@ export class Truth {
         if (isCounted && session.owner.service === service) {
           ofService++;
           if (!session.owner.onlyKill) ordinary++;
-          // Of an earlier ledger's sessions nobody knows any more which were let in for KILL alone.
-          else if (grantedBy(present, session.owner)) killing++;
+          // Of others nobody knows any more which were let in for KILL alone.
+          else if (this.#isOwn(session, session.owner, present)) killing++;
         }
         // At a database that is not counted yet it is not known; that does not stop another database.
         if (
@@ -146,10 +146,10 @@ export class Truth {
     let trying = 0;
     let firstMs = this.#agenda.nowMs;
     for (const database of this.#databases.values())
-      for (const { server, owner, openedMs } of database.sessions) {
+      for (const session of database.sessions) {
+        const { owner, openedMs } = session;
         if (!owner || owner.isOver || owner.source !== source || owner.service !== service) continue;
-        // Of a grant whose use was not reported nothing is known where nobody is asked.
-        if (!grantedBy(present, owner) || this.#nobodysMs(server) > openedMs) continue;
+        if (!this.#isOwn(session, owner, present)) continue;
         trying++;
         firstMs = Math.min(firstMs, openedMs);
       }
@@ -179,6 +179,11 @@ export class Truth {
   #isKnown({ server, openedMs }: DatabaseSession, { knownTo, knownMs }: Owner, present: Present): boolean {
     if (this.#nobodysMs(server) > openedMs) return false;
     return knownTo === present.number && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
+  }
+
+  /** The ledger granted it, and has not had to forget it since: of what is at a server that nobody asks nothing can be proved. */
+  #isOwn({ server, openedMs }: DatabaseSession, owner: Owner, present: Present): boolean {
+    return grantedBy(present, owner) && this.#nobodysMs(server) <= openedMs;
   }
 
   #nobodysMs(server: string): number {

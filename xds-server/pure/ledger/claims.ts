@@ -23,7 +23,7 @@ const mostCompared = 1_000;
 export function strength(slot: Slot, row: Row): number {
   if (isTooLate(slot, row) || !hasAccount(slot, row)) return 0;
   if (slot.serverId !== undefined) {
-    if (slot.serverId !== row.serverId) return 0;
+    if (slot.serverId !== row.serverId || isAnothers(slot, row)) return 0;
     return isElsewhere(slot) ? 1 : certain;
   }
   if (!hasAddress(slot, row) || !isOurGrant(slot) || row.seenStep <= slot.earliestStep) return 0;
@@ -94,6 +94,11 @@ function isTooLate({ latestStep, suspects }: Slot, { seenStep, serverId }: Row):
 /** False only where the account is surely not one that the slot's service admitted. */
 function hasAccount({ service, users }: Slot, { account }: Row): boolean {
   return !users || account === service || account === 'several' || account === 'unknown';
+}
+
+/** By the account, of one whose own are not known: its report may have come late, and the server have given its id to somebody since. */
+function isAnothers(slot: Slot, row: Row): boolean {
+  return typeof row.account === 'object' && row.account !== slot.service && !hasAddress(slot, row);
 }
 
 /** Those for which that is so; undefined: all. */

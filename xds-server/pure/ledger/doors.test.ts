@@ -130,6 +130,17 @@ test('nor does the row of an address that somebody else may have by now: its con
   assert.deepEqual(ledger.observed([row], { listsLogins: false }), ['grant m3']);
 });
 
+test('nor does the row of an address that one may have who was granted since and came by another door', () => {
+  const ledger = driven();
+  for (const id of ['m1', 'm2', 'm3']) checkFrom(ledger, id, mallory);
+  ledger.report('m1', address);
+  checkFrom(ledger, 'a1', alice);
+  const row = { serverId: 11, peer: address.localAddress, user: 'ann' };
+  assert.deepEqual(ledger.observed([row], { listsLogins: false }), [`observe ${primary}`]);
+  ledger.report('a1', { localAddress: '10.1.1.9:4002' });
+  assert.deepEqual(ledger.observed([row], { listsLogins: false }), ['grant m3']);
+});
+
 test('after failures in a row the door is shut, for longer each time, and opens by itself', () => {
   const ledger = driven();
   for (let i = 1; i <= 5; i += 1) fails(ledger, `m${i}`);

@@ -123,7 +123,7 @@ export class Doors {
         slot.door &&
         slot.row &&
         (slot.row.user !== undefined || !list.listsLogins) &&
-        list.isSurelyShown(slot, this.#marginMs)
+        list.showsLoginOf(slot, this.#marginMs)
       )
         this.accepted(slot);
   }

@@ -377,3 +377,25 @@ test('a session that ends at a server that no plan names takes no row of its tar
   const { used, unjoined } = driven.target();
   assert.deepEqual({ used, unjoined }, { used: 0, unjoined: 1 });
 });
+
+test('where two databases exchange their servers, nobody is taken for who had his pid and address at the other one', () => {
+  const users = 'users/primary';
+  const at = (first: string, second: string) => ({
+    targets: {
+      [primary]: { endpoints: [{ host: first, port: 5432 }] },
+      [users]: { endpoints: [{ host: second, port: 5432 }] },
+    },
+    services: { checkout: { target: users } },
+  });
+  const row = { serverId: 11, peer: '10.1.1.1:4001' };
+  const driven = DrivenLedger.recovered(at('10.0.0.5', '10.0.0.6'));
+  driven.observed([row]);
+  driven.check('a');
+  const upstream = { localAddress: '10.1.1.1:4001', remoteAddress: '10.0.0.6:5432' };
+  driven.report('a', upstream);
+  driven.end('a', 'proxy-closed', upstream);
+  driven.plan(at('10.0.0.6', '10.0.0.5'));
+  driven.pass(driven.settings.marginMs);
+  driven.observed([row]);
+  assert.deepEqual(driven.connections, ['a']);
+});

@@ -102,7 +102,9 @@ function adoptTargets(books: Books, plan: Plan, recoverFromMs: number): Target[]
     const before = target.plan;
     target.plan = targetPlan;
     if (before && sameServers(before, targetPlan)) continue;
-    target.addresses = addressesOf(targetPlan.endpoints);
+    const addresses = addressesOf(targetPlan.endpoints);
+    if (areOthers(target.addresses, addresses)) target.list.forget();
+    target.addresses = addresses;
     target.recovering = true;
     target.recoverFromMs = recoverFromMs;
     unseen.push(target);
@@ -214,4 +216,9 @@ function sameServers(one: TargetPlan, other: TargetPlan): boolean {
       return there.host === host && there.port === port;
     })
   );
+}
+
+/** False where they are not known: the same server may be among them. */
+function areOthers(before: Target['addresses'], now: Target['addresses']): boolean {
+  return before !== undefined && now !== undefined && [...now].every((address) => !before.has(address));
 }

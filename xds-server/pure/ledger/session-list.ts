@@ -20,6 +20,7 @@ import { FreeRows } from './free-rows.js';
 import { groupedBy } from './grouped.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
+import { Rivals } from './rivals.js';
 
 type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
 
@@ -47,6 +48,8 @@ export class SessionList {
   readonly #departed = new Map<ServerId | string, Departed>();
   /** Nodes whose own addresses are what the server sees: no NAT between. */
   readonly #truthful = new Set<NodeId>();
+  /** Of the slots that there were when the list came. */
+  #rivals = new Rivals([], 0);
   askedAtMs = Number.NEGATIVE_INFINITY;
   receivedAtMs = Number.NEGATIVE_INFINITY;
   listsLogins = false;
@@ -65,11 +68,27 @@ export class SessionList {
     return this.#rows;
   }
 
+  /** It is of other servers from now on: what these had shown says nothing, and one's ids and addresses are not another's. */
+  forget(): void {
+    for (const row of this.#rows) {
+      if (row.owner) this.#part(row, row.owner);
+      else this.#count(row, -1);
+    }
+    this.#rows = new Set();
+    this.#shown = undefined;
+    this.#byId = new Map();
+    this.#byPeer = new Map();
+    this.#departed.clear();
+    this.logins = undefined;
+    this.loggingIn = nobody;
+  }
+
   /** @returns false, and nothing has changed, when the list is older than the one that is there. */
   replace(
     list: Observed,
     slots: ReadonlySet<Slot>,
     { nowMs, step }: Pick<Outcome, 'nowMs' | 'step'>,
+    marginMs: number,
   ): boolean {
     if (list.askedAtMs <= this.askedAtMs) return false;
     for (const row of this.#rows) {
@@ -88,6 +107,7 @@ export class SessionList {
     const unjoined: Slot[] = [];
     for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
     this.#forgetDeparted();
+    this.#rivals = new Rivals(slots, marginMs);
     this.#learn(slots, step);
     this.#guess(unjoined, this.#rows);
     return true;
@@ -148,15 +168,20 @@ export class SessionList {
   }
 
   /**
-   * Whether the slot's row is nobody else's: it has the id that its node reported, or an address that only this slot has,
-   * and was reported to have just now. Its connection may be over since, and the address another's.
+   * Whether it is the slot's login that its row shows, or another one's by the same door: it has the id that its node
+   * reported, or an address that only this slot has, and was reported to have just now.
    */
-  isSurelyShown(slot: Slot, marginMs: number): boolean {
-    const { row, listedId, serverId, reportedMs } = slot;
-    if (!row || row.serverId !== listedId || strength(slot, row) === 0) return false;
-    if (serverId === undefined && reportedMs < this.askedAtMs - marginMs) return false;
+  showsLoginOf(slot: Slot, marginMs: number): boolean {
+    const { row, serverId, reportedMs, door } = slot;
+    if (!row || strength(slot, row) === 0) return false;
+    if (serverId === undefined)
+      return (
+        reportedMs >= this.askedAtMs - marginMs &&
+        this.#isByAddress(slot, row) &&
+        !this.#rivals.mayHave(row, slot, door)
+      );
     // Several servers of one target may use the same id.
-    return hasAddress(slot, row) || this.#byId.get(row.serverId)!.length === 1;
+    return hasAddress(slot, row) || this.#byId.get(serverId)!.length === 1;
   }
 
   /** Whether the list would show the slot's session if it lived, and does not: its id was known before the question. */
@@ -235,25 +260,25 @@ export class SessionList {
 
   /** What a list says of the slots that it shows. */
   #learn(slots: ReadonlySet<Slot>, step: number): void {
-    let addresses: Map<string, number> | undefined;
-    for (const { serverId, localAddress } of slots)
-      if (serverId === undefined && localAddress !== undefined) {
-        addresses ??= new Map();
-        addresses.set(localAddress, (addresses.get(localAddress) ?? 0) + 1);
-      }
     for (const slot of slots) {
-      const { row, state, serverId, localAddress, openedByMs, node } = slot;
+      const { row, serverId, node } = slot;
       if (this.isMissing(slot)) slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
-      // An address is one's own while one is open: of two that have had the same it may be either's.
-      const isOnly = state !== 'closing' && addresses?.get(localAddress!) === 1;
-      // A list that comes late may show who had it before.
-      const isOwn = isOnly && openedByMs !== undefined && openedByMs < this.askedAtMs;
-      if (serverId !== undefined || isOwn) slot.listedId = row.serverId;
+      if (serverId !== undefined || (this.#isByAddress(slot, row) && !this.#rivals.mayHave(row, slot)))
+        slot.listedId = row.serverId;
       if (serverId === undefined || !hasAddress(slot, row)) continue;
       if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
       this.#truthful.add(node);
     }
+  }
+
+  /** Whether its address speaks for it, and for nobody else who is known to have had it. */
+  #isByAddress(slot: Slot, { serverId, peer }: Row): boolean {
+    const { state, openedByMs } = slot;
+    // An address is one's own while one is open, and a list that comes late may show who had it before.
+    if (state === 'closing' || openedByMs === undefined || openedByMs >= this.askedAtMs) return false;
+    const isDeparted = this.#departed.has(serverId) || (peer !== undefined && this.#departed.has(peer));
+    return !isDeparted && this.#rivals.isOnlyOne(slot);
   }
 
   #own(slot: Slot, row: Row): void {

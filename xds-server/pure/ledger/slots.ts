@@ -110,7 +110,7 @@ export class Slots {
 
   observed(target: Target, event: Event<'observed'>): void {
     target.problem = undefined;
-    if (!target.list.replace(event, target.slots, this.#outcome)) return;
+    if (!target.list.replace(event, target.slots, this.#outcome, this.#settings.marginMs)) return;
     this.#books.freedTargets.add(target);
     // Its node may be dead: its word is not waited for. The next list has the last one.
     for (const slot of target.slots)

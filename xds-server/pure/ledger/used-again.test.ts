@@ -260,3 +260,49 @@ test('an open connection that a list has shown to be over does not own who has i
   driven.expectCounted(1, 0);
   assert.equal(driven.target().closing, 1);
 });
+
+test('an address that somebody may have who was granted since teaches nothing: its connection may be over', () => {
+  const loginTimeoutMs = 5_000;
+  const hidesLogins = { listsLogins: false, loginTimeoutMs };
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  driven.check('a');
+  driven.report('a', address);
+  driven.check('b');
+  // It is b's: a is over, and its login still in the server's queue.
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001', user: 'ann' }], hidesLogins);
+  driven.end('a', 'proxy-closed', address);
+  driven.observed([], hidesLogins);
+  assert.deepEqual(driven.connections, ['a', 'b']);
+  driven.end('b', 'server-closed', { ...address, serverId: 11 });
+  driven.pass(loginTimeoutMs);
+  driven.observed([], hidesLogins);
+  driven.expectCounted(0, 0);
+});
+
+test('where nobody else of its node may have an address, a row with it is enough to know a session by', () => {
+  const hidesLogins = { listsLogins: false, loginTimeoutMs: 5_000 };
+  const driven = DrivenLedger.recovered(plan);
+  const address = { localAddress: '10.1.1.1:4001' };
+  driven.check('a');
+  driven.report('a', address);
+  driven.observed([{ serverId: 11, peer: '10.1.1.1:4001', user: 'ann' }], hidesLogins);
+  driven.end('a', 'proxy-closed', address);
+  driven.observed([], hidesLogins);
+  driven.expectCounted(0, 0);
+});
+
+test('a new ledger that is told late of one that is over does not take another service’s session for it', () => {
+  const target = 'users/primary';
+  const driven = new DrivenLedger({
+    targets: { [primary]: {}, [target]: { endpoints: [{ host: '10.0.0.6', port: 5432 }] } },
+    services: { checkout: { allow: [{ user: 'ann' }] }, billing: { target, allow: [{ user: 'bob' }] } },
+  });
+  const row = { serverId: 11, peer: '10.1.1.1:4002', user: 'ann' };
+  const over = { serverId: 11, localAddress: '10.1.1.1:4001', remoteAddress: '10.0.0.5:5432' };
+  driven.report('a', over, 'billing');
+  for (let list = 1; list <= 2; list++) driven.observed([row]);
+  driven.expectCounted(0, 1);
+  driven.report('b', { ...over, localAddress: '10.1.1.1:4002' }, 'billing');
+  driven.expectCounted(1, 0);
+});
