@@ -79,7 +79,7 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'a session list is taken for younger than it is',
-    where: 'ledger/proof.ts: provenFree',
+    where: 'ledger/proof.ts: proof',
     invariants: ['I1'],
     parts: mapped((event) =>
       event.kind === 'observed' ? { ...event, askedAtMs: event.askedAtMs + 1_000 } : event,
@@ -109,7 +109,7 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'nobody asks after those who were logging in',
-    where: 'ledger/proof.ts: provenFree',
+    where: 'ledger/proof.ts: proof',
     invariants: ['I1'],
     parts: mapped((event) =>
       event.kind === 'observed' && event.logins

@@ -1,6 +1,6 @@
 /** Conservation: every counter again from the records themselves, and every pair of references from both sides. */
 import { obstacle } from './admission.js';
-import { type Books, nowhere, unusedGuarantee, unusedReserve } from './books.js';
+import { type Books, isSurplus, nowhere, unusedGuarantee, unusedReserve } from './books.js';
 import { weightOf } from './crowds.js';
 import type { Counts, Service, Slot, Target } from './records.js';
 import { eachWaiter, waitersOf } from './waiters.js';
@@ -23,7 +23,7 @@ export function audit(books: Books): string[] {
       name,
       'used',
       used,
-      count(slots, (slot) => slot.tenant === tenant),
+      count(slots, (slot) => slot.tenant === tenant && !isSurplus(slot)),
     );
     let [unjoined, reserves] = [0, 0];
     for (const service of services)
@@ -107,7 +107,7 @@ function auditCrowds(service: Service, expect: Expect): void {
 type Expect = (kind: string, name: string, what: string, is: unknown, should: unknown) => void;
 
 function auditSlot(id: string, slot: Slot, books: Books, expect: Expect): void {
-  const { target, row, state, cause, timer } = slot;
+  const { target, row, state, cause, timer, doubt } = slot;
   expect('slot', id, 'by its id', slot.connection, id);
   expect('slot', id, 'waits', books.waiters.has(id), false);
   expect('slot', id, 'at its target', target.slots.has(slot), true);
@@ -119,13 +119,20 @@ function auditSlot(id: string, slot: Slot, books: Books, expect: Expect): void {
     expect('slot', id, 'owner of its row', row.owner, slot);
     expect('slot', id, 'row in the list', target.list.rows.has(row), true);
   }
+  if (doubt) expect('slot', id, 'in doubt while closing', state, 'closing');
+  // Somebody who counts has its place.
+  if (isSurplus(slot)) {
+    const beside = [...target.closing].filter((other) => other.doubt === doubt);
+    expect('slot', id, 'all of its doubt surplus', beside.every(isSurplus), false);
+  }
   // An open one must not be forgotten; a closing one is asked for by observe effects.
   if (state !== 'closing') expect('slot', id, 'deadline', timer !== undefined, true);
 }
 
 function auditService(service: Service, slots: readonly Slot[], books: Books, expect: Expect): void {
   const { name, target, tenant, plan } = service;
-  const own = slots.filter((slot) => slot.service === service);
+  const all = slots.filter((slot) => slot.service === service);
+  const own = all.filter((slot) => !isSurplus(slot));
   auditCounts('service', name, service.counts, own, expect);
   expect('service', name, 'used', service.used, own.length);
   let [killing, usedHere, unjoined] = [0, 0, 0];
@@ -147,7 +154,7 @@ function auditService(service: Service, slots: readonly Slot[], books: Books, ex
     expect('waiter', connection, 'by its id', books.waiters.get(connection), waiter);
     expect('waiter', connection, 'deadline', timer?.key, bornMs + plan!.timeoutMs);
   }
-  auditDoors(service, own, expect);
+  auditDoors(service, all, expect);
   auditCrowds(service, expect);
   if (!plan) expect('service', name, 'kept for nothing', own.length === 0, false);
 }
@@ -159,10 +166,11 @@ function auditTarget(
   expect: Expect,
 ): void {
   const { name, list, plan } = target;
-  const own = slots.filter((slot) => slot.target === target);
+  const all = slots.filter((slot) => slot.target === target);
+  const own = all.filter((slot) => !isSurplus(slot));
   auditCounts('target', name, target.counts, own, expect);
   expect('target', name, 'used', target.used, own.length);
-  expect('target', name, 'slots', target.slots.size, own.length);
+  expect('target', name, 'slots', target.slots.size, all.length);
   let [guarantees, unjoined, people] = [0, 0, 0];
   for (const service of services)
     if (service.target === target) guarantees += unusedGuarantee(service) + unusedReserve(service);
@@ -175,7 +183,7 @@ function auditTarget(
     }
   expect('target', name, 'unjoined', target.unjoined.ours + target.unjoined.people, unjoined);
   expect('target', name, 'unjoined people', target.unjoined.people, people);
-  if (!plan && name !== nowhere) expect('target', name, 'kept for nothing', own.length === 0, false);
+  if (!plan && name !== nowhere) expect('target', name, 'kept for nothing', all.length === 0, false);
 }
 
 function auditCounts(kind: string, name: string, counts: Counts, own: readonly Slot[], expect: Expect): void {

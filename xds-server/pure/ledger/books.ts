@@ -3,6 +3,7 @@
  * against its target, and against the service whose account it is. Nothing else changes a counter, so that what is
  * free can be read off at any time. Who gets it is decided in admission.ts.
  */
+import type { DoubtfulSlots } from './doubts.js';
 import type { ConnectionId, NodeId } from './events.js';
 import { Heap } from './heap.js';
 import { newService, newTarget, newTenant } from './new-records.js';
@@ -109,6 +110,7 @@ export class Books {
 
   /** What it had in the session list is the caller's business. */
   removeSlot(slot: Slot): void {
+    this.tellApart(slot);
     this.slots.delete(slot.connection);
     const beside = this.#ofNodes.get(slot.node)!;
     beside.delete(slot);
@@ -125,6 +127,7 @@ export class Books {
   }
 
   setState(slot: Slot, state: SlotState, cause?: ClosingCause): void {
+    this.tellApart(slot);
     slot.cause = cause;
     if (slot.state === state) return;
     for (const counts of [slot.target.counts, slot.service.counts]) {
@@ -139,6 +142,7 @@ export class Books {
   /** The connection turned out to be to another target. */
   moveSlot(slot: Slot, target: Target): void {
     const from = slot.target;
+    this.tellApart(slot);
     from.list.release(slot);
     from.slots.delete(slot);
     from.closing.delete(slot);
@@ -152,6 +156,35 @@ export class Books {
     this.#count(slot, 1);
     this.freedTargets.add(from);
     this.#forgetEmpty(slot.service, from);
+  }
+
+  /** How many of the target's closing slots are counted from now on. */
+  setDoubts(target: Target, doubts: readonly DoubtfulSlots[]): void {
+    for (const slot of target.closing) {
+      if (isSurplus(slot)) this.#count(slot, 1);
+      slot.doubt = undefined;
+    }
+    for (const [slots, mostAlive] of doubts) {
+      const surplus = new Set(slots.slice(mostAlive));
+      const doubt = { surplus };
+      for (const slot of slots) slot.doubt = doubt;
+      for (const slot of surplus) {
+        this.#count(slot, -1);
+        this.freedTargets.add(slot.service.target);
+        this.freedTenants.add(slot.tenant);
+      }
+    }
+  }
+
+  /** It is one of several no more: if it was counted, another one is instead. */
+  tellApart(slot: Slot): void {
+    const { doubt } = slot;
+    if (!doubt) return;
+    const [next] = isSurplus(slot) ? [slot] : doubt.surplus;
+    slot.doubt = undefined;
+    if (!next) return;
+    doubt.surplus.delete(next);
+    this.#count(next, 1);
   }
 
   /** All waiters are to be looked at again. */
@@ -173,7 +206,7 @@ export class Books {
       service.target.unusedGuarantees += unusedGuarantee(service) + unusedReserve(service);
       service.tenant.unusedReserves += unusedReserve(service);
     }
-    for (const slot of this.slots.values()) this.#count(slot, 1);
+    for (const slot of this.slots.values()) if (!isSurplus(slot)) this.#count(slot, 1);
     for (const target of this.targets.values())
       for (const row of target.list.rows) if (!row.owner) this.#countRow(target, row, 1);
   }
@@ -230,6 +263,11 @@ export class Books {
     if (!service.plan && service.used === 0) this.dropService(service);
     if (!target.plan && target.slots.size === 0 && target.name !== nowhere) this.targets.delete(target.name);
   }
+}
+
+/** Whether it is in the books and does not count. */
+export function isSurplus(slot: Slot): boolean {
+  return slot.doubt?.surplus.has(slot) ?? false;
 }
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {

@@ -82,7 +82,7 @@ export function mayBe(slot: Slot, row: Row): boolean {
 }
 
 /** At a server that its target has no more, or that no plan names: its id there says nothing of the target's list. */
-function isElsewhere({ remoteAddress, target }: Slot): boolean {
+export function isElsewhere({ remoteAddress, target }: Slot): boolean {
   return remoteAddress !== undefined && target.addresses?.has(remoteAddress) === false;
 }
 

@@ -168,6 +168,7 @@ export class Ledger {
     if (waiter) this.#queue.leave(waiter);
 
     const slot = this.#books.slots.get(connection);
+    if (slot) this.#books.tellApart(slot);
     // One that was sent before the one that was answered proves nothing.
     const isOver = slot ? wasUsed(slot) || sentMs < slot.sentMs : this.#ended.has(connection);
     if (isOver) {

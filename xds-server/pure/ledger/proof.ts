@@ -9,7 +9,7 @@
  *   in the moment between the server's kernel and the server: so one that was never listed is waited for by a margin;
  *   by anything that it could be known by (no server id, an address that NAT may have changed): then it may be any row
  *     that was there in time and is not surely another's, and stays as long as there is one. Of several such slots and
- *     one row each stays: which of them it is may still come out, and their services' limits hold whichever it is.
+ *     one row each stays: which of them it is may still come out. One of them counts (doubts.ts).
  *
  * A server takes in connections in the order in which they came. One that was dialled when all that the slot's node had
  * sent was there is let in after the slot's; what was taken in before it shows as logging in a moment later
@@ -20,6 +20,7 @@
  */
 
 import { openedBy } from './claims.js';
+import { type DoubtfulSlots, Doubts } from './doubts.js';
 import type { Slot, Target } from './records.js';
 import type { LedgerSettings } from './settings.js';
 import { UncertainRows } from './uncertain-rows.js';
@@ -75,16 +76,23 @@ function isShown(slot: Slot, { marginMs, loginStartMs }: Margins): boolean {
   return dialledMs > arrivedMs(slot, marginMs) && list.askedAtMs > letInMs + loginStartMs;
 }
 
+export interface Proof {
+  readonly free: readonly Slot[];
+  /** Closing slots with how many of them may be alive; undefined where the list says nothing new of that. */
+  readonly doubts: readonly DoubtfulSlots[] | undefined;
+}
+
 /**
- * The closing slots that the target's list shows to be free.
+ * What the target's list shows of its closing slots.
  *
  * @param step in which the list was received
  */
-export function provenFree(target: Target, settings: Margins, step: number): Slot[] {
+export function proof(target: Target, settings: Margins, step: number): Proof {
   const { list } = target;
   const free: Slot[] = [];
-  if (target.closing.size === 0) return free;
+  if (target.closing.size === 0) return { free, doubts: undefined };
   const { marginMs } = settings;
+  const doubts = new Doubts();
   let uncertain: UncertainRows | undefined;
   let alive: Map<ReadonlySet<number>, boolean> | undefined;
   for (const slot of target.closing) {
@@ -92,13 +100,19 @@ export function provenFree(target: Target, settings: Margins, step: number): Slo
     if (!isOverdue && !isShown(slot, settings)) continue;
     if (!isOverdue && slot.latestStep > step) slot.suspects = list.loggingIn;
     slot.latestStep = Math.min(slot.latestStep, step);
-    if (!isOverdue && slot.suspects && isAnyAlive(slot.suspects)) continue;
     const isVague = list.isVague(slot);
-    if (isVague) uncertain ??= new UncertainRows(list.rows, marginMs);
-    const hasNone = isVague ? !uncertain!.haveOneFor(slot) : slot.row === undefined;
-    if (hasNone && !list.isContested(slot, marginMs)) free.push(slot);
+    const logsIn = !isOverdue && slot.suspects !== undefined && isAnyAlive(slot.suspects);
+    if (!isVague && slot.row) continue;
+    if (logsIn || (isVague && rows().haveOneFor(slot))) doubts.add(slot);
+    else if (!list.isContested(slot, marginMs)) free.push(slot);
   }
-  return free;
+  const says = list.listsLogins || list.logins !== undefined;
+  return { free, doubts: says ? doubts.counted(list, rows) : undefined };
+
+  function rows(): UncertainRows {
+    uncertain ??= new UncertainRows(list.rows, marginMs);
+    return uncertain;
+  }
 
   /** Asked once for all slots that have the same suspects. */
   function isAnyAlive(suspects: ReadonlySet<number>): boolean {

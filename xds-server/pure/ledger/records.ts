@@ -66,9 +66,17 @@ export interface Slot {
   /** As the list showed it; from then on the list will show it as long as it lives. */
   listedId: ServerId | undefined;
   row: Row | undefined;
+  /** With which others it may be one and the same session, while it is closing. */
+  doubt: Doubt | undefined;
   /** By which its client came in, until the database has accepted its login. */
   door: Door | undefined;
   timer: Place<Timed> | undefined;
+}
+
+/** Closing slots of one service that fewer sessions are left for than there are of them (doubts.ts). */
+export interface Doubt {
+  /** As many as cannot be alive; which ones is arbitrary. They are not counted. */
+  readonly surplus: Set<Slot>;
 }
 
 /** One source's way into one service (doors.ts). */

@@ -9,6 +9,7 @@
 import {
   hasAddress,
   isDisputed,
+  isElsewhere,
   isOurGrant,
   isSameSession,
   isStronger,
@@ -29,7 +30,7 @@ export type CountRow = (row: Row, by: 1 | -1) => void;
 
 interface Departed {
   readonly atMs: number;
-  readonly earliestStep: number;
+  readonly slot: Slot;
 }
 
 const none: readonly Row[] = [];
@@ -149,11 +150,11 @@ export class SessionList {
     this.#departedAs(slot, nowMs);
   }
 
-  #departedAs({ serverId, localAddress, earliestStep }: Slot, nowMs: number): void {
-    const key = serverId ?? localAddress;
-    if (key === undefined) return;
+  #departedAs(slot: Slot, nowMs: number): void {
+    const key = slot.serverId ?? slot.localAddress;
+    if (key === undefined || isElsewhere(slot)) return;
     if (this.#departed.size >= maxDeparted) this.#departed.delete(this.#departed.keys().next().value!);
-    this.#departed.set(key, { atMs: nowMs, earliestStep });
+    this.#departed.set(key, { atMs: nowMs, slot });
   }
 
   /** The slot is no longer this target's; whatever it owned stays. */
@@ -218,10 +219,8 @@ export class SessionList {
     for (const [key, { atMs }] of this.#departed) if (atMs < this.askedAtMs) this.#departed.delete(key);
     if (this.#departed.size === 0) return;
     for (const row of this.#rows) {
-      if (row.owner) continue;
-      const byPeer = this.#departed.get(row.peer ?? '');
-      if (this.#departed.has(row.serverId) || (byPeer && row.seenStep > byPeer.earliestStep))
-        this.#remove(row);
+      const departed = this.#departed.get(row.serverId) ?? this.#departed.get(row.peer ?? '');
+      if (departed && !row.owner && strength(departed.slot, row) > 0) this.#remove(row);
     }
   }
 
@@ -249,7 +248,9 @@ export class SessionList {
   /** The latest slot first, with the latest row: its choice is the smallest, so that as many as possible find one. */
   #guess(slots: readonly Slot[], rows: Iterable<Row>): void {
     if (slots.length === 0) return;
-    const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && isOurGrant(slot));
+    // A row is not hidden behind a slot that does not count.
+    const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !slot.doubt?.surplus.has(slot);
+    const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && mayHave(slot));
     if (unsure.length === 0) return;
     const free = new FreeRows(rows);
     for (const slot of unsure.sort((a, b) => b.earliestStep - a.earliestStep)) {

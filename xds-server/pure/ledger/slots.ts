@@ -4,7 +4,7 @@ import { type Books, nowhere } from './books.js';
 import type { Doors } from './doors.js';
 import type { LedgerEvent, NodeId, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
-import { nextQuestion, provenFree } from './proof.js';
+import { nextQuestion, proof } from './proof.js';
 import type { Client, ClosingCause, Slot, Target } from './records.js';
 import { confirmationMs, type LedgerSettings } from './settings.js';
 
@@ -117,7 +117,9 @@ export class Slots {
       if (slot.state === 'session' && target.list.isMissing(slot)) this.#close(slot, 'unlisted');
     this.#doors.listed(target);
     if (this.#doors.isAwaited(target)) this.#outcome.observe(target);
-    for (const slot of provenFree(target, this.#settings, this.#outcome.step)) this.free(slot);
+    const { free, doubts } = proof(target, this.#settings, this.#outcome.step);
+    for (const slot of free) this.free(slot);
+    if (doubts) this.#books.setDoubts(target, doubts);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
   }
@@ -223,6 +225,7 @@ function newSlot(
     identifiedMs: Number.POSITIVE_INFINITY,
     listedId: undefined,
     row: undefined,
+    doubt: undefined,
     door: undefined,
     timer: undefined,
   };

@@ -33,6 +33,24 @@ export class UncertainRows {
     return this.#suspectsOf(slot).some((row) => mayBe(slot, row));
   }
 
+  /** Of how many of them `mayBe` is true for some of the slots; or of more. */
+  mostFor(slots: readonly Slot[]): number {
+    let [earliestStep, latestStep] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const slot of slots) {
+      earliestStep = Math.min(earliestStep, slot.earliestStep);
+      latestStep = Math.max(latestStep, slot.latestStep);
+    }
+    const suspects = [...new Set(slots.map((slot) => slot.suspects))];
+    const all = slots.map(accountsOf);
+    const accounts = all.includes(undefined) ? undefined : new Set(all.flatMap((of) => of ?? []));
+    let found = 0;
+    for (const { account, seenStep, serverId } of this.#rows) {
+      if (seenStep <= earliestStep || (accounts && !accounts.has(account))) continue;
+      if (seenStep <= latestStep || suspects.some((ids) => ids?.has(serverId))) found += 1;
+    }
+    return found;
+  }
+
   #suspectsOf({ suspects }: Slot): readonly Row[] {
     if (!suspects) return [];
     const known = this.#suspected.get(suspects);

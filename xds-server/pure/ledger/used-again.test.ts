@@ -306,3 +306,20 @@ test('a new ledger that is told late of one that is over does not take another s
   driven.report('b', { ...over, localAddress: '10.1.1.1:4002' }, 'billing');
   driven.expectCounted(1, 0);
 });
+
+test('an end at a server that no target has takes nobody along who has the same pid at another', () => {
+  const driven = DrivenLedger.recovered({
+    services: { checkout: { allow: [{ user: 'ann' }] }, billing: { allow: [{ user: 'bob' }] } },
+  });
+  const elsewhere = { serverId: 11, remoteAddress: '10.0.0.9:5432' };
+  const rows = [{ serverId: 11, peer: '203.0.113.7:60001', user: 'ann' }];
+  driven.check('a');
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.report('b', elsewhere, 'billing');
+  driven.pass(driven.settings.marginMs + 1);
+  const askedAtMs = driven.nowMs;
+  driven.nowMs += 5;
+  driven.end('b', 'server-closed', elsewhere, 'billing');
+  driven.observed(rows, { askedAtMs });
+  assert.deepEqual(driven.connections, ['a']);
+});
