@@ -71,7 +71,7 @@ function auditDoors(service: Service, own: readonly Slot[], expect: Expect): voi
       name,
       'logging in',
       door.loggingIn,
-      count(own, (slot) => slot.door === door),
+      count(own, (slot) => slot.door === door && !slot.doorDoubt?.isSurplus(slot)),
     );
     // Somebody must bring them back.
     const isNext = [...service.queue].some(({ source }) => source === door.source);

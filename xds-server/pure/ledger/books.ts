@@ -3,7 +3,7 @@
  * against its target, and against the service whose account it is. Nothing else changes a counter, so that what is
  * free can be read off at any time. Who gets it is decided in admission.ts.
  */
-import type { DoubtfulSlots } from './doubts.js';
+import { Doubt, type DoubtfulSlots } from './doubts.js';
 import type { ConnectionId, NodeId } from './events.js';
 import { Heap } from './heap.js';
 import { newService, newTarget, newTenant } from './new-records.js';
@@ -159,32 +159,27 @@ export class Books {
   }
 
   /** How many of the target's closing slots are counted from now on. */
-  setDoubts(target: Target, doubts: readonly DoubtfulSlots[]): void {
-    for (const slot of target.closing) {
-      if (isSurplus(slot)) this.#count(slot, 1);
+  setDoubts({ closing }: Target, doubts: readonly DoubtfulSlots[]): void {
+    for (const slot of closing) {
+      slot.doubt?.end();
       slot.doubt = undefined;
     }
-    for (const [slots, mostAlive] of doubts) {
-      const surplus = new Set(slots.slice(mostAlive));
-      const doubt = { surplus };
-      for (const slot of slots) slot.doubt = doubt;
-      for (const slot of surplus) {
-        this.#count(slot, -1);
+    for (const doubtful of doubts) {
+      const doubt = new Doubt(doubtful, (slot, by) => this.#count(slot, by));
+      for (const slot of doubtful[0]) {
+        slot.doubt = doubt;
         this.freedTargets.add(slot.service.target);
         this.freedTenants.add(slot.tenant);
       }
     }
   }
 
-  /** It is one of several no more: if it was counted, another one is instead. */
+  /** It is one of several no more. */
   tellApart(slot: Slot): void {
-    const { doubt } = slot;
-    if (!doubt) return;
-    const [next] = isSurplus(slot) ? [slot] : doubt.surplus;
-    slot.doubt = undefined;
-    if (!next) return;
-    doubt.surplus.delete(next);
-    this.#count(next, 1);
+    const { doubt, doorDoubt } = slot;
+    slot.doubt = slot.doorDoubt = undefined;
+    doubt?.tellApart(slot);
+    doorDoubt?.tellApart(slot);
   }
 
   /** All waiters are to be looked at again. */
@@ -267,7 +262,7 @@ export class Books {
 
 /** Whether it is in the books and does not count. */
 export function isSurplus(slot: Slot): boolean {
-  return slot.doubt?.surplus.has(slot) ?? false;
+  return slot.doubt?.isSurplus(slot) ?? false;
 }
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {

@@ -13,6 +13,7 @@
  */
 import type { Books } from './books.js';
 import { weigh } from './crowds.js';
+import { Doubt, type DoubtfulSlots } from './doubts.js';
 import { Heap } from './heap.js';
 import { line } from './lines.js';
 import type { Outcome } from './outcome.js';
@@ -128,6 +129,23 @@ export class Doors {
         this.accepted(slot);
   }
 
+  /** How many of a target's closing slots hold a place of their door from now on. */
+  setDoubts({ closing }: Target, doubts: readonly DoubtfulSlots[]): void {
+    for (const slot of closing) {
+      slot.doorDoubt?.end();
+      slot.doorDoubt = undefined;
+    }
+    for (const doubtful of doubts) {
+      const [slots] = doubtful;
+      const door = slots[0]!.door!;
+      const doubt = new Doubt(doubtful, (_, by) => {
+        door.loggingIn += by;
+      });
+      for (const slot of slots) slot.doorDoubt = doubt;
+      this.#settle(door);
+    }
+  }
+
   /** Whether clients of a target stand aside for others who are logging in. */
   isAwaited(target: Target): boolean {
     for (const service of target.aside)
@@ -145,6 +163,7 @@ export class Doors {
   }
 
   #leave(slot: Slot, door: Door): void {
+    this.#books.tellApart(slot);
     slot.door = undefined;
     door.loggingIn -= 1;
     this.#settle(door);

@@ -126,3 +126,25 @@ test('sessions for KILL alone are counted by themselves: their reserve is not fo
   assert.deepEqual(driven.check('x'), ['grant x only-kill service_limit']);
   assert.deepEqual(driven.check('y'), ['refuse y service_limit']);
 });
+
+test('nor do they hold more places of their door than logins hang', () => {
+  const driven = DrivenLedger.recovered({
+    targets: { [primary]: { budget: 20 } },
+    services: { checkout: { maxConnections: 20 } },
+  });
+  const source = '192.0.2.1';
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  for (const name of names) driven.check(name, 'checkout', 0, source);
+  driven.check('w', 'checkout', 0, source);
+  driven.pass(confirmationMs(driven.settings) + 2 * driven.settings.loginStartMs);
+  driven.check('w', 'checkout', 0, source);
+  assert.deepEqual(driven.connections, names);
+  assert.deepEqual(loggingIn(driven, [77]), ['grant w', `observe ${primary} and its logins`]);
+  for (const name of ['x', 'y', 'z'])
+    assert.deepEqual(driven.check(name, 'checkout', 0, source), [`grant ${name}`]);
+  driven.check('v', 'checkout', 0, source);
+  // One of the five that is known to have been in vain: the login is of the other four.
+  driven.end('a', 'never-opened');
+  assert.ok(!driven.connections.includes('v'));
+  assert.ok(loggingIn(driven, []).includes('grant v'));
+});

@@ -6,33 +6,53 @@
  *
  * Surplus ones stay in the books: a report or a check may still say which of the sessions is whose. Until the next list
  * there can only be fewer of these. When one slot is told from the others or is over, the sessions may be those of the rest:
- * if it was counted, another one is in its place (books.ts).
+ * if it was counted, another one is in its place.
  */
+import { groupedBy } from './grouped.js';
 import type { Slot } from './records.js';
 import type { SessionList } from './session-list.js';
 import type { UncertainRows } from './uncertain-rows.js';
 
-/** A group, and how many of it may be alive: never fewer than one. */
+/** Slots that count alike, and how many of them may be alive: never fewer than one. */
 export type DoubtfulSlots = readonly [slots: readonly Slot[], mostAlive: number];
 
-/** What counts alike is in one group: no limit may be passed whichever of them are alive. */
+/** Those of one target, as one list shows them. */
 export class Doubts {
-  readonly #groups: Slot[][] = [];
+  readonly #slots: Slot[] = [];
+  readonly #list: SessionList;
+  readonly #rows: () => UncertainRows;
 
-  add(slot: Slot): void {
-    const group = this.#groups.find(([first]) => countsAs(first!, slot));
-    if (group) group.push(slot);
-    else this.#groups.push([slot]);
+  constructor(list: SessionList, rows: () => UncertainRows) {
+    this.#list = list;
+    this.#rows = rows;
   }
 
-  counted(list: SessionList, rows: () => UncertainRows): DoubtfulSlots[] {
-    return this.#groups.map((slots) => {
-      const vague = slots.filter((slot) => list.isVague(slot));
-      const mayBeRows = vague.length > 0 ? rows().mostFor(vague) : 0;
-      // What has a row is counted rather than hidden behind it.
-      slots.sort((a, b) => Number(b.row !== undefined) - Number(a.row !== undefined));
-      return [slots, Math.max(1, mayBeRows + loginsAmong(slots, list))];
-    });
+  add(slot: Slot): void {
+    this.#slots.push(slot);
+  }
+
+  /** By what their slots count for: no limit may be passed whichever of them are alive. */
+  get bySlot(): DoubtfulSlots[] {
+    const groups: Slot[][] = [];
+    // What has a row is counted rather than hidden behind it.
+    for (const slot of this.#slots.sort((a, b) => Number(!a.row) - Number(!b.row))) {
+      const group = groups.find(([first]) => countsAs(first!, slot));
+      if (group) group.push(slot);
+      else groups.push([slot]);
+    }
+    return groups.map((slots) => [slots, this.#mostAlive(slots)]);
+  }
+
+  /** By the door that they hold a place of, if they do. */
+  get byDoor(): DoubtfulSlots[] {
+    const groups = groupedBy(this.#slots, ({ door }) => door);
+    return [...groups.values()].map((slots) => [slots, this.#mostAlive(slots)]);
+  }
+
+  #mostAlive(slots: readonly Slot[]): number {
+    const vague = slots.filter((slot) => this.#list.isVague(slot));
+    const mayBeRows = vague.length > 0 ? this.#rows().mostFor(vague) : 0;
+    return Math.max(1, mayBeRows + loginsAmong(slots, this.#list));
   }
 }
 
@@ -45,4 +65,34 @@ function loginsAmong(slots: readonly Slot[], { logins }: SessionList): number {
   if (!logins) return 0;
   const suspects = [...new Set(slots.map((slot) => slot.suspects))];
   return logins.serverIds.filter((id) => suspects.some((ids) => ids?.has(id))).length;
+}
+
+/** One group: which of it do not count is arbitrary. */
+export class Doubt {
+  readonly #surplus: Set<Slot>;
+  readonly #count: (slot: Slot, by: 1 | -1) => void;
+
+  constructor([slots, mostAlive]: DoubtfulSlots, count: (slot: Slot, by: 1 | -1) => void) {
+    this.#surplus = new Set(slots.slice(mostAlive));
+    this.#count = count;
+    for (const slot of this.#surplus) count(slot, -1);
+  }
+
+  isSurplus(slot: Slot): boolean {
+    return this.#surplus.has(slot);
+  }
+
+  /** A slot of it is known, or over: if it was counted, another one is instead. */
+  tellApart(slot: Slot): void {
+    const [next] = this.#surplus.has(slot) ? [slot] : this.#surplus;
+    if (!next) return;
+    this.#surplus.delete(next);
+    this.#count(next, 1);
+  }
+
+  /** All of it count. */
+  end(): void {
+    for (const slot of this.#surplus) this.#count(slot, 1);
+    this.#surplus.clear();
+  }
 }

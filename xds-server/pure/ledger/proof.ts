@@ -20,7 +20,7 @@
  */
 
 import { openedBy } from './claims.js';
-import { type DoubtfulSlots, Doubts } from './doubts.js';
+import { Doubts } from './doubts.js';
 import type { Slot, Target } from './records.js';
 import type { LedgerSettings } from './settings.js';
 import { UncertainRows } from './uncertain-rows.js';
@@ -78,8 +78,8 @@ function isShown(slot: Slot, { marginMs, loginStartMs }: Margins): boolean {
 
 export interface Proof {
   readonly free: readonly Slot[];
-  /** Closing slots with how many of them may be alive; undefined where the list says nothing new of that. */
-  readonly doubts: readonly DoubtfulSlots[] | undefined;
+  /** Undefined where the list says nothing new of that. */
+  readonly doubts: Doubts | undefined;
 }
 
 /**
@@ -92,7 +92,7 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
   const free: Slot[] = [];
   if (target.closing.size === 0) return { free, doubts: undefined };
   const { marginMs } = settings;
-  const doubts = new Doubts();
+  const doubts = new Doubts(list, rows);
   let uncertain: UncertainRows | undefined;
   let alive: Map<ReadonlySet<number>, boolean> | undefined;
   for (const slot of target.closing) {
@@ -107,7 +107,7 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
     else if (!list.isContested(slot, marginMs)) free.push(slot);
   }
   const says = list.listsLogins || list.logins !== undefined;
-  return { free, doubts: says ? doubts.counted(list, rows) : undefined };
+  return { free, doubts: says ? doubts : undefined };
 
   function rows(): UncertainRows {
     uncertain ??= new UncertainRows(list.rows, marginMs);

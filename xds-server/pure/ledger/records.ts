@@ -7,6 +7,7 @@
  *       Waiter, Door ◀───── Slot ◀──────────────────────┘
  */
 import type { Endpoint, ServicePlan, TargetName, TargetPlan } from '../plan/plan.js';
+import type { Doubt } from './doubts.js';
 import type { ConnectionId, NodeId, ServerId } from './events.js';
 import type { Heap, Place } from './heap.js';
 import type { SessionList } from './session-list.js';
@@ -66,17 +67,12 @@ export interface Slot {
   /** As the list showed it; from then on the list will show it as long as it lives. */
   listedId: ServerId | undefined;
   row: Row | undefined;
-  /** With which others it may be one and the same session, while it is closing. */
+  /** With which others it may be one and the same session, while it is closing: as a slot, and at its door. */
   doubt: Doubt | undefined;
+  doorDoubt: Doubt | undefined;
   /** By which its client came in, until the database has accepted its login. */
   door: Door | undefined;
   timer: Place<Timed> | undefined;
-}
-
-/** Closing slots of one service that fewer sessions are left for than there are of them (doubts.ts). */
-export interface Doubt {
-  /** As many as cannot be alive; which ones is arbitrary. They are not counted. */
-  readonly surplus: Set<Slot>;
 }
 
 /** One source's way into one service (doors.ts). */

@@ -249,7 +249,7 @@ export class SessionList {
   #guess(slots: readonly Slot[], rows: Iterable<Row>): void {
     if (slots.length === 0) return;
     // A row is not hidden behind a slot that does not count.
-    const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !slot.doubt?.surplus.has(slot);
+    const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !slot.doubt?.isSurplus(slot);
     const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && mayHave(slot));
     if (unsure.length === 0) return;
     const free = new FreeRows(rows);

@@ -118,8 +118,11 @@ export class Slots {
     this.#doors.listed(target);
     if (this.#doors.isAwaited(target)) this.#outcome.observe(target);
     const { free, doubts } = proof(target, this.#settings, this.#outcome.step);
+    // Before the rows of those that are free go.
+    const [bySlot, byDoor] = [doubts?.bySlot, doubts?.byDoor];
     for (const slot of free) this.free(slot);
-    if (doubts) this.#books.setDoubts(target, doubts);
+    if (bySlot) this.#books.setDoubts(target, bySlot);
+    if (byDoor) this.#doors.setDoubts(target, byDoor);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
   }
@@ -226,6 +229,7 @@ function newSlot(
     listedId: undefined,
     row: undefined,
     doubt: undefined,
+    doorDoubt: undefined,
     door: undefined,
     timer: undefined,
   };
