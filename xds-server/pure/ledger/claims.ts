@@ -23,8 +23,8 @@ const mostCompared = 1_000;
 export function strength(slot: Slot, row: Row): number {
   if (isTooLate(slot, row) || !hasAccount(slot, row)) return 0;
   if (slot.serverId !== undefined) {
-    if (slot.serverId !== row.serverId || isAnothers(slot, row)) return 0;
-    return isElsewhere(slot) ? 1 : certain;
+    if (slot.serverId !== row.serverId || isDoubtful(slot, row)) return 0;
+    return isWeak(slot) ? 1 : certain;
   }
   if (!hasAddress(slot, row) || !isOurGrant(slot) || row.seenStep <= slot.earliestStep) return 0;
   return slot.listedId === row.serverId ? 2 : 1;
@@ -68,7 +68,7 @@ export function isDisputed(row: Row, owner: Slot): boolean {
   const byAddress = hasAddress(owner, row);
   if (byAddress && owner.serverId !== undefined) return false;
   const { closing } = owner.target;
-  if ((!byAddress && isElsewhere(owner)) || closing.size > mostCompared) return true;
+  if ((!byAddress && isWeak(owner)) || closing.size > mostCompared) return true;
   for (const other of closing) {
     if (other === owner || (byAddress && !hasAddress(other, row))) continue;
     if (other.serverId === undefined ? mayBe(other, row) : strength(other, row) > 0) return true;
@@ -76,13 +76,27 @@ export function isDisputed(row: Row, owner: Slot): boolean {
   return false;
 }
 
+/**
+ * Whether a row has the id of a slot of which that is not sure, and the account of another service. It may be either's: both
+ * count.
+ */
+export function isDoubtful(slot: Slot, row: Row): boolean {
+  const isAnothers = typeof row.account === 'object' && row.account !== slot.service;
+  return isAnothers && !slot.isSure && slot.serverId === row.serverId && !hasAddress(slot, row);
+}
+
 /** Whether nothing that is known speaks against it. */
 export function mayBe(slot: Slot, row: Row): boolean {
   return row.seenStep > slot.earliestStep && !isTooLate(slot, row) && hasAccount(slot, row);
 }
 
+/** Whether its id is no proof that a row is its own. */
+export function isWeak(slot: Slot): boolean {
+  return !slot.isSure || isElsewhere(slot);
+}
+
 /** At a server that its target has no more, or that no plan names: its id there says nothing of the target's list. */
-export function isElsewhere({ remoteAddress, target }: Slot): boolean {
+function isElsewhere({ remoteAddress, target }: Slot): boolean {
   return remoteAddress !== undefined && target.addresses?.has(remoteAddress) === false;
 }
 
@@ -94,11 +108,6 @@ function isTooLate({ latestStep, suspects }: Slot, { seenStep, serverId }: Row):
 /** False only where the account is surely not one that the slot's service admitted. */
 function hasAccount({ service, users }: Slot, { account }: Row): boolean {
   return !users || account === service || account === 'several' || account === 'unknown';
-}
-
-/** By the account, of one whose own are not known: its report may have come late, and the server have given its id to somebody since. */
-function isAnothers(slot: Slot, row: Row): boolean {
-  return typeof row.account === 'object' && row.account !== slot.service && !hasAddress(slot, row);
 }
 
 /** Those for which that is so; undefined: all. */

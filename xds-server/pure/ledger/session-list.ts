@@ -9,11 +9,12 @@
 import {
   hasAddress,
   isDisputed,
-  isElsewhere,
+  isDoubtful,
   isOurGrant,
   isSameSession,
   isStronger,
   isSuccessor,
+  isWeak,
   strength,
 } from './claims.js';
 import type { LedgerEvent, NodeId, ObservedLogins, ObservedSession, ServerId } from './events.js';
@@ -152,7 +153,7 @@ export class SessionList {
 
   #departedAs(slot: Slot, nowMs: number): void {
     const key = slot.serverId ?? slot.localAddress;
-    if (key === undefined || isElsewhere(slot)) return;
+    if (key === undefined || isWeak(slot)) return;
     if (this.#departed.size >= maxDeparted) this.#departed.delete(this.#departed.keys().next().value!);
     this.#departed.set(key, { atMs: nowMs, slot });
   }
@@ -188,14 +189,15 @@ export class SessionList {
   /** Whether the list would show the slot's session if it lived, and does not: its id was known before the question. */
   isMissing(slot: Slot): boolean {
     if (slot.identifiedMs >= this.askedAtMs) return false;
-    for (const row of this.#alike(slot)) if (strength(slot, row) > 0) return false;
-    return true;
+    return !this.#alike(slot).some((row) => strength(slot, row) > 0 || isDoubtful(slot, row));
   }
 
   /** Whether a row that may be this closing slot's is another's, who may be wrong. */
   isContested(slot: Slot, marginMs: number): boolean {
     return this.#alike(slot).some(
-      (row) => row.owner && strength(slot, row) > 0 && !isSuccessor(row.owner, slot, row, marginMs),
+      (row) =>
+        isDoubtful(slot, row) ||
+        (row.owner && strength(slot, row) > 0 && !isSuccessor(row.owner, slot, row, marginMs)),
     );
   }
 

@@ -81,6 +81,7 @@ export class Slots {
     const { nowMs } = this.#outcome;
     slot.reportedMs = nowMs;
     slot.openedByMs ??= nowMs;
+    if (nowMs > slot.openedByMs + this.#settings.marginMs) slot.isSure = true;
     if (slot.state !== 'session') {
       this.#books.setState(slot, 'session');
       slot.latestStep = Number.POSITIVE_INFINITY;
@@ -218,6 +219,7 @@ function newSlot(
     earliestStep,
     latestStep: Number.POSITIVE_INFINITY,
     suspects: undefined,
+    isSure: Number.isFinite(earliestStep),
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,

@@ -292,7 +292,7 @@ test('where nobody else of its node may have an address, a row with it is enough
   driven.expectCounted(0, 0);
 });
 
-test('a new ledger that is told late of one that is over does not take another service’s session for it', () => {
+test('a new ledger that is told late of one that is over, by a pid that is another service’s now, counts both', () => {
   const target = 'users/primary';
   const driven = new DrivenLedger({
     targets: { [primary]: {}, [target]: { endpoints: [{ host: '10.0.0.6', port: 5432 }] } },
@@ -301,10 +301,41 @@ test('a new ledger that is told late of one that is over does not take another s
   const row = { serverId: 11, peer: '10.1.1.1:4002', user: 'ann' };
   const over = { serverId: 11, localAddress: '10.1.1.1:4001', remoteAddress: '10.0.0.5:5432' };
   driven.report('a', over, 'billing');
-  for (let list = 1; list <= 2; list++) driven.observed([row]);
-  driven.expectCounted(0, 1);
+  for (let list = 1; list <= 3; list++) driven.observed([row]);
+  driven.expectCounted(1, 1);
   driven.report('b', { ...over, localAddress: '10.1.1.1:4002' }, 'billing');
-  driven.expectCounted(1, 0);
+  driven.expectCounted(2, 0);
+  driven.end('a', 'proxy-closed', over, 'billing');
+  for (let list = 1; list <= 2; list++) driven.observed([]);
+  assert.ok(!driven.connections.includes('a'));
+});
+
+test('nor does it forget one that has ended, of a service that is in no plan: its account may be any other’s', () => {
+  const driven = new DrivenLedger({ services: { billing: { allow: [{ user: 'app' }] } } });
+  const rows = [{ serverId: 11, peer: '203.0.113.7:60001', user: 'app' }];
+  const upstream = { serverId: 11, localAddress: '10.1.1.1:4001', remoteAddress: '10.0.0.5:5432' };
+  driven.end('a', 'proxy-closed', upstream);
+  for (let list = 1; list <= 3; list++) driven.observed(rows);
+  assert.equal(driven.service('checkout').used, 1);
+  driven.observed([]);
+  assert.deepEqual(driven.connections, []);
+});
+
+test('a single report of one that no grant is known of does not free those who may have its pid', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const rows = [{ serverId: 11, peer: '203.0.113.7:60001' }];
+  driven.check('b');
+  driven.pass(confirmationMs(driven.settings));
+  driven.observed(rows);
+  driven.pass(driven.settings.marginMs + 1);
+  // It was sent by a node that had stood still since the server gave the pid to another one.
+  driven.report('a', { serverId: 11 });
+  for (let list = 1; list <= 2; list++) driven.observed(rows);
+  assert.deepEqual(driven.connections, ['b', 'a']);
+  driven.pass(driven.settings.marginMs + 1);
+  driven.report('a', { serverId: 11 });
+  driven.observed(rows);
+  assert.deepEqual(driven.connections, ['a']);
 });
 
 test('an end at a server that no target has takes nobody along who has the same pid at another', () => {
