@@ -63,10 +63,9 @@ export function isUncertain(row: Row, marginMs: number): boolean {
   return !hasAddress(owner, row) && owner.reportedMs <= seenMs + marginMs;
 }
 
-/** Whether a row that its owner has by an id alone, or by an address alone, may as well be that of another one, which is closing. */
+/** Whether its owner's row may as well be that of another one, which is closing: one with the address, where he has that too. */
 export function isDisputed(row: Row, owner: Slot): boolean {
   const byAddress = hasAddress(owner, row);
-  if (byAddress && owner.serverId !== undefined) return false;
   const { closing } = owner.target;
   if ((!byAddress && isWeak(owner)) || closing.size > mostCompared) return true;
   for (const other of closing) {

@@ -171,6 +171,25 @@ test('an end does not take along the session of who had the same address before,
   assert.deepEqual(driven.connections, ['z', 'a']);
 });
 
+test('nor where that one has had both the same address and the same pid', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const both = { serverId: 11, localAddress: '10.1.1.1:4001' };
+  const row = { serverId: 11, peer: '10.1.1.1:4001' };
+  driven.check('a');
+  driven.report('a', { localAddress: both.localAddress });
+  driven.observed([row]);
+  // It is over, and its end comes late.
+  driven.observed([]);
+  driven.check('b');
+  driven.report('b', { localAddress: both.localAddress });
+  driven.tell({ kind: 'cut-off', node: 'n1' });
+  driven.pass(driven.settings.marginMs + 1);
+  driven.observed([row]);
+  driven.end('a', 'server-closed', both);
+  driven.observed([row]);
+  assert.deepEqual(driven.connections, ['b']);
+});
+
 test('where thousands are closing an end is not compared with each: its row stays until the next list', () => {
   const limit = 2_000;
   const driven = DrivenLedger.recovered({
