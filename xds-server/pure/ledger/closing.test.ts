@@ -297,3 +297,19 @@ test('an open session whose id came after the question is not missed in the answ
   assert.equal(driven.target().closing, 0);
   assert.equal(driven.target().used, 1);
 });
+
+test('the end of one that a list has shown to be over takes nothing, whoever is there by now: its node has stood still', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  driven.pass(confirmationMs(driven.settings) + driven.settings.marginMs);
+  driven.observed([]);
+  driven.expectCounted(0, 0);
+  driven.pass(60_000);
+  const people = [{ serverId: 70, peer: '10.9.9.9:1' }];
+  driven.observed(people);
+  driven.end('a', 'proxy-closed', { remoteAddress: '10.0.0.5:5432' });
+  driven.expectCounted(0, 1);
+  // Of another one, of which nothing is known, a session may be left.
+  driven.end('b', 'proxy-closed', { remoteAddress: '10.0.0.5:5432' });
+  assert.deepEqual(driven.connections, ['b']);
+});

@@ -247,8 +247,9 @@ export class Ledger {
     const waiter = this.#books.waiters.get(connection);
     if (waiter) this.#queue.leave(waiter);
     let slot = this.#books.slots.get(connection);
-    // One that was never opened leaves nothing behind; of any other the session list may show something.
-    if (!slot && isNews && evidence !== 'never-opened') slot = this.#slots.takeIn(event);
+    // One that was never opened leaves nothing behind; of any other the session list may show something, if it has not shown that it is over.
+    const isOver = evidence === 'never-opened' || this.#slots.wasProven(connection);
+    if (!slot && isNews && !isOver) slot = this.#slots.takeIn(event);
     if (slot) this.#slots.end(slot, event);
   }
 

@@ -2,7 +2,8 @@
 import type { Refusal } from '../verdict/refusals.js';
 import { type Books, nowhere } from './books.js';
 import type { Doors } from './doors.js';
-import type { LedgerEvent, NodeId, UpstreamFacts } from './events.js';
+import { Ended } from './ended.js';
+import type { ConnectionId, LedgerEvent, NodeId, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
 import { nextQuestion, proof } from './proof.js';
 import type { Client, ClosingCause, Slot, Target } from './records.js';
@@ -12,6 +13,9 @@ type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind
 
 const never = Number.NEGATIVE_INFINITY;
 
+/** Longer than a node may stand still and then tell the end of what was proven to be over meanwhile. */
+const provenKeptMs = 300_000;
+
 /** More server connections than databases could hold: what nodes report beyond it is not believed. */
 const maxSlots = 200_000;
 
@@ -20,6 +24,7 @@ export class Slots {
   readonly #settings: LedgerSettings;
   readonly #outcome: Outcome;
   readonly #doors: Doors;
+  readonly #proven = new Ended(provenKeptMs);
 
   constructor(books: Books, settings: LedgerSettings, outcome: Outcome, doors: Doors) {
     this.#books = books;
@@ -121,11 +126,19 @@ export class Slots {
     const { free, doubts } = proof(target, this.#settings, this.#outcome.step);
     // Before the rows of those that are free go.
     const [bySlot, byDoor] = [doubts?.bySlot, doubts?.byDoor];
-    for (const slot of free) this.free(slot);
+    for (const slot of free) {
+      this.#proven.add(slot.connection, this.#outcome.nowMs);
+      this.free(slot);
+    }
     if (bySlot) this.#books.setDoubts(target, bySlot);
     if (byDoor) this.#doors.setDoubts(target, byDoor);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
     for (const slot of target.closing) this.#awaitProof(slot);
+  }
+
+  /** Whether a list has shown that it is over, which a grant of this ledger or a report had brought here. */
+  wasProven(connection: ConnectionId): boolean {
+    return this.#proven.has(connection);
   }
 
   due(slot: Slot): void {
