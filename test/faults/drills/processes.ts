@@ -79,8 +79,8 @@ export const envoyKilled: Drill<Field> = {
 /** What it was granted waits in its socket, and has run out when it wakes: it opens nothing by it. */
 export const envoyStopped: Drill<Field> = {
   name: 'Envoy stopped for a minute, answers in its socket',
-  // Whoever was in his TLS handshake has no time left for it, and nothing could be said to him.
-  excuses: { refused: ['57P03', '1053'], closed: true },
+  // Whoever was in his TLS handshake has no time left for it, and nothing could be said to him; nor has who was in his login.
+  excuses: { refused: ['57P03', '1053', '57014', '1159'], closed: true },
   async fault({ sluice, edge, budget }, { crowd, found }) {
     // One that has all of the budget leaves the other nothing to serve clients with.
     await waitUntil('sessions of both Envoys', async () => {

@@ -49,6 +49,7 @@ impl Session {
             return Err((Refusal::new(b"57P03", 1053, why), self.answer_sequence(buffer)));
         }
         self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
+        self.looked_ms = monotonic_ms();
         let (counters, deadline_ms) = (self.counters, self.login_deadline_ms);
         match self.protocol {
             Protocol::Postgres => {

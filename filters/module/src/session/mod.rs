@@ -20,7 +20,7 @@ mod upstream_tls;
 
 use sluice_abi::{
     Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
-    Upstream, log,
+    Upstream, log, monotonic_ms,
 };
 use sluice_core::config::{self, Protocol, SessionConfig};
 use sluice_core::postgres::cancel;
@@ -44,6 +44,9 @@ const KILL_DETAILS: &str = "sluice_kill_session_over";
 /// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
 /// therefore be configured to try again for longer than this.
 const LOOK_UPSTREAM_MS: u64 = 200;
+/// A node that has stood still for so long may have been given up, and what it was granted be somebody else's. A server shows nobody
+/// of whom it has read no byte; a connection that it took in meanwhile is left before it reads one.
+const STOOD_STILL_MS: u64 = 2_500;
 
 pub struct Factory {
     config: SessionConfig,
@@ -66,6 +69,7 @@ impl NetworkFactory for Factory {
             stage: Stage::Waiting,
             following: None,
             until_server_speaks: None,
+            looked_ms: 0,
             server_has_spoken: false,
             tls: None,
             only_kill: None,
@@ -100,6 +104,8 @@ struct Session {
     /// From the grant on.
     following: Option<Following>,
     until_server_speaks: Option<Alarm>,
+    /// When it was last looked at the way to the server, or the way begun.
+    looked_ms: u64,
     /// A byte of the server's has come.
     server_has_spoken: bool,
     /// TLS was asked for and does not stand for certain yet.
@@ -272,6 +278,12 @@ impl NetworkFilter for Session {
 
 impl Session {
     fn look_upstream(&mut self, connection: &Connection<'_>, sequence: u8) {
+        let before_ms = std::mem::replace(&mut self.looked_ms, monotonic_ms());
+        if self.looked_ms.saturating_sub(before_ms) > LOOK_UPSTREAM_MS + STOOD_STILL_MS {
+            let why = "this node has stood still while you logged in; try again";
+            self.refuse(connection, &Refusal::new(b"57P03", 1053, why), sequence, "sluice_stood_still");
+            return;
+        }
         let upstream = connection.upstream();
         log(Level::Debug, || format!("server still silent, {upstream:?}"));
         let failed = match (upstream, &self.tls) {
