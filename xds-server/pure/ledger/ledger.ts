@@ -27,7 +27,8 @@
  * that was granted and not reported proves that the grant did not arrive. A connection is the node's that first spoke of
  * it: what another one says of it changes nothing, and a check of another one is refused.
  *
- * Counted are slots and, by the rules in books.ts, sessions that a database shows and no slot explains. After a start
+ * Counted are slots (of closing ones that are not to be told from each other as many as may be alive: doubts.ts) and, by
+ * the rules in books.ts, sessions that a database shows and no slot explains. After a start
  * a target grants nothing until its nodes have had the time to report all there is and a list has been had after that;
  * clients wait meanwhile. While a database cannot be asked, closing slots stay counted and the rest goes on.
  *

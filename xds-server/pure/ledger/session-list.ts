@@ -11,43 +11,30 @@ import {
   isDisputed,
   isDoubtful,
   isOurGrant,
-  isSameSession,
   isStronger,
   isSuccessor,
-  isWeak,
   strength,
 } from './claims.js';
-import type { LedgerEvent, NodeId, ObservedLogins, ObservedSession, ServerId } from './events.js';
+import { Departed } from './departed.js';
+import type { LedgerEvent, NodeId, ObservedLogins, ServerId } from './events.js';
 import { FreeRows } from './free-rows.js';
-import { groupedBy } from './grouped.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
 import { Rivals } from './rivals.js';
+import { Rows } from './rows.js';
 
 type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
 
 /** What an unowned row adds to the counts is the business of whoever keeps them: called with +1 and −1. */
 export type CountRow = (row: Row, by: 1 | -1) => void;
 
-interface Departed {
-  readonly atMs: number;
-  readonly slot: Slot;
-}
-
-const none: readonly Row[] = [];
 const nobody: ReadonlySet<ServerId> = new Set();
-const maxDeparted = 10_000;
 const maxTruthful = 10_000;
 
 export class SessionList {
   readonly #count: CountRow;
-  #rows: Set<Row> = new Set();
-  /** What the rows were made of; undefined where one is not there any more, or the ids do not tell them apart. */
-  #shown: readonly ObservedSession[] | undefined;
-  #byId = new Map<ServerId, Row[]>();
-  #byPeer = new Map<string, Row[]>();
-  /** Server ids and peers of sessions known to have gone, and when that was learnt. */
-  readonly #departed = new Map<ServerId | string, Departed>();
+  #rows = new Rows();
+  readonly #departed = new Departed();
   /** Nodes whose own addresses are what the server sees: no NAT between. */
   readonly #truthful = new Set<NodeId>();
   /** Of the slots that there were when the list came. */
@@ -67,19 +54,13 @@ export class SessionList {
   }
 
   get rows(): ReadonlySet<Row> {
-    return this.#rows;
+    return this.#rows.all;
   }
 
   /** It is of other servers from now on: what these had shown says nothing, and one's ids and addresses are not another's. */
   forget(): void {
-    for (const row of this.#rows) {
-      if (row.owner) this.#part(row, row.owner);
-      else this.#count(row, -1);
-    }
-    this.#rows = new Set();
-    this.#shown = undefined;
-    this.#byId = new Map();
-    this.#byPeer = new Map();
+    this.#takeDown();
+    this.#rows = new Rows();
     this.#departed.clear();
     this.logins = undefined;
     this.loggingIn = nobody;
@@ -93,10 +74,7 @@ export class SessionList {
     marginMs: number,
   ): boolean {
     if (list.askedAtMs <= this.askedAtMs) return false;
-    for (const row of this.#rows) {
-      if (row.owner) this.#part(row, row.owner);
-      else this.#count(row, -1);
-    }
+    this.#takeDown();
     this.askedAtMs = list.askedAtMs;
     this.receivedAtMs = nowMs;
     this.listsLogins = list.listsLogins;
@@ -104,14 +82,15 @@ export class SessionList {
     this.logins = list.logins;
     this.loggingIn = list.logins ? new Set(list.logins.serverIds) : nobody;
     this.own = list.own.length;
-    if (!isSameList(list.sessions, this.#shown)) this.#read(list, step, nowMs);
-    for (const row of this.#rows) this.#count(row, 1);
+    this.#rows.read(list.sessions, step, nowMs);
+    for (const row of this.rows) this.#count(row, 1);
     const unjoined: Slot[] = [];
     for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
-    this.#forgetDeparted();
+    this.#departed.forgetUntil(this.askedAtMs);
+    for (const row of this.#departed.among(this.rows)) this.#remove(row);
     this.#rivals = new Rivals(slots, marginMs);
     this.#learn(slots, step);
-    this.#guess(unjoined, this.#rows);
+    this.#guess(unjoined, this.rows);
     return true;
   }
 
@@ -148,14 +127,7 @@ export class SessionList {
       if (isDisputed(row, slot)) return;
       this.#remove(row);
     }
-    this.#departedAs(slot, nowMs);
-  }
-
-  #departedAs(slot: Slot, nowMs: number): void {
-    const key = slot.serverId ?? slot.localAddress;
-    if (key === undefined || isWeak(slot)) return;
-    if (this.#departed.size >= maxDeparted) this.#departed.delete(this.#departed.keys().next().value!);
-    this.#departed.set(key, { atMs: nowMs, slot });
+    this.#departed.add(slot, nowMs);
   }
 
   /** The slot is no longer this target's; whatever it owned stays. */
@@ -183,7 +155,7 @@ export class SessionList {
         !this.#rivals.mayHave(row, slot, door)
       );
     // Several servers of one target may use the same id.
-    return hasAddress(slot, row) || this.#byId.get(serverId)!.length === 1;
+    return hasAddress(slot, row) || this.#rows.withId(serverId).length === 1;
   }
 
   /** Whether the list would show the slot's session if it lived, and does not: its id was known before the question. */
@@ -201,34 +173,15 @@ export class SessionList {
     );
   }
 
-  /** A database shows what it has shown before, most of the time: then the rows stay. */
-  #read({ sessions }: Observed, step: number, nowMs: number): void {
-    const rows = new Set<Row>();
-    for (const { serverId, peer, user } of sessions) {
-      const known = this.#byId.get(serverId)?.find((row) => isSameSession(row.peer, peer));
-      const { seenStep, seenMs } = known ?? { seenStep: step, seenMs: nowMs };
-      rows.add({ serverId, peer, user, seenStep, seenMs, owner: undefined, account: 'unknown' });
-    }
-    this.#rows = rows;
-    this.#byId = groupedBy(rows, (row) => row.serverId);
-    this.#byPeer = groupedBy(rows, (row) => row.peer);
-    this.#shown = this.#byId.size === sessions.length ? sessions : undefined;
-  }
-
-  /** A list that was asked for before an end may still show it; a row that somebody else has joined is not meant. */
-  #forgetDeparted(): void {
-    if (this.#departed.size === 0) return;
-    for (const [key, { atMs }] of this.#departed) if (atMs < this.askedAtMs) this.#departed.delete(key);
-    if (this.#departed.size === 0) return;
-    for (const row of this.#rows) {
-      const departed = this.#departed.get(row.serverId) ?? this.#departed.get(row.peer ?? '');
-      if (departed && !row.owner && strength(departed.slot, row) > 0) this.#remove(row);
-    }
+  #takeDown(): void {
+    for (const row of this.rows)
+      if (row.owner) this.#part(row, row.owner);
+      else this.#count(row, -1);
   }
 
   /** Rows with its id, or while that is not reported with its address. */
   #alike({ serverId, localAddress }: Slot): readonly Row[] {
-    return (serverId !== undefined ? this.#byId.get(serverId) : this.#byPeer.get(localAddress ?? '')) ?? none;
+    return serverId !== undefined ? this.#rows.withId(serverId) : this.#rows.withPeer(localAddress);
   }
 
   #claimable(slot: Slot): Row | undefined {
@@ -276,12 +229,11 @@ export class SessionList {
   }
 
   /** Whether its address speaks for it, and for nobody else who is known to have had it. */
-  #isByAddress(slot: Slot, { serverId, peer }: Row): boolean {
+  #isByAddress(slot: Slot, row: Row): boolean {
     const { state, openedByMs } = slot;
     // An address is one's own while one is open, and a list that comes late may show who had it before.
     if (state === 'closing' || openedByMs === undefined || openedByMs >= this.askedAtMs) return false;
-    const isDeparted = this.#departed.has(serverId) || (peer !== undefined && this.#departed.has(peer));
-    return !isDeparted && this.#rivals.isOnlyOne(slot);
+    return !this.#departed.haveKeyOf(row) && this.#rivals.isOnlyOne(slot);
   }
 
   #own(slot: Slot, row: Row): void {
@@ -303,29 +255,6 @@ export class SessionList {
   /** Only for a row without an owner. */
   #remove(row: Row): void {
     this.#count(row, -1);
-    this.#rows.delete(row);
-    this.#shown = undefined;
-    forget(this.#byId, row.serverId, row);
-    forget(this.#byPeer, row.peer, row);
+    this.#rows.remove(row);
   }
-}
-
-function isSameList(
-  sessions: readonly ObservedSession[],
-  before: readonly ObservedSession[] | undefined,
-): boolean {
-  return (
-    sessions.length === before?.length &&
-    sessions.every((session, i) => {
-      const { serverId, peer, user } = before[i]!;
-      return session.serverId === serverId && session.peer === peer && session.user === user;
-    })
-  );
-}
-
-function forget<Key>(index: Map<Key, Row[]>, key: Key | undefined, row: Row): void {
-  const there = key === undefined ? undefined : index.get(key);
-  if (!there) return;
-  there.splice(there.indexOf(row), 1);
-  if (there.length === 0) index.delete(key!);
 }
