@@ -41,7 +41,9 @@ export interface DatabaseSession {
   readonly user: string;
   readonly serverId: ServerId;
   readonly peer: string;
+  /** When its connection was open for its client, and when the server had a process for it. */
   readonly openedMs: number;
+  readonly startedMs: number;
   /** As a list shows it: one that says whose a session is says so from when its login is accepted. */
   row: ObservedSession;
   /** Logged in, or a server that lists logins. */
@@ -87,8 +89,10 @@ export class Database {
     this.observerId = this.#newId();
   }
 
-  open(of: Pick<DatabaseSession, 'server' | 'owner' | 'user' | 'peer' | 'openedMs'>): DatabaseSession {
-    const { server, owner, user, peer, openedMs } = of;
+  open(
+    of: Pick<DatabaseSession, 'server' | 'owner' | 'user' | 'peer' | 'openedMs' | 'startedMs'>,
+  ): DatabaseSession {
+    const { server, owner, user, peer, openedMs, startedMs } = of;
     const serverId = this.#newId();
     const listed = this.#traits.listsLogins;
     const row: ObservedSession = { serverId, peer };
@@ -99,6 +103,7 @@ export class Database {
       serverId,
       peer,
       openedMs,
+      startedMs,
       row,
       listed,
       shownTo: 0,

@@ -186,7 +186,7 @@ export const plants: readonly Plant[] = [
     name: 'a term is taken for longer than its lease',
     where: 'leadership/election.ts: #endOf',
     invariants: ['I1'],
-    parts: { ...shipped, election: { drift: -3 } },
+    parts: { ...shipped, election: { drift: -6 } },
     needsSeveral: true,
   },
   {

@@ -66,7 +66,8 @@ export class Upstream {
     const peer = traits.nat
       ? `10.0.2.${this.#node.number}:${10_000 + this.#node.nextSerial()}`
       : connection.localAddress!;
-    const session = database.open({ server, owner: connection, user, peer, openedMs });
+    const { nowMs: startedMs } = agenda;
+    const session = database.open({ server, owner: connection, user, peer, openedMs, startedMs });
     connection.session = session;
     this.#node.say?.(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${server}`);
     truth.compare(session);
@@ -74,9 +75,8 @@ export class Upstream {
       this.abandon(connection, false);
       return;
     }
-    const leftMs = Math.max(0, openedMs + loginTimeoutMs - agenda.nowMs);
     const isSlow = random.chance(connection.isImpostor ? 0.7 : 0.1);
-    agenda.within(random, 0, isSlow ? leftMs : Math.min(20, leftMs), () => {
+    agenda.within(random, 0, isSlow ? loginTimeoutMs : 20, () => {
       if (!database.sessions.has(session)) return;
       session.listed = true;
       // He does not get in, or the server has had enough of him.
@@ -122,7 +122,7 @@ export class Upstream {
     if (!session) return;
     const { agenda, databases, traits } = this.#beside;
     const database = databases.get(session.server)!;
-    const loginMs = Math.max(0, session.openedMs + loginTimeoutMs - agenda.nowMs);
+    const loginMs = Math.max(0, session.startedMs + loginTimeoutMs - agenda.nowMs);
     const listedMs = isSilent ? Math.max(traits.lingerMs, 3_000) : traits.lingerMs;
     // In a login most servers read, and see at once that nobody is there.
     const mostMs = session.listed ? listedMs : !isSilent && random.chance(0.7) ? 20 : loginMs;

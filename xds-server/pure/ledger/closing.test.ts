@@ -49,7 +49,7 @@ test('lists are taken in the order in which they were asked for', () => {
   assert.equal(driven.target().closing, 1);
 });
 
-test('where logins are not listed, a session that never logged in is waited for as long as a login may take', () => {
+test('where logins are not listed, a session that never logged in is waited for as long as that may take behind the queue', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.check('a');
   driven.report('a', { localAddress: '10.1.1.1:4001' });
@@ -57,7 +57,7 @@ test('where logins are not listed, a session that never logged in is waited for 
   driven.observed([], noLogins);
   assert.equal(driven.target().closing, 1);
   // The moment from the kernel to the server is over: now it may be learnt sooner.
-  assert.deepEqual(driven.pass(58_000), [`observe ${primary} and its logins`]);
+  assert.deepEqual(driven.pass(63_000), [`observe ${primary} and its logins`]);
   driven.observed([], noLogins);
   assert.equal(driven.target().closing, 1);
   assert.deepEqual(driven.pass(2_000), [`observe ${primary}`]);
@@ -312,4 +312,24 @@ test('the end of one that a list has shown to be over takes nothing, whoever is 
   // Of another one, of which nothing is known, a session may be left.
   driven.end('b', 'proxy-closed', { remoteAddress: '10.0.0.5:5432' });
   assert.deepEqual(driven.connections, ['b']);
+});
+
+test('a login that was seen under way is waited for as long as it may take from then on, whenever it came', () => {
+  const driven = DrivenLedger.recovered(plan);
+  const loggingIn = (serverIds: readonly number[]): void => {
+    const letInMs = driven.nowMs - driven.settings.loginStartMs - 1;
+    driven.observed([], { ...noLogins, logins: { serverIds, dialledMs: letInMs, letInMs } });
+  };
+  driven.check('a');
+  driven.report('a', { localAddress: '10.1.1.1:4001' });
+  driven.end('a', 'proxy-closed', { localAddress: '10.1.1.1:4001' });
+  driven.pass(3_000);
+  loggingIn([11]);
+  driven.pass(59_000);
+  // Its process was late: the server has not had enough of it yet.
+  loggingIn([11]);
+  assert.equal(driven.target().closing, 1);
+  driven.pass(2_000);
+  loggingIn([11]);
+  assert.equal(driven.target().used, 0);
 });

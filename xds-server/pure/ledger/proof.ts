@@ -25,7 +25,7 @@ import type { Slot, Target } from './records.js';
 import type { LedgerSettings } from './settings.js';
 import { UncertainRows } from './uncertain-rows.js';
 
-type Margins = Pick<LedgerSettings, 'marginMs' | 'loginStartMs'>;
+type Margins = Pick<LedgerSettings, 'marginMs' | 'loginStartMs' | 'queueMs'>;
 
 export interface Question {
   /** When the next question is wanted, */
@@ -39,7 +39,7 @@ export interface Question {
 /** The question that may bring a closing slot nearer to its proof. */
 export function nextQuestion(slot: Slot, settings: Margins, nowMs: number): Question {
   const { plan, list, unjoined } = slot.target;
-  const bySilenceMs = provableFromMs(slot, settings.marginMs);
+  const bySilenceMs = provableFromMs(slot, settings);
   const arrived = arrivedMs(slot, settings.marginMs);
   const otherwise = { fromMs: bySilenceMs, otherwiseMs: bySilenceMs };
   if (bySilenceMs <= Math.max(arrived, nowMs) || !plan || plan.proxyProtocol) return otherwise;
@@ -51,11 +51,14 @@ export function nextQuestion(slot: Slot, settings: Margins, nowMs: number): Ques
 }
 
 /** The earliest question whose answer proves that a closing slot is free, whoever logs in. */
-function provableFromMs(slot: Slot, marginMs: number): number {
+function provableFromMs(slot: Slot, { marginMs, queueMs }: Margins): number {
   if (isKnown(slot)) return slot.closingMs;
   const { listsLogins, loginTimeoutMs } = slot.target.list;
   const arrived = arrivedMs(slot, marginMs);
-  return listsLogins ? arrived : Math.max(arrived, openedBy(slot) + loginTimeoutMs);
+  if (listsLogins) return arrived;
+  // Whoever was logging in had a process by then, whenever he came.
+  const startedMs = slot.suspects ? slot.suspectedMs : openedBy(slot) + queueMs;
+  return Math.max(arrived, startedMs + loginTimeoutMs);
 }
 
 /** From when on all that a closing slot's node has sent to the server has come there. */
@@ -96,9 +99,12 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
   let uncertain: UncertainRows | undefined;
   let alive: Map<ReadonlySet<number>, boolean> | undefined;
   for (const slot of target.closing) {
-    const isOverdue = list.askedAtMs > provableFromMs(slot, marginMs);
+    const isOverdue = list.askedAtMs > provableFromMs(slot, settings);
     if (!isOverdue && !isShown(slot, settings)) continue;
-    if (!isOverdue && slot.latestStep > step) slot.suspects = list.loggingIn;
+    if (!isOverdue && slot.latestStep > step) {
+      slot.suspects = list.loggingIn;
+      slot.suspectedMs = list.receivedAtMs;
+    }
     slot.latestStep = Math.min(slot.latestStep, step);
     const isVague = list.isVague(slot);
     const logsIn = !isOverdue && slot.suspects !== undefined && isAnyAlive(slot.suspects);

@@ -53,6 +53,8 @@ export interface Slot {
   latestStep: number;
   /** Who was logging in at that list, where it showed that: its own session, if it lives, may still be one of these. */
   suspects: ReadonlySet<ServerId> | undefined;
+  /** When that list was had. */
+  suspectedMs: number;
   /**
    * Granted by this ledger, or reported open twice, a margin apart. Of any other the only report may have come late: from
    * a node that stood still, of one that is over.

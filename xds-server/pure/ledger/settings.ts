@@ -17,6 +17,11 @@ export interface LedgerSettings {
   readonly marginMs: number;
   /** From a server's having taken in a connection until it shows it as logging in, at the worst; not its time in a queue. */
   readonly loginStartMs: number;
+  /**
+   * From a connection's opening until the server has a process for it, which then has the login's time, at the worst: where
+   * nobody can be asked for those who log in.
+   */
+  readonly queueMs: number;
   /** A session that is not reported for this long is silent, where nothing else says so; several report intervals. */
   readonly silentAfterMs: number;
   /** A service whose waiters got nothing for this long, while others were served, goes first once. */
@@ -48,6 +53,7 @@ export const defaultSettings: LedgerSettings = {
   follows: 'restart',
   marginMs: 500,
   loginStartMs: 1_000,
+  queueMs: 5_000,
   silentAfterMs: 7_000,
   starvationMs: 5_000,
   recoveryQueue: 10_000,

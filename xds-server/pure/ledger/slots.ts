@@ -232,6 +232,7 @@ function newSlot(
     earliestStep,
     latestStep: Number.POSITIVE_INFINITY,
     suspects: undefined,
+    suspectedMs: Number.POSITIVE_INFINITY,
     isSure: Number.isFinite(earliestStep),
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
