@@ -30,7 +30,7 @@ export class UncertainRows {
       const next = steps[firstAbove(steps, slot.earliestStep)];
       if (next !== undefined && next <= slot.latestStep) return true;
     }
-    return this.#suspectsOf(slot).some((row) => mayBe(slot, row));
+    return this.#among(slot.suspects).some((row) => mayBe(slot, row));
   }
 
   /** Of how many of them `mayBe` is true for some of the slots; or of more. */
@@ -40,18 +40,22 @@ export class UncertainRows {
       earliestStep = Math.min(earliestStep, slot.earliestStep);
       latestStep = Math.max(latestStep, slot.latestStep);
     }
-    const suspects = [...new Set(slots.map((slot) => slot.suspects))];
     const all = slots.map(accountsOf);
     const accounts = all.includes(undefined) ? undefined : new Set(all.flatMap((of) => of ?? []));
-    let found = 0;
-    for (const { account, seenStep, serverId } of this.#rows) {
-      if (seenStep <= earliestStep || (accounts && !accounts.has(account))) continue;
-      if (seenStep <= latestStep || suspects.some((ids) => ids?.has(serverId))) found += 1;
+    let inTime = 0;
+    for (const account of accounts ?? this.#seen.keys()) {
+      const steps = this.#seen.get(account) ?? [];
+      inTime += Math.max(0, firstAbove(steps, latestStep) - firstAbove(steps, earliestStep));
     }
-    return found;
+    const late = new Set<Row>();
+    for (const suspects of new Set(slots.map((slot) => slot.suspects)))
+      for (const row of this.#among(suspects))
+        if (row.seenStep > Math.max(earliestStep, latestStep) && (accounts?.has(row.account) ?? true))
+          late.add(row);
+    return inTime + late.size;
   }
 
-  #suspectsOf({ suspects }: Slot): readonly Row[] {
+  #among(suspects: Slot['suspects']): readonly Row[] {
     if (!suspects) return [];
     const known = this.#suspected.get(suspects);
     if (known) return known;
