@@ -28,6 +28,8 @@ const tries = Number(process.env.TRIES ?? 150);
 const budget = 30;
 /** The observer's two connections, and the one by which the harness asks. */
 const reserve = 3;
+/** Of one who does it wrong, until the server says so. */
+const mostRounds = 10;
 const target = 'orders/primary';
 const stages = ['connected', 'sent 1', 'got 1', 'sent 2', 'got 2', 'sent 3', 'got 3'] as const;
 type Stage = (typeof stages)[number];
@@ -314,7 +316,12 @@ test('one who believes any list, whenever its connection was dialled, is told "t
   const [, stopped] = rounds;
   try {
     await front.stay(Promise.resolve());
-    await play(front, stopped!, new Random(1), () => server.hasSaidTooMany);
+    const random = new Random(1);
+    const isOver = (): boolean => server.hasSaidTooMany || front.doubtful === 0;
+    // On a busy machine those who broke off may be gone, one by one, before the next ones come.
+    for (let round = 1; round <= mostRounds && !server.hasSaidTooMany; round++)
+      await play(front, stopped!, random, isOver);
+    assert.ok(server.hasSaidTooMany, `not in ${mostRounds} rounds`);
   } finally {
     front.stop();
     await server.stop();
