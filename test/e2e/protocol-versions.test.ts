@@ -4,11 +4,12 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { stopEverything } from '../harness/ending.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedPostgres } from '../harness/protected-database.js';
+import type { Protected } from '../harness/protected-database.js';
 import { RawClient } from '../harness/raw-client.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { interruptedPsql } from './interrupted-psql.js';
+import { olderAndNewer } from './older-and-newer.js';
 
 const password = 'correct horse';
 const libpq = path.resolve(import.meta.dirname, '../../build/libpq');
@@ -20,13 +21,10 @@ let sluice: Sluice;
 
 before(async () => {
   const options = { budget: 4, accounts: [{ name: 'ann', password }], databases: ['orders'] };
-  const [older, newer] = await Promise.all([
-    protectedPostgres('older', options),
-    protectedPostgres('newer', { ...options, version: '18' }),
-  ]);
-  servers = { older, newer };
+  const databases = await olderAndNewer(options);
+  servers = databases;
   sluice = await Sluice.start({
-    databases: { older, newer },
+    databases,
     services: {
       older: { database: 'older', max_connections: 4 },
       newer: { database: 'newer', max_connections: 4 },

@@ -9,11 +9,12 @@ import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { stopEverything } from '../harness/ending.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedPostgres } from '../harness/protected-database.js';
+import type { Protected } from '../harness/protected-database.js';
 import { RawClient } from '../harness/raw-client.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { parameters, sslRequest, startup } from './hostile.js';
+import { olderAndNewer } from './older-and-newer.js';
 import { postgresSession } from './sessions.js';
 
 const account = { name: 'ann', password: 'correct horse' };
@@ -28,14 +29,10 @@ let servers: Readonly<Record<string, Protected<Postgres>>>;
 let sluice: Sluice;
 
 before(async () => {
-  const [older, newer] = await Promise.all([
-    protectedPostgres('older', options),
-    // It shows who logs in, from when he has said who he is.
-    protectedPostgres('newer', { ...options, version: '18' }),
-  ]);
-  servers = { older, newer };
+  const databases = await olderAndNewer(options);
+  servers = databases;
   sluice = await Sluice.start({
-    databases: { older, newer },
+    databases,
     services: { older: { database: 'older', ...service }, newer: { database: 'newer', ...service } },
   });
 });

@@ -90,9 +90,10 @@ export class Database {
   }
 
   open(
-    of: Pick<DatabaseSession, 'server' | 'owner' | 'user' | 'peer' | 'openedMs' | 'startedMs'>,
+    of: Pick<DatabaseSession, 'server' | 'owner' | 'user' | 'peer' | 'openedMs'>,
+    startedMs = of.openedMs,
   ): DatabaseSession {
-    const { server, owner, user, peer, openedMs, startedMs } = of;
+    const { server, owner, user, peer, openedMs } = of;
     const serverId = this.#newId();
     const listed = this.#traits.listsLogins;
     const row: ObservedSession = { serverId, peer };

@@ -66,8 +66,7 @@ export class Upstream {
     const peer = traits.nat
       ? `10.0.2.${this.#node.number}:${10_000 + this.#node.nextSerial()}`
       : connection.localAddress!;
-    const { nowMs: startedMs } = agenda;
-    const session = database.open({ server, owner: connection, user, peer, openedMs, startedMs });
+    const session = database.open({ server, owner: connection, user, peer, openedMs }, agenda.nowMs);
     connection.session = session;
     this.#node.say?.(`${connection.id} opens ${session.serverId} of ${user} from ${peer} at ${server}`);
     truth.compare(session);

@@ -262,14 +262,7 @@ export class World {
     if (database.sessions.size > 35) return;
     const peer = `10.7.7.7:${++this.#people}`;
     const { nowMs } = this.#agenda;
-    const session = database.open({
-      server,
-      owner: undefined,
-      user: 'person',
-      peer,
-      openedMs: nowMs,
-      startedMs: nowMs,
-    });
+    const session = database.open({ server, owner: undefined, user: 'person', peer, openedMs: nowMs });
     database.letIn(session);
     this.#agenda.after(ms, () => database.close(session));
   }

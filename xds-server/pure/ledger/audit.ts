@@ -1,7 +1,8 @@
 /** Conservation: every counter again from the records themselves, and every pair of references from both sides. */
 import { obstacle } from './admission.js';
-import { type Books, isSurplus, nowhere, unusedGuarantee, unusedReserve } from './books.js';
+import { type Books, nowhere, unusedGuarantee, unusedReserve } from './books.js';
 import { weightOf } from './crowds.js';
+import { isSurplus } from './doubts.js';
 import type { Counts, Service, Slot, Target } from './records.js';
 import { eachWaiter, waitersOf } from './waiters.js';
 

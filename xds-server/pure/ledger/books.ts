@@ -3,7 +3,7 @@
  * against its target, and against the service whose account it is. Nothing else changes a counter, so that what is
  * free can be read off at any time. Who gets it is decided in admission.ts.
  */
-import { Doubt, type DoubtfulSlots } from './doubts.js';
+import { Doubt, type DoubtfulSlots, isSurplus } from './doubts.js';
 import type { ConnectionId, NodeId } from './events.js';
 import { Heap } from './heap.js';
 import { newService, newTarget, newTenant } from './new-records.js';
@@ -258,11 +258,6 @@ export class Books {
     if (!service.plan && service.used === 0) this.dropService(service);
     if (!target.plan && target.slots.size === 0 && target.name !== nowhere) this.targets.delete(target.name);
   }
-}
-
-/** Whether it is in the books and does not count. */
-export function isSurplus(slot: Slot): boolean {
-  return slot.doubt?.isSurplus(slot) ?? false;
 }
 
 export function unusedGuarantee({ plan, usedHere, unjoined }: Service): number {

@@ -96,3 +96,8 @@ export class Doubt {
     this.#surplus.clear();
   }
 }
+
+/** Whether it is in the books and does not count. */
+export function isSurplus(slot: Slot): boolean {
+  return slot.doubt?.isSurplus(slot) ?? false;
+}

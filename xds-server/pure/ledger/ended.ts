@@ -2,7 +2,7 @@ import type { ConnectionId } from './events.js';
 
 const most = 20_000;
 
-/** Connections that have ended lately: a report or check that was overtaken by the end is not believed. */
+/** Connections that are over since lately: what was overtaken by the end is not believed, nor an end that the list was before. */
 export class Ended {
   readonly #keptMs: number;
   /** The oldest first. */

@@ -16,6 +16,7 @@ import {
   strength,
 } from './claims.js';
 import { Departed } from './departed.js';
+import { isSurplus } from './doubts.js';
 import type { LedgerEvent, NodeId, ObservedLogins, ServerId } from './events.js';
 import { FreeRows } from './free-rows.js';
 import type { Outcome } from './outcome.js';
@@ -204,7 +205,7 @@ export class SessionList {
   #guess(slots: readonly Slot[], rows: Iterable<Row>): void {
     if (slots.length === 0) return;
     // A row is not hidden behind a slot that does not count.
-    const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !slot.doubt?.isSurplus(slot);
+    const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !isSurplus(slot);
     const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && mayHave(slot));
     if (unsure.length === 0) return;
     const free = new FreeRows(rows);

@@ -45,7 +45,7 @@ const KILL_DETAILS: &str = "sluice_kill_session_over";
 /// therefore be configured to try again for longer than this.
 const LOOK_UPSTREAM_MS: u64 = 200;
 /// A node that has stood still for so long may have been given up, and what it was granted be somebody else's. A server shows nobody
-/// of whom it has read no byte; a connection that it took in meanwhile is left before it reads one.
+/// of whom it has read no byte; a connection that it took in meanwhile is left before anybody logs in by it.
 const STOOD_STILL_MS: u64 = 2_500;
 
 pub struct Factory {
