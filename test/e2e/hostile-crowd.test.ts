@@ -206,6 +206,26 @@ test('a byte a second is too slow at every stage, and is cut at its deadline', {
   assert.deepEqual(await everOpened(), opened);
 });
 
+/** Envoy's own deadline for TLS and the filters' are one and the same, and these clients begin with TLS. */
+test('handshakes that Envoy and a filter cut at the same instant leave every worker at work', {
+  timeout: 60_000,
+}, async () => {
+  const hello = await clientHello(hostnameOf('checkout'));
+  const clients: RawClient[] = [];
+  for (let i = 0; i < 400; i += 1) {
+    const client = await RawClient.connect({ host: sluice.host, port: sluice.ports.pg });
+    await client.send(hello);
+    clients.push(client);
+  }
+  await Promise.all(clients.map((client) => client.closed()));
+  // Newcomers fall to one worker or the other.
+  const base = await footprint();
+  await Promise.all(
+    Array.from({ length: 8 }, async () => (await postgresSession(sluice, 'checkout', ann)).end()),
+  );
+  assert.equal((await footprint()).clients, base.clients);
+});
+
 test('a name that a stranger makes up costs a node little, and there is a bound on them', {
   timeout: 60_000,
 }, async (t) => {

@@ -2,14 +2,16 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::edge::is_passed_on;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Line, Scheduler};
 use crate::sys::{self, Bytes, EnvoyPtr, KeyValue};
 
 /// The connection whose callback is running. Cannot outlive it.
 pub struct Connection<'call> {
     pub(crate) filter: EnvoyPtr,
+    line: &'call Arc<Line>,
     call: PhantomData<&'call Cell<()>>,
 }
 
@@ -44,9 +46,9 @@ impl Event {
     }
 }
 
-impl Connection<'_> {
-    pub(crate) fn new(filter: EnvoyPtr) -> Self {
-        Self { filter, call: PhantomData }
+impl<'call> Connection<'call> {
+    pub(crate) fn new(filter: EnvoyPtr, line: &'call Arc<Line>) -> Self {
+        Self { filter, line, call: PhantomData }
     }
 
     /// Sends `bytes` to the client, through the write filters.
@@ -179,8 +181,6 @@ impl Connection<'_> {
 
     /// A handle that wakes this filter from any thread; `None` where the connection is already going away.
     pub fn scheduler(&self) -> Option<Scheduler> {
-        // SAFETY: as in `write`.
-        let scheduler = unsafe { sys::envoy_dynamic_module_callback_network_filter_scheduler_new(self.filter) };
-        Scheduler::owning(scheduler)
+        self.line.scheduler(self.filter)
     }
 }

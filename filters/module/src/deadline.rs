@@ -1,8 +1,8 @@
 //! Deadlines. Envoy's ABI has no timers for network filters, so one thread sleeps until the earliest of all of them and
 //! has Envoy call the filter on its own thread.
 //!
-//! An alarm ends with its filter, under the same lock under which the thread rings: it cannot ring for a filter that is
-//! gone, nor use Envoy's threads after they have ended.
+//! An alarm ends with its filter, and [`Scheduler`] falls silent with its connection. It is rung outside the lock: whatever
+//! Envoy does in there, alarms can be set and dropped meanwhile, by that thread too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -93,8 +93,9 @@ impl<B: Bell> Clock<B> {
                 None => self.earlier.wait(pending).unwrap_or_else(PoisonError::into_inner),
                 Some(first) if first.key().0 <= now => {
                     let (bell, event) = first.remove();
+                    drop(pending);
                     bell.ring(event);
-                    pending
+                    self.lock()
                 }
                 Some(first) => {
                     let sleep = first.key().0 - now;
@@ -140,5 +141,26 @@ mod tests {
         assert_eq!(rung.recv(), Ok(2));
         drop(late);
         assert!(clock.lock().alarms.is_empty());
+    }
+
+    /// What it rings ends another alarm's filter.
+    struct Ending(Mutex<Option<Alarm<Arc<Ending>>>>, Sender<u64>);
+
+    impl Bell for Arc<Ending> {
+        fn ring(&self, event: u64) {
+            drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let _ = self.1.send(event);
+        }
+    }
+
+    #[test]
+    fn while_an_alarm_rings_others_can_be_dropped_on_the_same_thread() {
+        let (sender, rung) = channel();
+        let clock = Clock::start();
+        let bell = Arc::new(Ending(Mutex::new(None), sender));
+        let late = Clock::set(&clock, Arc::clone(&bell), 3_600_000, 2);
+        *bell.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(late);
+        let _early = Clock::set(&clock, Arc::clone(&bell), 0, 1);
+        assert_eq!(rung.recv_timeout(Duration::from_secs(10)), Ok(1));
     }
 }

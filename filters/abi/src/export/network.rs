@@ -1,15 +1,21 @@
 //! Network filter hooks.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::{configured, not_started, status};
 use crate::buffer::Side;
 use crate::edge::{guarded, is_probe, module};
+use crate::scheduler::Line;
 use crate::sys::{self, Bytes, EnvoyPtr, KeyValue, ModulePtr};
 use crate::{Buffer, Callout, Close, Connection, Event, NetworkFactory, NetworkFilter, Stats, Status};
 
 type Factory = Box<dyn NetworkFactory>;
-type Filter = RefCell<Box<dyn NetworkFilter>>;
+
+struct Filter {
+    line: Arc<Line>,
+    inner: RefCell<Box<dyn NetworkFilter>>,
+}
 
 /// Enters the filter; a filter that is already running is passed by. After a panic the connection is closed.
 ///
@@ -23,8 +29,8 @@ unsafe fn enter(
 ) -> u32 {
     // SAFETY: the caller's promise. All calls for one filter come from one thread.
     let filter = unsafe { &*filter.cast::<Filter>() };
-    let connection = Connection::new(envoy);
-    let outcome = guarded(hook, || match filter.try_borrow_mut() {
+    let connection = Connection::new(envoy, &filter.line);
+    let outcome = guarded(hook, || match filter.inner.try_borrow_mut() {
         Ok(mut filter) => call(filter.as_mut(), &connection),
         Err(_) => Status::Continue,
     });
@@ -59,8 +65,12 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_new(config: ModulePt
     // SAFETY: made by `configured`; Envoy keeps it while filters exist.
     let factory = unsafe { &*config.cast::<Factory>() };
     // Envoy closes a connection whose filter is null.
-    guarded("network filter", || factory.create(&Connection::new(envoy)))
-        .map_or(std::ptr::null(), |filter| Box::into_raw(Box::new(Filter::new(filter))).cast_const().cast())
+    guarded("network filter", || {
+        let line = Arc::default();
+        let inner = RefCell::new(factory.create(&Connection::new(envoy, &line)));
+        Box::into_raw(Box::new(Filter { line, inner })).cast_const().cast()
+    })
+    .unwrap_or(std::ptr::null())
 }
 
 #[unsafe(no_mangle)]
@@ -108,6 +118,9 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_event(envoy: EnvoyPt
             filter.on_event(connection, event);
             Status::Continue
         });
+        if event != Event::Connected {
+            (*filter.cast::<Filter>()).line.cut();
+        }
     }
 }
 
