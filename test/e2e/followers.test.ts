@@ -22,6 +22,7 @@ import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/protected-database.js';
 import { Relay } from '../harness/relay.js';
 import { Sluice } from '../harness/sluice.js';
+import { sluiceCommand } from '../harness/sluice-command.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { cancelRequest, keyOf } from './cancel-request.js';
 import { mysqlSession, postgresSession } from './sessions.js';
@@ -34,6 +35,7 @@ const quick = { timeout: 60_000 } as const;
 let orders: Protected<Postgres>;
 let reports: Protected<MariaDb>;
 let sluice: Sluice;
+let store: string;
 let leader: Brain;
 let follower: Brain;
 /** Between the follower and the leader. */
@@ -56,7 +58,7 @@ before(async () => {
     }),
   ]);
   [orders, reports] = [postgres, mariadb];
-  const store = `etcd:${etcd.urls}`;
+  store = `etcd:${etcd.urls}`;
   sluice = await Sluice.start({
     databases: { orders, reports },
     tenants: { test: {}, stranger: {} },
@@ -65,6 +67,7 @@ before(async () => {
       billing: { database: 'orders', max_connections: 4 },
       dashboard: { database: 'reports', max_connections: 4 },
       stranger: { database: 'reports', max_connections: 4, tenant: 'stranger' },
+      spare: { database: 'orders', max_connections: 2, idle: { surplus_ms: 500 } },
     },
     store,
     advertise: async (xds) => {
@@ -143,6 +146,24 @@ async function cancel(client: pg.Client, guess = 0): Promise<void> {
 const canceled = '57014';
 const interrupted = 1317;
 const noSuchThread = 1094;
+
+test(
+  'an idle session of a follower’s node ends when a limit shrinks below what is in use',
+  quick,
+  async () => {
+    const [working, idle] = await Promise.all([0, 1].map(() => postgresSession(sluice, 'spare', ann)));
+    const { end } = await asleepIn.postgres(working!);
+    const words = once(idle!, 'error');
+    sluice.file.spec.services!.spare!.max_connections = 1;
+    sluice.file.save();
+    assert.equal((await sluiceCommand('apply', sluice.file.path, '--store', store)).code, 0);
+    assert.equal(((await words)[0] as { code: string }).code, '57P01');
+    await leader.waitForTaken('spare', 1);
+    await cancel(working!);
+    assert.equal(await end, canceled);
+    await working!.end();
+  },
+);
 
 describe('a client of a follower’s node stops a statement', () => {
   test('Postgres: of a session that the leader’s own node has', quick, async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isLoopback } from '../pure/spec/ip.js';
 import { type Address, AdminServer } from '../shells/admin/admin-server.js';
-import { sessionsMethod } from '../shells/cancels/sessions-service.js';
+import { findSessionMethod, surplusMethod } from '../shells/cancels/sessions-service.js';
 import { Channel } from '../shells/channel/channel.js';
 import type { ChannelPaths } from '../shells/store/channel-files.js';
 import { Parts, type PartsOptions } from './parts.js';
@@ -117,7 +117,8 @@ export class Brain {
         ...this.#parts.xds.methods,
         this.#parts.authz.method,
         this.#parts.sessions.method,
-        sessionsMethod((question, node) => this.#parts.deciding.find(question, node)),
+        findSessionMethod((question, node) => this.#parts.deciding.find(question, node)),
+        surplusMethod((node) => this.#parts.deciding.surplus(node)),
         ...(this.#options.candidate ? [this.#parts.deciding.following.method] : []),
       ],
       exhausted: (path) => this.#parts.metrics.exhausted(path),

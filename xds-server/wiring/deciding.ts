@@ -10,7 +10,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { CancelRequest } from '../pure/cancel/cancel-request.js';
 import { alone, type Leadership, type Term } from '../pure/leadership/leadership.js';
-import type { NodeId } from '../pure/ledger/events.js';
+import type { ConnectionId, NodeId } from '../pure/ledger/events.js';
 import { Ledger } from '../pure/ledger/ledger.js';
 import type { LedgerSettings } from '../pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from '../pure/ledger/view.js';
@@ -139,6 +139,11 @@ export class Deciding {
 
   find(question: KillQuestion, node: NodeId): Promise<number | undefined> {
     return this.#leading?.find(question, node) ?? this.following.find(question, node);
+  }
+
+  /** @returns the idle sessions of this node that shall end */
+  async surplus(node: NodeId): Promise<readonly ConnectionId[]> {
+    return this.#leading?.surplus(node) ?? this.following.surplus(node);
   }
 
   /** Another spec is in force. */

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CancelRequest } from '../pure/cancel/cancel-request.js';
 import type { Leadership } from '../pure/leadership/leadership.js';
-import type { NodeId } from '../pure/ledger/events.js';
+import type { ConnectionId, NodeId } from '../pure/ledger/events.js';
 import { Claims, maxNodes } from '../pure/peers/claims.js';
 import type { Desk } from '../pure/peers/desk.js';
 import type { News, Order } from '../pure/peers/messages.js';
@@ -135,6 +135,10 @@ export class Following {
     return this.#requests.find({ ...question, node });
   }
 
+  surplus(node: NodeId): Promise<readonly ConnectionId[]> {
+    return this.#requests.surplus(node);
+  }
+
   interrupt(asked: CancelRequest): Promise<void> {
     return this.#requests.interrupt(asked);
   }
@@ -242,6 +246,8 @@ export class Following {
 
 async function reply(leading: Leading, question: Request): Promise<Reply> {
   const { request } = question;
+  if (question.kind === 'idle')
+    return { kind: 'surplus', request, connections: leading.surplus(question.node) };
   if (question.kind === 'interrupt') {
     await leading.cancel(question.asked);
     return { kind: 'interrupted', request };

@@ -16,6 +16,7 @@ import type { LedgerSettings } from '../pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from '../pure/ledger/view.js';
 import type { Question, SessionNews } from '../pure/peers/messages.js';
 import type { Plan, TargetName } from '../pure/plan/plan.js';
+import { Surplus } from '../pure/surplus/surplus.js';
 import { Cancels } from '../shells/cancels/cancels.js';
 import { type Question as KillQuestion, SessionFinder } from '../shells/cancels/session-finder.js';
 import { Admission, type Asker, type Readiness } from '../shells/control/admission.js';
@@ -50,12 +51,15 @@ export class Leading {
   readonly #reports: SessionReports;
   readonly #cancels: Cancels;
   readonly #finder: SessionFinder;
+  readonly #plan: () => Plan;
+  readonly #surplus = new Surplus();
   #untilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: LeadingOptions) {
     const { now, log, settings, plan, readiness, metrics, forged, connected } = options;
     const { reportIntervalMs } = settings;
     this.#now = now;
+    this.#plan = plan;
     this.#ledger = new Ledger(settings);
     this.#loop = new LedgerLoop(this.#ledger, now, (error) => {
       // Out of every handler that could swallow it: the process ends, and whoever runs it starts another.
@@ -142,6 +146,16 @@ export class Leading {
 
   find(question: KillQuestion, node: NodeId): Promise<number | undefined> {
     return this.#finder.find(question, node);
+  }
+
+  /** @returns the idle sessions of this node that shall end */
+  surplus(node: NodeId): readonly ConnectionId[] {
+    const sources = {
+      plan: this.#plan(),
+      view: (options?: ViewOptions) => this.view(options),
+      activity: (connection: ConnectionId) => this.activity(connection),
+    };
+    return this.#surplus.of(node, sources, this.#now());
   }
 
   view(options?: ViewOptions): LedgerView {

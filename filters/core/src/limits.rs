@@ -15,10 +15,15 @@ pub struct Limits {
     pub idle_transaction_ms: Option<u64>,
     /// From its grant on.
     pub max_age_ms: Option<u64>,
+    /// Idle outside a transaction, while there are more sessions than there may be and the brain calls this one.
+    pub surplus_ms: Option<u64>,
 }
 
 /// The longest that is taken, some 24 days; the brain's spec allows no longer one.
 pub const MAX_LIMIT_MS: u64 = i32::MAX as u64;
+
+/// A session that may be called looks as often whether it is.
+const SURPLUS_LOOK_MS: u64 = 2_000;
 
 /// The limit that a session has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub enum Reached {
     IdleTransaction,
     /// `max_age_ms`.
     Age,
+    /// `surplus_ms`.
+    Surplus,
 }
 
 /// What to do about a session's limits.
@@ -53,6 +60,8 @@ pub struct Standing {
     pub is_certain: bool,
     /// When it was granted.
     pub granted_ms: u64,
+    /// The brain has called it.
+    pub is_called: bool,
 }
 
 impl Limits {
@@ -63,7 +72,13 @@ impl Limits {
             idle_session_ms: limit("idle_session_ms"),
             idle_transaction_ms: limit("idle_transaction_ms"),
             max_age_ms: limit("max_age_ms"),
+            surplus_ms: limit("surplus_ms"),
         }
+    }
+
+    /// Whether it has been idle for so long that it may be called.
+    pub fn may_be_called(&self, standing: Standing, now_ms: u64) -> bool {
+        standing.is_idle() && self.surplus_ms.is_some_and(|ms| standing.since_ms + ms <= now_ms)
     }
 
     /// When the session is too old.
@@ -73,8 +88,8 @@ impl Limits {
 
     /// Judges a session at `now_ms`.
     pub fn judge(&self, standing: Standing, now_ms: u64) -> Next {
-        let Standing { state, since_ms, is_certain, granted_ms } = standing;
-        let idle = state == State::Idle && is_certain;
+        let Standing { state, since_ms, granted_ms, is_called, .. } = standing;
+        let idle = standing.is_idle();
         let in_transaction = matches!(state, State::Transaction | State::FailedTransaction);
         // Where it is not in the state that a limit is about, it can enter it now at the earliest.
         let due = |limit: Option<u64>, in_state| limit.map(|ms| ms + if in_state { since_ms } else { now_ms });
@@ -94,9 +109,20 @@ impl Limits {
         if is_due(transaction) {
             return Next::End(Reached::IdleTransaction);
         }
+        let may_be_called = self.may_be_called(standing, now_ms);
+        if may_be_called && is_called {
+            return Next::End(Reached::Surplus);
+        }
+        let call = if may_be_called { Some(now_ms + SURPLUS_LOOK_MS) } else { due(self.surplus_ms, idle) };
         // One that is too old ends when it comes to rest, and is not looked at for that before.
         let age = age.filter(|at| *at > now_ms);
-        [session, transaction, age].into_iter().flatten().min().map_or(Next::Never, Next::Look)
+        [session, transaction, age, call].into_iter().flatten().min().map_or(Next::Never, Next::Look)
+    }
+}
+
+impl Standing {
+    fn is_idle(self) -> bool {
+        self.state == State::Idle && self.is_certain
     }
 }
 
@@ -107,6 +133,7 @@ impl Reached {
             Self::IdleSession => "idle.session_ms",
             Self::IdleTransaction => "idle.transaction_ms",
             Self::Age => "idle.age_ms",
+            Self::Surplus => "idle.surplus_ms",
         }
     }
 
@@ -116,6 +143,7 @@ impl Reached {
             Self::IdleSession => "idle_session",
             Self::IdleTransaction => "idle_transaction",
             Self::Age => "max_age",
+            Self::Surplus => "surplus",
         }
     }
 
@@ -125,6 +153,7 @@ impl Reached {
             Self::IdleSession => "sluice_idle_session",
             Self::IdleTransaction => "sluice_idle_transaction",
             Self::Age => "sluice_max_age",
+            Self::Surplus => "sluice_surplus",
         }
     }
 
@@ -138,6 +167,11 @@ impl Reached {
                 (b"25P03", "terminating connection due to idle-in-transaction timeout", "inactivity in a transaction")
             }
             Self::Age => (b"57P01", "terminating connection due to administrator command", "its age"),
+            Self::Surplus => (
+                b"57P01",
+                "terminating connection due to administrator command",
+                "inactivity while there were more sessions than there may be",
+            ),
         };
         match protocol {
             crate::config::Protocol::Postgres => {
@@ -158,10 +192,11 @@ impl Reached {
 mod tests {
     use super::*;
 
-    const ALL: Limits = Limits { idle_session_ms: Some(100), idle_transaction_ms: Some(50), max_age_ms: Some(1_000) };
+    const ALL: Limits =
+        Limits { idle_session_ms: Some(100), idle_transaction_ms: Some(50), max_age_ms: Some(1_000), surplus_ms: None };
 
     fn judge(state: State, since_ms: u64, now_ms: u64) -> Next {
-        ALL.judge(Standing { state, since_ms, is_certain: true, granted_ms: 0 }, now_ms)
+        ALL.judge(Standing { state, since_ms, is_certain: true, granted_ms: 0, is_called: false }, now_ms)
     }
 
     #[test]
@@ -185,7 +220,8 @@ mod tests {
         assert_eq!(judge(State::Idle, 990, 1_000), Next::End(Reached::Age));
         assert_eq!(judge(State::Transaction, 990, 1_000), Next::Look(1_040));
         let alone = Limits { max_age_ms: Some(1_000), ..Limits::default() };
-        let standing = Standing { state: State::Transaction, since_ms: 0, is_certain: true, granted_ms: 500 };
+        let standing =
+            Standing { state: State::Transaction, since_ms: 0, is_certain: true, granted_ms: 500, is_called: false };
         assert_eq!(alone.judge(standing, 0), Next::Look(1_500));
         assert_eq!(alone.judge(standing, 1_500), Next::Never, "whoever sees it come to rest ends it");
     }
@@ -193,16 +229,33 @@ mod tests {
     #[test]
     fn a_transaction_outlives_the_limits_of_idle_sessions() {
         let limits = Limits { idle_transaction_ms: None, ..ALL };
-        let standing = Standing { state: State::Transaction, since_ms: 0, is_certain: true, granted_ms: 0 };
+        let standing =
+            Standing { state: State::Transaction, since_ms: 0, is_certain: true, granted_ms: 0, is_called: false };
         assert_eq!(limits.judge(standing, 99_999), Next::Look(100_099));
         let uncertain = Standing { state: State::Idle, is_certain: false, ..standing };
         assert_eq!(limits.judge(uncertain, 99_999), Next::Look(100_099));
     }
 
     #[test]
+    fn an_idle_session_ends_for_others_when_it_is_called_and_no_earlier() {
+        let limits = Limits { surplus_ms: Some(100), ..Limits::default() };
+        let quiet = Standing { state: State::Idle, since_ms: 200, is_certain: true, granted_ms: 0, is_called: false };
+        let called = Standing { is_called: true, ..quiet };
+        assert_eq!(limits.judge(quiet, 299), Next::Look(300));
+        assert_eq!(limits.judge(quiet, 300), Next::Look(300 + SURPLUS_LOOK_MS));
+        assert_eq!(limits.judge(called, 299), Next::Look(300));
+        assert_eq!(limits.judge(called, 300), Next::End(Reached::Surplus));
+        for state in [State::Transaction, State::Active] {
+            assert_eq!(limits.judge(Standing { state, ..called }, 900), Next::Look(1_000));
+        }
+        assert_eq!(limits.judge(Standing { is_certain: false, ..called }, 900), Next::Look(1_000));
+        assert_eq!(Limits::default().judge(called, 900), Next::Never, "it was not said that it may be");
+    }
+
+    #[test]
     fn what_is_not_followed_has_no_limits() {
         assert_eq!(judge(State::Unfollowed, 0, 99_999), Next::Never);
-        let standing = Standing { state: State::Idle, since_ms: 0, is_certain: true, granted_ms: 0 };
+        let standing = Standing { state: State::Idle, since_ms: 0, is_certain: true, granted_ms: 0, is_called: false };
         assert_eq!(Limits::default().judge(standing, 99_999), Next::Never);
     }
 

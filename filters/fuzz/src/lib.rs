@@ -38,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mysql-change-user", mysql::commands::change_user),
     ("verdict", judge::verdict),
     ("refusal", judge::refusal),
+    ("surplus", judge::surplus),
     ("config", judge::config),
     ("birth", judge::birth),
     ("cursor", judge::cursor),

@@ -71,7 +71,9 @@ export type News =
       readonly connection: ConnectionId;
       readonly frontId: number;
     }
-  | { readonly kind: 'interrupt'; readonly request: RequestId; readonly asked: CancelRequest };
+  | { readonly kind: 'interrupt'; readonly request: RequestId; readonly asked: CancelRequest }
+  /** Which idle sessions of this node shall end? */
+  | { readonly kind: 'idle'; readonly request: RequestId; readonly node: NodeId };
 
 export type Order =
   /** `expiresMs` on the clock of the brain that is told. */
@@ -102,7 +104,8 @@ export type Order =
   /** Of this spec the nodes have these limits in place of the spec's own: a change of limits is under way. */
   | { readonly kind: 'limits'; readonly spec: string; readonly limits: ReadonlyMap<string, number> }
   | { readonly kind: 'found'; readonly request: RequestId; readonly serverId: ServerId | undefined }
-  | { readonly kind: 'interrupted'; readonly request: RequestId };
+  | { readonly kind: 'interrupted'; readonly request: RequestId }
+  | { readonly kind: 'surplus'; readonly request: RequestId; readonly connections: readonly ConnectionId[] };
 
 /** An answer to a check. */
 export type Answer = Extract<Order, { kind: 'grant' | 'refuse' }>;

@@ -21,6 +21,18 @@ const interrupt = () => requests.interrupt({ pid: 1, secret: Buffer.alloc(4), ad
 const asked = () =>
   passed.map((news) => (news.kind === 'find' || news.kind === 'interrupt' ? [news.kind, news.request] : []));
 
+test('who asks for idle sessions is told of them, or of none where nobody answers', async () => {
+  requests.open();
+  const [one, other] = [requests.surplus('n1'), requests.surplus('n2')];
+  assert.deepEqual(passed, [
+    { kind: 'idle', request: 1, node: 'n1' },
+    { kind: 'idle', request: 2, node: 'n2' },
+  ]);
+  requests.answered({ kind: 'surplus', request: 2, connections: ['c2'] });
+  giveUp[0]!();
+  assert.deepEqual(await Promise.all([one, other]), [[], ['c2']]);
+});
+
 test('each question has its own answer, in whatever order they come', async () => {
   requests.open();
   const [one, other, cancelled] = [find(), find(), interrupt()];

@@ -1,5 +1,6 @@
 /** Questions to the leader that are no checks: kept until they are answered, at most for a while, and told to a new leader. */
 import type { CancelRequest } from '../cancel/cancel-request.js';
+import type { ConnectionId, NodeId } from '../ledger/events.js';
 import type { News, Order, RequestId } from './messages.js';
 
 export interface RequestsOptions {
@@ -8,8 +9,8 @@ export interface RequestsOptions {
   readonly patience: () => Promise<void>;
 }
 
-export type Question = Extract<News, { kind: 'find' | 'interrupt' }>;
-export type Reply = Extract<Order, { kind: 'found' | 'interrupted' }>;
+export type Question = Extract<News, { kind: 'find' | 'interrupt' | 'idle' }>;
+export type Reply = Extract<Order, { kind: 'found' | 'interrupted' | 'surplus' }>;
 
 /** At once; what is beyond is answered with nothing. */
 const most = 1_000;
@@ -42,6 +43,12 @@ export class Requests {
 
   async interrupt(asked: CancelRequest): Promise<void> {
     await this.#ask((request) => ({ kind: 'interrupt', request, asked }));
+  }
+
+  /** @returns the sessions of this node that shall end */
+  async surplus(node: NodeId): Promise<readonly ConnectionId[]> {
+    const reply = await this.#ask((request) => ({ kind: 'idle', request, node }));
+    return reply?.kind === 'surplus' ? reply.connections : [];
   }
 
   answered(reply: Reply): void {

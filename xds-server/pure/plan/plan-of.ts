@@ -106,11 +106,13 @@ function limitsOf({
   session_ms,
   transaction_ms,
   age_ms,
+  surplus_ms,
 }: NonNullable<ServiceSpec['idle']> = {}): SessionLimits {
   return {
     ...(session_ms !== undefined && { idleSessionMs: session_ms }),
     ...(transaction_ms !== undefined && { idleTransactionMs: transaction_ms }),
     ...(age_ms !== undefined && { maxAgeMs: age_ms }),
+    ...(surplus_ms !== undefined && { surplusMs: surplus_ms }),
   };
 }
 

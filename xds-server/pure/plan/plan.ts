@@ -80,6 +80,8 @@ export interface SessionLimits {
   readonly idleSessionMs?: number;
   readonly idleTransactionMs?: number;
   readonly maxAgeMs?: number;
+  /** How long it may do nothing while there are more sessions than the limits allow. */
+  readonly surplusMs?: number;
 }
 
 export interface ServicePlan {

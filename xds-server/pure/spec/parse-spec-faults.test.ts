@@ -268,7 +268,7 @@ const faults: readonly [why: string, path: string, value: unknown, problem: stri
     'limits that limit nothing',
     `${service}.idle`,
     {},
-    `${service}.idle: expected one or more of session_ms, transaction_ms, age_ms, found an empty mapping`,
+    `${service}.idle: expected one or more of session_ms, transaction_ms, age_ms, surplus_ms, found an empty mapping`,
   ],
   [
     'a limit below a tenth of a second',

@@ -121,9 +121,14 @@ export const idleSchema = z
     session_ms: limit.exactOptional().describe('Longest that a session may be idle outside a transaction'),
     transaction_ms: limit.exactOptional().describe('Longest that it may be idle within one, which is cut'),
     age_ms: limit.exactOptional().describe('Age from which on it ends when it is idle outside a transaction'),
+    surplus_ms: limit
+      .exactOptional()
+      .describe(
+        'Longest that it may be idle outside a transaction while there are more than the limits allow',
+      ),
   })
   .refine((limits) => Object.keys(limits).length > 0, {
-    error: 'one or more of session_ms, transaction_ms, age_ms',
+    error: 'one or more of session_ms, transaction_ms, age_ms, surplus_ms',
   });
 
 export const serviceSchema = z.strictObject({

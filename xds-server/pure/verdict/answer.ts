@@ -36,6 +36,7 @@ export function grantMetadata(grant: Grant, limits?: SessionLimits): VerdictMeta
   if (limits?.idleSessionMs !== undefined) metadata.idle_session_ms = limits.idleSessionMs;
   if (limits?.idleTransactionMs !== undefined) metadata.idle_transaction_ms = limits.idleTransactionMs;
   if (limits?.maxAgeMs !== undefined) metadata.max_age_ms = limits.maxAgeMs;
+  if (limits?.surplusMs !== undefined) metadata.surplus_ms = limits.surplusMs;
   return metadata;
 }
 

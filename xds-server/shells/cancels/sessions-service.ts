@@ -1,6 +1,9 @@
-/** sluice.v1.Sessions (protos/sluice/v1/sessions.proto): nodes ask which session a number of the front's means. */
+/**
+ * sluice.v1.Sessions (protos/sluice/v1/sessions.proto): nodes ask which session a number of the front's means, and which of
+ * their idle ones are too many.
+ */
 import protobuf from 'protobufjs';
-import type { NodeId } from '../../pure/ledger/events.js';
+import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
 import { type Method, unary } from '../../pure/rpc/rpc.js';
 import { eachField, readerOf } from '../envoy-api/fields.js';
 import type { Question } from './session-finder.js';
@@ -8,7 +11,7 @@ import type { Question } from './session-finder.js';
 const maxQuestionBytes = 1024;
 
 /** @param find resolves with the server's id; undefined where there is no session that may be meant */
-export function sessionsMethod(
+export function findSessionMethod(
   find: (question: Question, node: NodeId) => Promise<number | undefined>,
 ): Method<Question> {
   const question = {
@@ -18,6 +21,20 @@ export function sessionsMethod(
   };
   return unary(question, (message, call) => {
     void find(message, call.caller.node).then((serverId) => call.reply(writeAnswer(serverId ?? 0)));
+    return () => undefined;
+  });
+}
+
+/** @param surplus resolves with the sessions of the node that shall end */
+export function surplusMethod(surplus: (node: NodeId) => Promise<readonly ConnectionId[]>): Method<void> {
+  const question = {
+    path: '/sluice.v1.Sessions/Surplus',
+    maxMessageBytes: maxQuestionBytes,
+    // Who asks is known by its channel.
+    decode: () => undefined,
+  };
+  return unary(question, (_, call) => {
+    void surplus(call.caller.node).then((connections) => call.reply(writeSurplus(connections)));
     return () => undefined;
   });
 }
@@ -38,5 +55,15 @@ function readQuestion(bytes: Uint8Array): Question {
 function writeAnswer(serverId: number): Uint8Array {
   const writer = protobuf.Writer.create();
   if (serverId !== 0) writer.uint32(1 << 3).uint32(serverId);
+  return writer.finish();
+}
+
+/** A node takes no more. */
+const mostConnections = 1_000;
+
+function writeSurplus(connections: readonly ConnectionId[]): Uint8Array {
+  const writer = protobuf.Writer.create();
+  for (const connection of connections.slice(0, mostConnections))
+    writer.uint32((1 << 3) | 2).string(connection);
   return writer.finish();
 }

@@ -65,6 +65,7 @@ const news: readonly News[] = [
   { kind: 'node', node: 'n1', isHere: false, runtime: undefined },
   { kind: 'ready', node: 'n1', service: 'checkout', needs: 'a b' },
   { kind: 'find', request: 5, node: 'n1', connection, frontId: 9 },
+  { kind: 'idle', request: 7, node: 'n1' },
   {
     kind: 'interrupt',
     request: 6,
@@ -90,6 +91,8 @@ test('what is answered is read as it was meant', () => {
     { kind: 'found', request: 5, serverId: 8 },
     { kind: 'found', request: 5, serverId: undefined },
     { kind: 'interrupted', request: 6 },
+    { kind: 'surplus', request: 7, connections: [connection, 'b'.repeat(32)] },
+    { kind: 'surplus', request: 8, connections: [] },
   ];
   assert.deepEqual(decodeOrders(encodeOrders(orders)), orders);
 });

@@ -102,6 +102,8 @@ function readNews(raw: Raw, nowMs: number): News {
       const { request = 0, node = '', connection = '', frontId = 0 } = value;
       return { kind: 'find', request, node, connection, frontId };
     }
+    case 'idle':
+      return { kind: 'idle', request: value.request ?? 0, node: value.node ?? '' };
     case 'interrupt': {
       const { request = 0, pid = 0, address = '', serverName } = value;
       const named = serverName !== undefined && { serverName };
@@ -184,6 +186,8 @@ function readOrder(raw: Raw): Order {
       };
     case 'interrupted':
       return { kind: 'interrupted', request: value };
+    case 'surplus':
+      return { kind: 'surplus', request: value.request ?? 0, connections: value.connections ?? [] };
     default:
       throw new RangeError('an order of a kind that is not known');
   }

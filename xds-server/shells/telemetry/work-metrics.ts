@@ -7,7 +7,13 @@ import { type ActivityCounts, transactionTimeBounds } from '../../pure/activity/
 import { kindOfLoginError, loginErrors } from '../../pure/activity/login-error.js';
 
 /** The limits of a session and of its login, in the words of the filters. */
-export const sessionLimits = ['idle_session', 'idle_transaction', 'max_age', 'login_deadline'] as const;
+export const sessionLimits = [
+  'idle_session',
+  'idle_transaction',
+  'max_age',
+  'surplus',
+  'login_deadline',
+] as const;
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -1,20 +1,19 @@
 //! The question which session of a server a client means by an id of the front, and its answer: protos/sluice/v1/sessions.proto
-//! in gRPC's framing. <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
+//! in gRPC's framing.
+
+use crate::grpc::{framed, push_text_1, unframed};
 
 /// Where it is asked.
 pub const PATH: &str = "/sluice.v1.Sessions/FindSession";
 
-/// Compression flag and length.
-const PREFIX_BYTES: usize = 5;
-/// Field 1, a text; field 2 and, in the answer, field 1, a number.
-const TEXT_1: u8 = 0x0a;
+/// Field 2 and, in the answer, field 1, a number.
 const NUMBER_2: u8 = 0x10;
 const NUMBER_1: u8 = 0x08;
 
 /// Asks on behalf of the connection with this id, of 32 digits.
 pub fn question(connection: &str, front_id: u32) -> Vec<u8> {
-    let mut message = vec![TEXT_1, connection.len().min(0x7f) as u8];
-    message.extend(connection.bytes().take(0x7f));
+    let mut message = Vec::new();
+    push_text_1(&mut message, connection);
     message.push(NUMBER_2);
     let mut left = front_id;
     while left > 0x7f {
@@ -22,20 +21,13 @@ pub fn question(connection: &str, front_id: u32) -> Vec<u8> {
         left >>= 7;
     }
     message.push(left as u8);
-    let mut body = vec![0];
-    body.extend_from_slice(&(message.len() as u32).to_be_bytes());
-    body.extend(message);
-    body
+    framed(&message)
 }
 
 /// The server's id of the session; `None` inside where there is none, outside where this is no answer.
 #[allow(clippy::option_option, reason = "two kinds of no")]
 pub fn answer(body: &[u8]) -> Option<Option<u32>> {
-    let (prefix, message) = body.split_at_checked(PREFIX_BYTES)?;
-    let [0, length @ ..] = prefix else { return None };
-    if u32::from_be_bytes(length.try_into().ok()?) as usize != message.len() {
-        return None;
-    }
+    let message = unframed(body)?;
     let Some((field, digits)) = message.split_first() else { return Some(None) };
     let (last, more) = digits.split_last()?;
     if *field != NUMBER_1 || digits.len() > 5 || *last > 0x7f || more.iter().any(|digit| *digit < 0x80) {

@@ -14,6 +14,18 @@ const PATIENCE_MS: u64 = 5_000;
 /// What a client may send behind its KILL meanwhile. Drivers send nothing there.
 const MAX_BEHIND_BYTES: usize = 16_384;
 
+/// Asks the brain by gRPC. `None` where nobody can be asked.
+pub fn ask_brain(connection: &Connection<'_>, path: &str, question: &[u8], patience_ms: u64) -> Option<Callout> {
+    let headers = [
+        (":method", "POST"),
+        (":path", path),
+        ("host", BRAIN),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    connection.ask(BRAIN, &headers, question, patience_ms)
+}
+
 pub struct Asking {
     callout: Callout,
     kill: Kill,
@@ -27,14 +39,7 @@ impl Asking {
     /// `None` where nobody can be asked.
     pub fn begin(connection: &Connection<'_>, kill: Kill) -> Option<Self> {
         let id = connection.text(NAMESPACE, "connection")?;
-        let headers = [
-            (":method", "POST"),
-            (":path", find_session::PATH),
-            ("host", BRAIN),
-            ("content-type", "application/grpc"),
-            ("te", "trailers"),
-        ];
-        let callout = connection.ask(BRAIN, &headers, &find_session::question(&id, kill.id), PATIENCE_MS)?;
+        let callout = ask_brain(connection, find_session::PATH, &find_session::question(&id, kill.id), PATIENCE_MS)?;
         Some(Self { callout, kill, behind: Vec::new(), ended: false })
     }
 

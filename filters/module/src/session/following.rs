@@ -40,6 +40,7 @@ pub struct Counters {
     idle_session: Counter,
     idle_transaction: Counter,
     max_age: Counter,
+    surplus: Counter,
     login_deadline: Counter,
     transaction_time_us: Histogram,
 }
@@ -59,6 +60,7 @@ impl Counters {
             idle_session: counter("ended_idle_session")?,
             idle_transaction: counter("ended_idle_transaction")?,
             max_age: counter("ended_max_age")?,
+            surplus: counter("ended_surplus")?,
             login_deadline: counter("ended_login_deadline")?,
             transaction_time_us: stats.histogram(&named("transaction_time_us"))?,
         })
@@ -134,7 +136,7 @@ impl Following {
             // In one step: each copies all that was said of the connection before.
             connection.set_texts(NAMESPACE, &facts);
             self.written_us = self.tally().since_us().max(1);
-            self.look_at_limits(connection, false);
+            self.look_at_limits(connection, false, false);
         }
     }
 
@@ -235,14 +237,20 @@ impl Following {
         }
     }
 
-    /// The limit that is reached; `client_rests` where no message of the client has begun to pass.
-    pub fn look_at_limits(&mut self, connection: &Connection<'_>, client_rests: bool) -> Option<Reached> {
-        let standing = Standing {
-            state: self.tally().state(),
-            since_ms: self.tally().since_us() / 1_000,
-            is_certain: self.is_certain(),
-            granted_ms: self.granted_ms,
-        };
+    /// Whether it rests for so long that it may be called.
+    pub fn may_be_called(&self) -> bool {
+        self.limits.may_be_called(self.standing(false), monotonic_us() / 1_000)
+    }
+
+    /// The limit that is reached; `client_rests` where no message of the client has begun to pass, `is_called` where there are
+    /// more sessions than there may be and this one shall go.
+    pub fn look_at_limits(
+        &mut self,
+        connection: &Connection<'_>,
+        client_rests: bool,
+        is_called: bool,
+    ) -> Option<Reached> {
+        let standing = self.standing(is_called);
         let now_ms = monotonic_us() / 1_000;
         let again_ms = match self.limits.judge(standing, now_ms) {
             Next::End(reached) if client_rests && self.is_between_messages() => return Some(reached),
@@ -263,6 +271,7 @@ impl Following {
             Reached::IdleSession => self.counters.idle_session,
             Reached::IdleTransaction => self.counters.idle_transaction,
             Reached::Age => self.counters.max_age,
+            Reached::Surplus => self.counters.surplus,
         };
         connection.add(counter, 1);
         connection.set_texts(NAMESPACE, &[("ended_by", reached.word())]);
@@ -272,6 +281,16 @@ impl Following {
     pub fn login_is_overdue(&self, connection: &Connection<'_>) {
         connection.add(self.counters.login_deadline, 1);
         connection.set_texts(NAMESPACE, &[("ended_by", login_deadline::WORD)]);
+    }
+
+    fn standing(&self, is_called: bool) -> Standing {
+        Standing {
+            state: self.tally().state(),
+            since_ms: self.tally().since_us() / 1_000,
+            is_certain: self.is_certain(),
+            granted_ms: self.granted_ms,
+            is_called,
+        }
     }
 
     fn is_certain(&self) -> bool {

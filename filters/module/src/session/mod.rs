@@ -16,7 +16,10 @@ mod ending;
 mod following;
 mod mysql;
 mod postgres;
+mod surplus;
 mod upstream_tls;
+
+use std::sync::Arc;
 
 use sluice_abi::{
     Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
@@ -31,6 +34,7 @@ use sluice_core::tls_request::{self as words, Refused as NoTls};
 use self::following::{Counters, Following, LIMITS, LOGIN_OVERDUE, REPORT};
 use self::mysql::Mysql;
 use self::postgres::{OVERDUE, Postgres};
+use self::surplus::Surplus;
 use self::upstream_tls::UpstreamTls;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
@@ -51,12 +55,13 @@ const STOOD_STILL_MS: u64 = 2_500;
 pub struct Factory {
     config: SessionConfig,
     counters: Counters,
+    surplus: Arc<Surplus>,
 }
 
 impl Factory {
     pub fn configured(json: &[u8], stats: &Stats<'_>) -> Result<Self, String> {
         let config = config::session(json)?;
-        Ok(Self { config, counters: Counters::define(config.protocol, stats)? })
+        Ok(Self { config, counters: Counters::define(config.protocol, stats)?, surplus: Arc::default() })
     }
 }
 
@@ -73,6 +78,8 @@ impl NetworkFactory for Factory {
             server_has_spoken: false,
             tls: None,
             only_kill: None,
+            surplus: Arc::clone(&self.surplus),
+            asks_for_surplus: None,
         })
     }
 }
@@ -111,6 +118,10 @@ struct Session {
     /// TLS was asked for and does not stand for certain yet.
     tls: Option<UpstreamTls>,
     only_kill: Option<OnlyKill>,
+    /// Of all sessions.
+    surplus: Arc<Surplus>,
+    /// It has asked for all of them.
+    asks_for_surplus: Option<Callout>,
 }
 
 /// A session for KILL alone.
@@ -221,6 +232,9 @@ impl NetworkFilter for Session {
     }
 
     fn on_answered(&mut self, connection: &Connection<'_>, callout: Callout, body: Option<&[u8]>) {
+        if self.asks_for_surplus.take_if(|asked| *asked == callout).is_some() {
+            return self.surplus.answered(body);
+        }
         let (Stage::Mysql(mysql), Some(following)) = (&mut self.stage, &mut self.following) else { return };
         if let Err((refusal, sequence)) = mysql.answered(connection, following, callout, body) {
             self.refuse(connection, &refusal, sequence, "sluice_session_refused");
@@ -329,8 +343,16 @@ impl Session {
     }
 
     fn look_at_limits(&mut self, connection: &Connection<'_>, client_rests: bool) {
-        let reached = self.following.as_mut().and_then(|following| following.look_at_limits(connection, client_rests));
-        if let Some(reached) = reached {
+        let Some(following) = &mut self.following else { return };
+        let mut is_called = false;
+        if following.may_be_called() {
+            let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
+            is_called = self.surplus.calls(&own);
+            if let Some(asked) = self.surplus.ask(connection, &own) {
+                self.asks_for_surplus = Some(asked);
+            }
+        }
+        if let Some(reached) = following.look_at_limits(connection, client_rests, is_called) {
             self.end_by(connection, reached);
         }
     }
