@@ -25,10 +25,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'pure/ledger': ['pure/plan', 'pure/verdict'],
   'pure/leadership': [],
   // Who is too many, and ends.
-  'pure/surplus': ['pure/activity', 'pure/ledger', 'pure/plan'],
+  'pure/surplus': ['pure/ledger', 'pure/plan'],
   'pure/cancel': ['pure/spec', 'pure/plan', 'pure/ledger'],
   // What brains tell each other.
-  'pure/peers': ['pure/activity', 'pure/cancel', 'pure/ledger', 'pure/plan', 'pure/verdict'],
+  'pure/peers': ['pure/activity', 'pure/cancel', 'pure/ledger', 'pure/plan', 'pure/surplus', 'pure/verdict'],
   'pure/store': ['pure/spec'],
   'pure/status': ['pure/plan', 'pure/activity'],
 

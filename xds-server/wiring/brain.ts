@@ -118,7 +118,7 @@ export class Brain {
         this.#parts.authz.method,
         this.#parts.sessions.method,
         findSessionMethod((question, node) => this.#parts.deciding.find(question, node)),
-        surplusMethod((node) => this.#parts.deciding.surplus(node)),
+        surplusMethod((sessions, node) => this.#parts.deciding.surplus(node, sessions)),
         ...(this.#options.candidate ? [this.#parts.deciding.following.method] : []),
       ],
       exhausted: (path) => this.#parts.metrics.exhausted(path),

@@ -18,6 +18,7 @@ import { Desk } from '../pure/peers/desk.js';
 import type { Answer, News } from '../pure/peers/messages.js';
 import type { Plan } from '../pure/plan/plan.js';
 import type { LeadershipStatus } from '../pure/status/status.js';
+import type { Offer } from '../pure/surplus/surplus.js';
 import type { Question as KillQuestion } from '../shells/cancels/session-finder.js';
 import type { Asker } from '../shells/control/admission.js';
 import type { Enactment } from '../shells/control/enactment.js';
@@ -141,9 +142,9 @@ export class Deciding {
     return this.#leading?.find(question, node) ?? this.following.find(question, node);
   }
 
-  /** @returns the idle sessions of this node that shall end */
-  async surplus(node: NodeId): Promise<readonly ConnectionId[]> {
-    return this.#leading?.surplus(node) ?? this.following.surplus(node);
+  /** @returns those of these sessions of the node, which rest, that shall end */
+  async surplus(node: NodeId, sessions: readonly Offer[]): Promise<readonly ConnectionId[]> {
+    return this.#leading?.surplus(node, sessions) ?? this.following.surplus(node, sessions);
   }
 
   /** Another spec is in force. */

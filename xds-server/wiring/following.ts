@@ -14,6 +14,7 @@ import { Claims, maxNodes } from '../pure/peers/claims.js';
 import type { Desk } from '../pure/peers/desk.js';
 import type { News, Order } from '../pure/peers/messages.js';
 import { type Reply, type Question as Request, Requests } from '../pure/peers/requests.js';
+import type { Offer } from '../pure/surplus/surplus.js';
 import type { Question as KillQuestion } from '../shells/cancels/session-finder.js';
 import type { NodeLimits } from '../shells/control/enactment.js';
 import { type Follower, FollowService } from '../shells/peers/follow-service.js';
@@ -38,8 +39,11 @@ export interface FollowingOptions {
 
 /** Questions of the leader at once; who is not told asks again. */
 const maxAwaited = 20_000;
-/** A leader is found and has had its say by then. */
-const requestMs = 6_000;
+/**
+ * How long each question is kept. A leader is found and has had its say by then, and the answer is there before a node gives
+ * its question up: to Envoy a brain that does not answer in time is dead.
+ */
+const patienceMs = { interrupt: 6_000, find: 4_000, idle: 1_000 } as const;
 
 export class Following {
   readonly claims: Claims<Follower>;
@@ -61,7 +65,10 @@ export class Following {
     const { now, log } = options;
     this.#options = options;
     this.#unreachedMs = now();
-    this.#requests = new Requests({ pass: (news) => this.#request(news), patience: () => pause(requestMs) });
+    this.#requests = new Requests({
+      pass: (news) => this.#request(news),
+      patience: (kind) => pause(patienceMs[kind]),
+    });
     this.claims = new Claims({
       now,
       ask: (follower, node, service, needs) => follower.order({ kind: 'await', node, service, needs }),
@@ -135,8 +142,8 @@ export class Following {
     return this.#requests.find({ ...question, node });
   }
 
-  surplus(node: NodeId): Promise<readonly ConnectionId[]> {
-    return this.#requests.surplus(node);
+  surplus(node: NodeId, sessions: readonly Offer[]): Promise<readonly ConnectionId[]> {
+    return this.#requests.surplus(node, sessions);
   }
 
   interrupt(asked: CancelRequest): Promise<void> {
@@ -247,7 +254,7 @@ export class Following {
 async function reply(leading: Leading, question: Request): Promise<Reply> {
   const { request } = question;
   if (question.kind === 'idle')
-    return { kind: 'surplus', request, connections: leading.surplus(question.node) };
+    return { kind: 'surplus', request, connections: leading.surplus(question.node, question.sessions) };
   if (question.kind === 'interrupt') {
     await leading.cancel(question.asked);
     return { kind: 'interrupted', request };

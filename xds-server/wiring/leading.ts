@@ -16,7 +16,7 @@ import type { LedgerSettings } from '../pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from '../pure/ledger/view.js';
 import type { Question, SessionNews } from '../pure/peers/messages.js';
 import type { Plan, TargetName } from '../pure/plan/plan.js';
-import { Surplus } from '../pure/surplus/surplus.js';
+import { type Offer, Surplus } from '../pure/surplus/surplus.js';
 import { Cancels } from '../shells/cancels/cancels.js';
 import { type Question as KillQuestion, SessionFinder } from '../shells/cancels/session-finder.js';
 import { Admission, type Asker, type Readiness } from '../shells/control/admission.js';
@@ -148,14 +148,14 @@ export class Leading {
     return this.#finder.find(question, node);
   }
 
-  /** @returns the idle sessions of this node that shall end */
-  surplus(node: NodeId): readonly ConnectionId[] {
+  /** @returns those of these sessions of the node, which rest, that shall end */
+  surplus(node: NodeId, sessions: readonly Offer[]): readonly ConnectionId[] {
     const sources = {
       plan: this.#plan(),
-      view: (options?: ViewOptions) => this.view(options),
-      activity: (connection: ConnectionId) => this.activity(connection),
+      view: () => this.view(),
+      session: (connection: ConnectionId) => this.#ledger.session(connection),
     };
-    return this.#surplus.of(node, sources, this.#now());
+    return this.#surplus.of(node, sessions, sources, this.#now());
   }
 
   view(options?: ViewOptions): LedgerView {

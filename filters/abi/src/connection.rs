@@ -51,8 +51,8 @@ impl<'call> Connection<'call> {
         Self { filter, line, call: PhantomData }
     }
 
-    /// Sends `bytes` to the client, through the write filters.
-    pub fn write(&self, bytes: &[u8]) {
+    /// Sends `bytes` to the client, through the write filters. Never within `on_write`: Envoy would lose the buffer that is passing.
+    fn write(&self, bytes: &[u8]) {
         // SAFETY: `filter` is alive during the callback; Envoy copies the bytes.
         unsafe { sys::envoy_dynamic_module_callback_network_filter_write(self.filter, Bytes::of(bytes), false) }
     }
@@ -74,7 +74,7 @@ impl<'call> Connection<'call> {
         }
     }
 
-    /// Has every close of the connection wait, or lets them come again. Takes the runtime guard
+    /// Has closes wait that are to flush, and those that reading brings, or lets them come again. Takes the runtime guard
     /// `envoy.reloadable_features.connection_close_through_filter_manager`; without it nothing waits.
     pub fn hold_close(&self, hold: bool) {
         // SAFETY: as in `write`.

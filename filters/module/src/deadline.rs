@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sluice_abi::{Connection, Scheduler};
 
-/// Rings once, unless it is dropped before.
+/// Rings once, unless it is dropped before; dropped in that very moment it may ring behind what was committed since.
 pub struct Alarm<B: Bell = Scheduler> {
     clock: Arc<Clock<B>>,
     key: Key,
@@ -95,6 +95,7 @@ impl<B: Bell> Clock<B> {
                     let (bell, event) = first.remove();
                     drop(pending);
                     bell.ring(event);
+                    drop(bell);
                     self.lock()
                 }
                 Some(first) => {

@@ -52,7 +52,7 @@ import type { Client } from './records.js';
 import { isForFullness, refusedAside, refusedAtOnce } from './refusing.js';
 import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
 import { Slots, wasUsed } from './slots.js';
-import { type LedgerView, type ViewOptions, viewOf } from './view.js';
+import { type LedgerView, type SessionView, sessionView, type ViewOptions, viewOf } from './view.js';
 import { waitersOf } from './waiters.js';
 
 type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
@@ -101,6 +101,12 @@ export class Ledger {
   /** Whose connection it is; undefined when it is not known, or no longer. */
   nodeOf(connection: ConnectionId): NodeId | undefined {
     return (this.#books.slots.get(connection) ?? this.#books.waiters.get(connection))?.node;
+  }
+
+  /** Undefined where it holds no slot. */
+  session(connection: ConnectionId): SessionView | undefined {
+    const slot = this.#books.slots.get(connection);
+    return slot && sessionView(slot, this.#outcome.nowMs);
   }
 
   view(options: ViewOptions = {}): LedgerView {

@@ -65,6 +65,7 @@ test('sessions and waiters are listed as many as asked for, and counted in full'
     {
       connection: 'a',
       service: 'checkout',
+      tenant: 'shop',
       target: primary,
       node: 'n1',
       state: 'session',

@@ -69,6 +69,8 @@ export interface TenantView {
 export interface SessionView {
   readonly connection: ConnectionId;
   readonly service: string;
+  /** Where it counts: what the service's was when it was let in. */
+  readonly tenant: string;
   readonly target: TargetName;
   readonly node: NodeId;
   readonly state: SlotState;
@@ -158,11 +160,12 @@ function usage({ counts }: { readonly counts: Counts }, used: number, waiters: n
   return { used, granted: counts.granted, sessions: counts.session, closing: counts.closing, waiters };
 }
 
-function sessionView(slot: Slot, nowMs: number): SessionView {
-  const { connection, service, target, node, state, cause, serverId } = slot;
+export function sessionView(slot: Slot, nowMs: number): SessionView {
+  const { connection, service, tenant, target, node, state, cause, serverId } = slot;
   return {
     connection,
     service: service.name,
+    tenant: tenant.name,
     target: target.name,
     node,
     state,

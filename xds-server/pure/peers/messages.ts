@@ -6,6 +6,7 @@ import type { ActivityReport } from '../activity/activity-book.js';
 import type { CancelRequest } from '../cancel/cancel-request.js';
 import type { SessionReport } from '../cancel/session-directory.js';
 import type { ConnectionId, LedgerEvent, NodeId, ServerId } from '../ledger/events.js';
+import type { Offer } from '../surplus/surplus.js';
 import type { Refusal } from '../verdict/refusals.js';
 
 /** A client that has been identified and asks for leave. */
@@ -72,8 +73,13 @@ export type News =
       readonly frontId: number;
     }
   | { readonly kind: 'interrupt'; readonly request: RequestId; readonly asked: CancelRequest }
-  /** Which idle sessions of this node shall end? */
-  | { readonly kind: 'idle'; readonly request: RequestId; readonly node: NodeId };
+  /** Which of these sessions of the node, which rest, shall end? */
+  | {
+      readonly kind: 'idle';
+      readonly request: RequestId;
+      readonly node: NodeId;
+      readonly sessions: readonly Offer[];
+    };
 
 export type Order =
   /** `expiresMs` on the clock of the brain that is told. */

@@ -21,16 +21,26 @@ const interrupt = () => requests.interrupt({ pid: 1, secret: Buffer.alloc(4), ad
 const asked = () =>
   passed.map((news) => (news.kind === 'find' || news.kind === 'interrupt' ? [news.kind, news.request] : []));
 
-test('who asks for idle sessions is told of them, or of none where nobody answers', async () => {
+test('who asks for idle sessions is told of them, and of none at once where there is nobody to answer', async () => {
+  const sessions = [{ connection: 'c2', idleMs: 9 }];
+  assert.deepEqual(await requests.surplus('n1', sessions), []);
   requests.open();
-  const [one, other] = [requests.surplus('n1'), requests.surplus('n2')];
+  const asks = ['n1', 'n2', 'n3'].map((node) => requests.surplus(node, sessions));
   assert.deepEqual(passed, [
-    { kind: 'idle', request: 1, node: 'n1' },
-    { kind: 'idle', request: 2, node: 'n2' },
+    { kind: 'idle', request: 1, node: 'n1', sessions },
+    { kind: 'idle', request: 2, node: 'n2', sessions },
+    { kind: 'idle', request: 3, node: 'n3', sessions },
   ]);
   requests.answered({ kind: 'surplus', request: 2, connections: ['c2'] });
   giveUp[0]!();
-  assert.deepEqual(await Promise.all([one, other]), [[], ['c2']]);
+  const killed = find();
+  requests.close();
+  assert.deepEqual(await Promise.all(asks), [[], ['c2'], []]);
+  passed.length = 0;
+  requests.open();
+  assert.deepEqual(asked(), [['find', 4]]);
+  requests.answered({ kind: 'found', request: 4, serverId: 4 });
+  assert.equal(await killed, 4);
 });
 
 test('each question has its own answer, in whatever order they come', async () => {

@@ -1,12 +1,13 @@
 /** Questions to the leader that are no checks: kept until they are answered, at most for a while, and told to a new leader. */
 import type { CancelRequest } from '../cancel/cancel-request.js';
 import type { ConnectionId, NodeId } from '../ledger/events.js';
+import type { Offer } from '../surplus/surplus.js';
 import type { News, Order, RequestId } from './messages.js';
 
 export interface RequestsOptions {
   readonly pass: (question: Question) => void;
-  /** Resolves after the longest that a question is worth waiting for. */
-  readonly patience: () => Promise<void>;
+  /** Resolves after the longest that a question of this kind is worth waiting for. */
+  readonly patience: (kind: Question['kind']) => Promise<void>;
 }
 
 export type Question = Extract<News, { kind: 'find' | 'interrupt' | 'idle' }>;
@@ -33,6 +34,7 @@ export class Requests {
 
   close(): void {
     this.#hasLeader = false;
+    for (const { question, settle } of this.#open.values()) if (question.kind === 'idle') settle();
   }
 
   /** @returns the server's id; undefined where there is none, or nobody to say. */
@@ -45,9 +47,14 @@ export class Requests {
     await this.#ask((request) => ({ kind: 'interrupt', request, asked }));
   }
 
-  /** @returns the sessions of this node that shall end */
-  async surplus(node: NodeId): Promise<readonly ConnectionId[]> {
-    const reply = await this.#ask((request) => ({ kind: 'idle', request, node }));
+  /**
+   * Not kept for a leader that is yet to be found: the node asks again.
+   *
+   * @returns those of these sessions that shall end
+   */
+  async surplus(node: NodeId, sessions: readonly Offer[]): Promise<readonly ConnectionId[]> {
+    if (!this.#hasLeader) return [];
+    const reply = await this.#ask((request) => ({ kind: 'idle', request, node, sessions }));
     return reply?.kind === 'surplus' ? reply.connections : [];
   }
 
@@ -65,7 +72,7 @@ export class Requests {
         if (this.#open.delete(request)) resolve(reply);
       };
       this.#open.set(request, { question, settle });
-      void this.#options.patience().then(() => settle());
+      void this.#options.patience(question.kind).then(() => settle());
       if (this.#hasLeader) this.#options.pass(question);
     });
   }

@@ -2,33 +2,35 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { DrivenLedger } from '../../../test/simulation/driven-ledger.js';
 import { type PlanSketch, sketch } from '../../../test/simulation/sketch.js';
-import { type ActivityState, noCounts } from '../activity/activity.js';
 import { Surplus } from './surplus.js';
 
 const limits = { surplusMs: 500 };
 const of = (maxConnections: number): PlanSketch => ({
   services: { checkout: { maxConnections, limits }, other: { limits } },
 });
+const withBudget = (budget: number, services: PlanSketch['services']): PlanSketch => ({
+  targets: { 'orders/primary': { budget } },
+  services,
+});
 
 let driven: DrivenLedger;
 let surplus: Surplus;
 let plan: PlanSketch;
-/** Since when each rests, as its node has said. */
-let idleSinceMs: Map<string, number>;
-let states: Map<string, ActivityState>;
+/** Since when each rests; who works is not in it. */
+let restsSinceMs: Map<string, number>;
 
 function begin(sketched: PlanSketch): void {
   plan = sketched;
   driven = DrivenLedger.recovered(plan);
   surplus = new Surplus();
-  [idleSinceMs, states] = [new Map(), new Map()];
+  restsSinceMs = new Map();
 }
 
 /** Each has rested a second longer than the one after it. */
 function opened(ids: readonly string[], service = 'checkout'): void {
   for (const [i, id] of ids.entries()) {
     driven.open(id, 100 + driven.ledger.view().sessionCount, service);
-    idleSinceMs.set(id, driven.nowMs - 1_000 * (ids.length - i));
+    restsSinceMs.set(id, driven.nowMs - 1_000 * (ids.length - i));
   }
 }
 
@@ -37,22 +39,26 @@ function change(sketched: PlanSketch): void {
   driven.plan(plan);
 }
 
+function ended(id: string): void {
+  driven.end(id, 'proxy-closed');
+  restsSinceMs.delete(id);
+}
+
 const ask = (node = 'n1'): readonly string[] => {
+  const offers = [...restsSinceMs].map(([connection, ms]) => ({ connection, idleMs: driven.nowMs - ms }));
   const sources = {
     plan: sketch(plan),
-    view: driven.ledger.view.bind(driven.ledger),
-    activity: (connection: string) => {
-      const sinceMs = idleSinceMs.get(connection);
-      const forMs = sinceMs === undefined ? undefined : driven.nowMs - sinceMs;
-      return { state: states.get(connection) ?? 'idle', forMs, counts: noCounts } as const;
-    },
+    view: () => driven.ledger.view(),
+    session: (connection: string) => driven.ledger.session(connection),
   };
-  return surplus.of(node, sources, driven.nowMs);
+  return surplus.of(node, node === 'n1' ? offers : [], sources, driven.nowMs);
 };
 
-/** And asks again, when there may be another answer. */
+/** All sessions are reported, and the node asks again. */
 function later(ms = 1_000): readonly string[] {
   driven.pass(ms);
+  for (const { connection, service, state } of driven.ledger.view({ sessions: 100 }).sessions)
+    if (state === 'session') driven.report(connection, {}, service);
   return ask();
 }
 
@@ -64,46 +70,55 @@ test('as many as are too many are called, the longest idle first', () => {
   change(of(2));
   assert.deepEqual(later(), ['a', 'b']);
   assert.deepEqual(later(), ['a', 'b'], 'nobody else is called in their place');
-  driven.end('a', 'proxy-closed');
+  ended('a');
   assert.deepEqual(later(), ['b']);
-  driven.end('b', 'proxy-closed');
+  ended('b');
   assert.deepEqual(later(), []);
 });
 
-test('who works, is in a transaction or has not rested for long enough is not called', () => {
+test('who does not rest, or not for long enough, is not called', () => {
   opened(['a', 'b', 'c', 'd', 'e']);
-  states.set('a', 'active').set('b', 'transaction');
+  restsSinceMs.delete('a');
   change(of(1));
   driven.pass(1_000);
-  idleSinceMs.set('c', driven.nowMs - 400);
-  assert.deepEqual(ask(), ['d', 'e']);
+  restsSinceMs.set('c', driven.nowMs - 400);
+  assert.deepEqual(ask(), ['b', 'd', 'e']);
 });
 
 test('who was called and goes to work gives way to the next', () => {
   opened(['a', 'b']);
   change(of(1));
   assert.deepEqual(later(), ['a']);
-  states.set('a', 'active');
+  restsSinceMs.delete('a');
+  assert.deepEqual(later(), ['a'], 'its end may be on the way');
+  later();
   assert.deepEqual(later(), ['b']);
+});
+
+test('an end that is not reported yet makes nobody else go', () => {
+  opened(['a', 'b', 'c']);
+  change(of(2));
+  assert.deepEqual(later(), ['a']);
+  restsSinceMs.delete('a');
+  assert.deepEqual(later(), ['a']);
+  ended('a');
+  assert.deepEqual(later(), []);
 });
 
 test('when others have gone meanwhile, who was called may stay', () => {
   opened(['a', 'b', 'c']);
   change(of(2));
   assert.deepEqual(later(), ['a']);
-  driven.end('c', 'proxy-closed');
+  ended('c');
   assert.deepEqual(later(), []);
 });
 
-test('a session that is called in vain is called no more, and another one is', () => {
-  opened(['a', 'b']);
-  change(of(1));
-  assert.deepEqual(later(), ['a']);
-  for (let second = 0; second < 9; second += 1) {
-    for (const id of ['a', 'b']) driven.report(id);
-    assert.deepEqual(later(), ['a']);
-  }
+test('others go before who was called in vain', () => {
+  opened(['a', 'b', 'c']);
+  change(of(2));
+  for (let second = 0; second < 10; second += 1) assert.deepEqual(later(), ['a']);
   assert.deepEqual(later(), ['b']);
+  assert.deepEqual(later(), ['b'], 'and as long as it takes');
 });
 
 test('ten a second and target end, not all at once', () => {
@@ -118,42 +133,95 @@ test('ten a second and target end, not all at once', () => {
 });
 
 test('a smaller budget calls sessions of every service, and spares what is guaranteed', () => {
-  const services = (budget: number): PlanSketch => ({
-    targets: { 'orders/primary': { budget } },
-    services: { checkout: { guaranteed: 2, limits }, other: { limits }, deaf: {} },
-  });
-  begin(services(10));
+  const services = { checkout: { guaranteed: 2, limits }, other: { limits }, silent: {} };
+  begin(withBudget(10, services));
   opened(['a', 'b', 'c']);
   opened(['x'], 'other');
-  opened(['y'], 'deaf');
-  change(services(2));
+  opened(['y'], 'silent');
+  change(withBudget(2, services));
   assert.deepEqual(later(), ['a', 'x'], 'three are too many; two are owed, and one service lets nobody go');
 });
 
-test('a smaller limit of a tenant does as well', () => {
-  begin({ ...of(5), tenants: { shop: 4 } });
+test('where a service and its target shrink together, the one too many of the service is the one of the target', () => {
+  const services = (maxConnections: number) => ({ checkout: { maxConnections, limits }, other: { limits } });
+  begin(withBudget(4, services(2)));
   opened(['a', 'b']);
   opened(['x', 'y'], 'other');
-  change({ ...of(5), tenants: { shop: 2 } });
-  idleSinceMs.set('x', 0);
-  assert.deepEqual(later(), ['x', 'a']);
+  restsSinceMs.set('x', 0);
+  change(withBudget(3, services(1)));
+  assert.deepEqual(later(), ['a']);
 });
 
-test('a node hears of its own sessions alone, and those of one that does not ask are not called', () => {
+test('a smaller limit of a tenant calls those that count there, whatever their service’s is by now', () => {
+  begin({ ...of(5), tenants: { shop: 5, bank: 5 } });
+  opened(['a', 'b', 'c']);
+  const moved = { checkout: { tenant: 'bank', limits }, other: { tenant: 'bank', limits } };
+  change({ services: moved, tenants: { shop: 5, bank: 5 } });
+  opened(['x', 'y'], 'other');
+  change({ services: moved, tenants: { shop: 2, bank: 1 } });
+  restsSinceMs.set('y', driven.nowMs - 700);
+  assert.deepEqual(later().toSorted(), ['a', 'x']);
+});
+
+test('of a service that has moved, those go first that are at the target which it has left', () => {
+  const targets = { 'orders/primary': {}, 'orders/replica': {} };
+  begin({ targets, services: { checkout: { limits } } });
+  driven.observed([], { target: 'orders/replica' });
+  opened(['a', 'b']);
+  const moved = (maxConnections: number): PlanSketch => ({
+    targets,
+    services: { checkout: { maxConnections, target: 'orders/replica', limits } },
+  });
+  change(moved(10));
+  opened(['n']);
+  restsSinceMs.set('n', 0);
+  change(moved(2));
+  assert.deepEqual(later(), ['a']);
+});
+
+test('a reserve for KILL is no room for those who are too many', () => {
+  const services = (maxConnections: number): PlanSketch => ({
+    services: { checkout: { maxConnections, killReserve: 1, limits } },
+  });
+  begin(services(5));
+  opened(['a', 'b', 'c']);
+  change(services(3));
+  assert.deepEqual(later(), ['a']);
+});
+
+test('a node hears of its own sessions alone, and what it offers of another’s is not heard', () => {
   opened(['a', 'b']);
   change(of(1));
   assert.deepEqual(ask('n2'), []);
   assert.deepEqual(later(), ['a']);
   assert.deepEqual(ask('n2'), []);
+  const theirs = [{ connection: 'b', idleMs: 90_000 }];
+  const sources = {
+    plan: sketch(plan),
+    view: () => driven.ledger.view(),
+    session: (connection: string) => driven.ledger.session(connection),
+  };
+  driven.pass(1_000);
+  assert.deepEqual(surplus.of('n2', theirs, sources, driven.nowMs), []);
 });
 
-test('nobody is called while the target is counted anew', () => {
-  opened(['a', 'b']);
-  change(of(5));
-  const restarted = new DrivenLedger({ ...of(5), targets: { 'orders/primary': { budget: 1 } } });
-  driven = restarted;
-  restarted.report('a', { serverId: 1 });
-  restarted.report('b', { serverId: 2 });
-  assert.equal(restarted.ledger.view().targets.get('orders/primary')!.recovering, true);
+test('nobody is called for a target that is counted anew', () => {
+  const services = { checkout: { limits } };
+  driven = new DrivenLedger(withBudget(1, services));
+  change(withBudget(1, services));
+  driven.report('a', { serverId: 1 });
+  driven.report('b', { serverId: 2 });
+  restsSinceMs = new Map([
+    ['a', driven.nowMs - 2_000],
+    ['b', driven.nowMs - 1_000],
+  ]);
+  assert.equal(driven.ledger.view().targets.get('orders/primary')!.recovering, true);
   assert.deepEqual(ask(), []);
+  for (let second = 0; second < 4; second += 1) later();
+  driven.observed([
+    { serverId: 1, user: 'u' },
+    { serverId: 2, user: 'u' },
+  ] as never);
+  assert.equal(driven.ledger.view().targets.get('orders/primary')!.recovering, false);
+  assert.deepEqual(later(), ['a']);
 });

@@ -2,121 +2,146 @@
  * Which idle sessions end when there are more than a limit allows that has shrunk: those that have been idle for longest, of
  * services that allow it (`idle.surplus_ms`), a few a second, and no more than there are too many.
  *
- *   nodes ask ──▶ who is over? ──▶ who is idle for long enough, the longest first ──▶ called ──▶ each node hears of its own
+ *   nodes offer who rests ──▶ what is over? ──▶ called, the longest idle first ──▶ each node hears of its own
  *
- * A node ends a session that is called only if it is still at rest; whoever is called in vain is called no more.
+ * A node ends a session that is called only if it is still at rest. Whoever is not offered any more is on the way out, or has gone to
+ * work and gives way.
  */
-import type { ActivityView } from '../activity/activity-book.js';
 import type { ConnectionId, NodeId } from '../ledger/events.js';
-import type { LedgerView, SessionView, ViewOptions } from '../ledger/view.js';
-import type { Plan, ServicePlan } from '../plan/plan.js';
-import { Excess } from './excess.js';
+import type { LedgerView, SessionView } from '../ledger/view.js';
+import type { Plan } from '../plan/plan.js';
+import { causes, Excess } from './excess.js';
+
+/** A session that rests, as its node says. */
+export interface Offer {
+  readonly connection: ConnectionId;
+  readonly idleMs: number;
+}
 
 export interface SurplusSources {
   readonly plan: Plan;
-  readonly view: (options?: ViewOptions) => LedgerView;
-  readonly activity: (connection: ConnectionId) => ActivityView | undefined;
+  readonly view: () => LedgerView;
+  /** Undefined where it is not known. */
+  readonly session: (connection: ConnectionId) => SessionView | undefined;
 }
 
-/** Between two choices; a node asks as often. */
+/** Between two choices; nodes ask as often while somebody is called, and else each five seconds. */
 const chooseMs = 1_000;
-/** Called in one choice, of each target: pools come back for what they lose, and queue. */
+/** An offer counts until its node may have made the next one. */
+const offerMs = 7_000;
+/** Called anew in one choice, of each target: pools come back for what they lose, and queue. */
 const mostAtOnce = 10;
-/** A node that has not asked for so long is not there to end anything. */
-const askingMs = 5_000;
-/** Who is called has had the time to end and to be reported. */
+/** Whoever is called has heard of it by then, and ended; of those that are there all the same others go first. */
 const patienceMs = 10_000;
-/** Sessions that are looked at for one choice. */
-const mostSessions = 10_000;
-/** Nodes that are remembered, and sessions that were called in vain. */
-const mostRemembered = 20_000;
+
+/** From the last offer of a session that has ended until its end is reported. */
+const endingMs = 3_000;
+
+interface Offers {
+  readonly atMs: number;
+  readonly list: readonly Offer[];
+}
 
 interface Call {
   readonly node: NodeId;
-  readonly calledMs: number;
-}
-
-export class Surplus {
-  readonly #asked = new Map<NodeId, number>();
-  readonly #called = new Map<ConnectionId, Call>();
-  readonly #deaf = new Set<ConnectionId>();
-  #chosenMs = Number.NEGATIVE_INFINITY;
-
-  /**
-   * A node asks.
-   *
-   * @returns the sessions of this node that shall end; the longest idle first
-   */
-  of(node: NodeId, sources: SurplusSources, nowMs: number): readonly ConnectionId[] {
-    this.#asked.delete(node);
-    this.#asked.set(node, nowMs);
-    if (this.#asked.size > mostRemembered) this.#asked.delete(this.#asked.keys().next().value!);
-    if (nowMs - this.#chosenMs >= chooseMs) this.#choose(sources, nowMs);
-    return [...this.#called].filter(([, call]) => call.node === node).map(([connection]) => connection);
-  }
-
-  #choose({ plan, view, activity }: SurplusSources, nowMs: number): void {
-    this.#chosenMs = nowMs;
-    const excess = new Excess(view());
-    if (excess.isNone) {
-      this.#called.clear();
-      this.#deaf.clear();
-      return;
-    }
-    const open = view({ sessions: mostSessions }).sessions.filter(({ state }) => state === 'session');
-    const idle = idleOf(open, plan, activity);
-    this.#forget(idle, excess, nowMs);
-    const left = new Map<string, number>();
-    for (const { session } of idle) {
-      const { connection, node, target } = session;
-      const most = left.get(target) ?? mostAtOnce;
-      if (most === 0 || !this.#mayCall(session, nowMs) || !excess.take(session)) continue;
-      left.set(target, most - 1);
-      this.#called.set(connection, { node, calledMs: nowMs });
-    }
-  }
-
-  /** Who was called and still rests is on the way out, until the time for that is over. */
-  #forget(idle: readonly Idle[], excess: Excess, nowMs: number): void {
-    const byId = new Map(idle.map(({ session }) => [session.connection, session]));
-    for (const [connection, { calledMs }] of this.#called) {
-      const session = byId.get(connection);
-      const isInTime = nowMs - calledMs < patienceMs;
-      // Where others have gone meanwhile, it may stay.
-      if (session && isInTime && excess.take(session)) continue;
-      this.#called.delete(connection);
-      if (session && !isInTime && this.#deaf.size < mostRemembered) this.#deaf.add(connection);
-    }
-  }
-
-  #mayCall({ connection, node }: SessionView, nowMs: number): boolean {
-    if (this.#called.has(connection) || this.#deaf.has(connection)) return false;
-    return nowMs - (this.#asked.get(node) ?? Number.NEGATIVE_INFINITY) <= askingMs;
-  }
+  readonly firstMs: number;
+  readonly offeredMs: number;
+  /** False: it was called in vain, and is remembered for that. */
+  readonly isOn: boolean;
 }
 
 interface Idle {
   readonly session: SessionView;
-  readonly forMs: number;
+  readonly sinceMs: number;
+  readonly offeredMs: number;
+  /** At a target that its service has left. */
+  readonly isElsewhere: boolean;
 }
 
-/** Those that rest for as long as their service says, the longest first. */
-function idleOf(
-  open: readonly SessionView[],
-  plan: Plan,
-  activity: SurplusSources['activity'],
-): readonly Idle[] {
-  const idle: Idle[] = [];
-  for (const session of open) {
-    const surplusMs = surplusMsOf(plan.services.get(session.service), session);
-    if (surplusMs === undefined) continue;
-    const { state, forMs } = activity(session.connection) ?? {};
-    if (state === 'idle' && forMs !== undefined && forMs >= surplusMs) idle.push({ session, forMs });
+export class Surplus {
+  /** Who asked longest ago first. */
+  readonly #offers = new Map<NodeId, Offers>();
+  #called: ReadonlyMap<ConnectionId, Call> = new Map();
+  #chosenMs = Number.NEGATIVE_INFINITY;
+
+  /**
+   * A node asks, and offers what rests there.
+   *
+   * @returns the sessions of this node that shall end
+   */
+  of(node: NodeId, list: readonly Offer[], sources: SurplusSources, nowMs: number): readonly ConnectionId[] {
+    this.#take(node, list, nowMs);
+    if (nowMs - this.#chosenMs >= chooseMs) this.#choose(sources, nowMs);
+    return [...this.#called]
+      .filter(([, call]) => call.isOn && call.node === node)
+      .map(([connection]) => connection);
   }
-  return idle.sort((a, b) => b.forMs - a.forMs);
+
+  #take(node: NodeId, list: readonly Offer[], nowMs: number): void {
+    for (const [asker, { atMs }] of this.#offers) {
+      if (nowMs - atMs < offerMs) break;
+      this.#offers.delete(asker);
+    }
+    this.#offers.delete(node);
+    this.#offers.set(node, { atMs: nowMs, list });
+  }
+
+  #choose({ plan, view, session }: SurplusSources, nowMs: number): void {
+    this.#chosenMs = nowMs;
+    const excess = new Excess(plan, view());
+    if (excess.isNone) {
+      this.#called = new Map();
+      return;
+    }
+    const idle = this.#idle(plan, session, nowMs);
+    const called = new Map<ConnectionId, Call>();
+    const left = new Map<string, number>();
+    for (const cause of causes)
+      for (const { session: each, isElsewhere, offeredMs } of idle) {
+        const { connection, node, target } = each;
+        const before = this.#called.get(connection);
+        const most = left.get(target) ?? mostAtOnce;
+        if (called.has(connection) || (!before && most === 0)) continue;
+        if (!excess.take(cause, each, isElsewhere)) continue;
+        if (!before) left.set(target, most - 1);
+        called.set(connection, { node, firstMs: before?.firstMs ?? nowMs, offeredMs, isOn: true });
+      }
+    for (const { session: each } of idle) {
+      const before = this.#called.get(each.connection);
+      if (before && isInVain(before, nowMs) && !called.has(each.connection))
+        called.set(each.connection, { ...before, isOn: false });
+    }
+    this.#called = called;
+  }
+
+  /** Who is called already, those at a target that was left, the others, who was called in vain; of each the longest idle first. */
+  #idle(plan: Plan, session: SurplusSources['session'], nowMs: number): readonly Idle[] {
+    const idle: (Idle & { readonly rank: number })[] = [];
+    const add = (connection: ConnectionId, node: NodeId, sinceMs: number, offeredMs: number): void => {
+      const known = session(connection);
+      const service = known && plan.services.get(known.service);
+      const surplusMs = service?.limits.surplusMs;
+      if (known?.node !== node || known.state !== 'session') return;
+      if (surplusMs === undefined || offeredMs - sinceMs < surplusMs) return;
+      const before = this.#called.get(connection);
+      const isElsewhere = known.target !== service!.target;
+      const fresh = isElsewhere ? 1 : 2;
+      const rank = before ? (isInVain(before, nowMs) ? 3 : 0) : fresh;
+      idle.push({ session: known, sinceMs, offeredMs, isElsewhere, rank });
+    };
+    const offered = new Set<ConnectionId>();
+    for (const [node, { atMs, list }] of this.#offers)
+      for (const { connection, idleMs } of list) {
+        offered.add(connection);
+        add(connection, node, atMs - idleMs, atMs);
+      }
+    for (const [connection, { node, offeredMs, isOn }] of this.#called)
+      if (isOn && !offered.has(connection) && nowMs - offeredMs < endingMs)
+        add(connection, node, Number.NEGATIVE_INFINITY, offeredMs);
+    return idle.sort((a, b) => a.rank - b.rank || a.sinceMs - b.sinceMs);
+  }
 }
 
-/** Undefined where its sessions are not called; those at a server that the service has left end by themselves. */
-function surplusMsOf(service: ServicePlan | undefined, { target }: SessionView): number | undefined {
-  return service?.target === target ? service.limits.surplusMs : undefined;
+function isInVain({ firstMs }: Call, nowMs: number): boolean {
+  return nowMs - firstMs >= patienceMs;
 }

@@ -16,11 +16,12 @@ test('a grant names its connection, its cluster and the end of its time', () => 
 
 test('a grant carries the limits that its session is held to, and none that it is not', () => {
   const grant = { connection, cluster: 'service/checkout', expiresMonotonicMs: 12_345 };
-  const limits = { idleSessionMs: 1_000, maxAgeMs: 60_000 };
+  const limits = { idleSessionMs: 1_000, maxAgeMs: 60_000, surplusMs: 5_000 };
   assert.deepEqual(grantMetadata(grant, limits), {
     ...grantMetadata(grant),
     idle_session_ms: 1_000,
     max_age_ms: 60_000,
+    surplus_ms: 5_000,
   });
 });
 

@@ -5,10 +5,13 @@
 import protobuf from 'protobufjs';
 import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
 import { type Method, unary } from '../../pure/rpc/rpc.js';
-import { eachField, readerOf } from '../envoy-api/fields.js';
+import type { Offer } from '../../pure/surplus/surplus.js';
+import { eachField, eachNested, type FieldReader, readerOf } from '../envoy-api/fields.js';
 import type { Question } from './session-finder.js';
 
 const maxQuestionBytes = 1024;
+/** Of a thousand sessions. */
+const maxOffersBytes = 64 * 1024;
 
 /** @param find resolves with the server's id; undefined where there is no session that may be meant */
 export function findSessionMethod(
@@ -25,16 +28,17 @@ export function findSessionMethod(
   });
 }
 
-/** @param surplus resolves with the sessions of the node that shall end */
-export function surplusMethod(surplus: (node: NodeId) => Promise<readonly ConnectionId[]>): Method<void> {
+/** @param surplus resolves with those of the sessions that shall end */
+export function surplusMethod(
+  surplus: (offers: readonly Offer[], node: NodeId) => Promise<readonly ConnectionId[]>,
+): Method<readonly Offer[]> {
   const question = {
     path: '/sluice.v1.Sessions/Surplus',
-    maxMessageBytes: maxQuestionBytes,
-    // Who asks is known by its channel.
-    decode: () => undefined,
+    maxMessageBytes: maxOffersBytes,
+    decode: readOffers,
   };
-  return unary(question, (_, call) => {
-    void surplus(call.caller.node).then((connections) => call.reply(writeSurplus(connections)));
+  return unary(question, (offers, call) => {
+    void surplus(offers, call.caller.node).then((connections) => call.reply(writeSurplus(connections)));
     return () => undefined;
   });
 }
@@ -56,6 +60,29 @@ function writeAnswer(serverId: number): Uint8Array {
   const writer = protobuf.Writer.create();
   if (serverId !== 0) writer.uint32(1 << 3).uint32(serverId);
   return writer.finish();
+}
+
+function readOffers(bytes: Uint8Array): readonly Offer[] {
+  const reader = readerOf(bytes);
+  const offers: Offer[] = [];
+  eachField(reader, reader.len, (field) => {
+    if (field !== 1) return false;
+    offers.push(readOffer(reader));
+    return true;
+  });
+  return offers;
+}
+
+function readOffer(reader: FieldReader): Offer {
+  let connection = '';
+  let idleMs = 0;
+  eachNested(reader, (field) => {
+    if (field === 1) connection = reader.string();
+    else if (field === 2) idleMs = reader.uint32();
+    else return false;
+    return true;
+  });
+  return { connection, idleMs };
 }
 
 /** A node takes no more. */

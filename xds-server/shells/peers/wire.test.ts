@@ -65,7 +65,8 @@ const news: readonly News[] = [
   { kind: 'node', node: 'n1', isHere: false, runtime: undefined },
   { kind: 'ready', node: 'n1', service: 'checkout', needs: 'a b' },
   { kind: 'find', request: 5, node: 'n1', connection, frontId: 9 },
-  { kind: 'idle', request: 7, node: 'n1' },
+  { kind: 'idle', request: 7, node: 'n1', sessions: [{ connection, idleMs: 600 }] },
+  { kind: 'idle', request: 7, node: 'n1', sessions: [] },
   {
     kind: 'interrupt',
     request: 6,

@@ -103,7 +103,15 @@ function readNews(raw: Raw, nowMs: number): News {
       return { kind: 'find', request, node, connection, frontId };
     }
     case 'idle':
-      return { kind: 'idle', request: value.request ?? 0, node: value.node ?? '' };
+      return {
+        kind: 'idle',
+        request: value.request ?? 0,
+        node: value.node ?? '',
+        sessions: (value.sessions ?? []).map(({ connection = '', idleMs = 0 }: Raw) => ({
+          connection,
+          idleMs,
+        })),
+      };
     case 'interrupt': {
       const { request = 0, pid = 0, address = '', serverName } = value;
       const named = serverName !== undefined && { serverName };

@@ -13,7 +13,8 @@ use crate::judge::{assert_err_packet, assert_error_response};
 const LOOK_UPSTREAM: u64 = 2;
 const OVERDUE: u64 = 5;
 const LOGIN_OVERDUE: u64 = 7;
-const LINGER_OVER: u64 = u64::MAX;
+/// The server has not closed.
+const LEAVE_OVER: u64 = 8;
 
 const STARTUP: &[u8] = b"\0\0\0\x22\0\x03\0\0user\0checkout\0database\0d\0\0";
 const SCRAM: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
@@ -96,7 +97,7 @@ fn a_server_that_never_answers_is_left_too() {
     let played = postgres();
     assert_error_response(&told_by_deadline(&played));
     assert!(played.world.server_left.get());
-    played.world.rings(Place::Session, LINGER_OVER);
+    played.world.rings(Place::Session, LEAVE_OVER);
     assert_eq!(played.world.closed.borrow().as_deref(), Some("sluice_login_deadline"));
 }
 

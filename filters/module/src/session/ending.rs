@@ -8,9 +8,9 @@ use sluice_core::refusal::Refusal;
 use sluice_core::tls_request::{Refused as NoTls, insecure};
 
 use super::following::Following;
-use super::{CLOSE, KILL_DETAILS, OnlyKill, Session, Stage};
+use super::{CLOSE, KILL_DETAILS, LEAVE_OVER, OnlyKill, Session, Stage};
 use crate::deadline::Alarm;
-use crate::farewell::{Farewell, LINGER_OVER, spoken};
+use crate::farewell::{Farewell, spoken};
 
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-TERMINATE>
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
@@ -74,7 +74,7 @@ impl Session {
         }
         // A goodbye would be taken for the answer to what the server has asked.
         connection.send_upstream(b"", true);
-        let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
+        let linger = Alarm::set(connection, LEAVE_MS, LEAVE_OVER);
         self.stage = Stage::Leaving { details: login_deadline::DETAILS, linger };
     }
 
@@ -88,7 +88,7 @@ impl Session {
             Protocol::Mysql => QUIT,
         };
         connection.send_upstream(goodbye, false);
-        let linger = Alarm::set(connection, LEAVE_MS, LINGER_OVER);
+        let linger = Alarm::set(connection, LEAVE_MS, LEAVE_OVER);
         self.stage = Stage::Leaving { details, linger };
     }
 

@@ -237,9 +237,10 @@ impl Following {
         }
     }
 
-    /// Whether it rests for so long that it may be called.
-    pub fn may_be_called(&self) -> bool {
-        self.limits.may_be_called(self.standing(false), monotonic_us() / 1_000)
+    /// Since when it rests, where that is so long that it may be called.
+    pub fn may_be_called_since_ms(&self) -> Option<u64> {
+        let standing = self.standing(false);
+        self.limits.may_be_called(standing, monotonic_us() / 1_000).then_some(standing.since_ms)
     }
 
     /// The limit that is reached; `client_rests` where no message of the client has begun to pass, `is_called` where there are

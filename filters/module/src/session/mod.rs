@@ -16,10 +16,9 @@ mod ending;
 mod following;
 mod mysql;
 mod postgres;
-mod surplus;
 mod upstream_tls;
 
-use std::sync::Arc;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use sluice_abi::{
     Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
@@ -29,12 +28,13 @@ use sluice_core::config::{self, Protocol, SessionConfig};
 use sluice_core::postgres::cancel;
 use sluice_core::postgres::tls_request::TlsRequest;
 use sluice_core::refusal::Refusal;
+use sluice_core::surplus::{self, Roll};
 use sluice_core::tls_request::{self as words, Refused as NoTls};
 
+use self::asking::ask_brain;
 use self::following::{Counters, Following, LIMITS, LOGIN_OVERDUE, REPORT};
 use self::mysql::Mysql;
 use self::postgres::{OVERDUE, Postgres};
-use self::surplus::Surplus;
 use self::upstream_tls::UpstreamTls;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
@@ -44,6 +44,8 @@ const CLOSE: u64 = 1;
 const LOOK_UPSTREAM: u64 = 2;
 /// The time of a session for KILL alone is up. 3 to 5 are [`REPORT`], [`LIMITS`] and [`OVERDUE`], 7 [`LOGIN_OVERDUE`].
 const KILL_OVER: u64 = 6;
+/// The server has not closed. Not [`LINGER_OVER`]: it may still ring when the client has begun to read what the server left behind.
+const LEAVE_OVER: u64 = 8;
 const KILL_DETAILS: &str = "sluice_kill_session_over";
 /// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
 /// therefore be configured to try again for longer than this.
@@ -52,16 +54,18 @@ const LOOK_UPSTREAM_MS: u64 = 200;
 /// of whom it has read no byte; a connection that it took in meanwhile is left before anybody logs in by it.
 const STOOD_STILL_MS: u64 = 2_500;
 
+/// Longer than a brain waits for the leader's answer: a brain that does not answer in time counts as dead to Envoy.
+const SURPLUS_PATIENCE_MS: u64 = 3_000;
+
 pub struct Factory {
     config: SessionConfig,
     counters: Counters,
-    surplus: Arc<Surplus>,
 }
 
 impl Factory {
     pub fn configured(json: &[u8], stats: &Stats<'_>) -> Result<Self, String> {
         let config = config::session(json)?;
-        Ok(Self { config, counters: Counters::define(config.protocol, stats)?, surplus: Arc::default() })
+        Ok(Self { config, counters: Counters::define(config.protocol, stats)? })
     }
 }
 
@@ -78,8 +82,7 @@ impl NetworkFactory for Factory {
             server_has_spoken: false,
             tls: None,
             only_kill: None,
-            surplus: Arc::clone(&self.surplus),
-            asks_for_surplus: None,
+            asks_for_all: None,
         })
     }
 }
@@ -118,10 +121,8 @@ struct Session {
     /// TLS was asked for and does not stand for certain yet.
     tls: Option<UpstreamTls>,
     only_kill: Option<OnlyKill>,
-    /// Of all sessions.
-    surplus: Arc<Surplus>,
-    /// It has asked for all of them.
-    asks_for_surplus: Option<Callout>,
+    /// It has asked for all that are on the roll, and when.
+    asks_for_all: Option<(Callout, u64)>,
 }
 
 /// A session for KILL alone.
@@ -232,8 +233,11 @@ impl NetworkFilter for Session {
     }
 
     fn on_answered(&mut self, connection: &Connection<'_>, callout: Callout, body: Option<&[u8]>) {
-        if self.asks_for_surplus.take_if(|asked| *asked == callout).is_some() {
-            return self.surplus.answered(body);
+        if let Some((_, asked_ms)) = self.asks_for_all.take_if(|(asked, _)| *asked == callout) {
+            if let Some(body) = body {
+                the_roll().answered(asked_ms, body);
+            }
+            return;
         }
         let (Stage::Mysql(mysql), Some(following)) = (&mut self.stage, &mut self.following) else { return };
         if let Err((refusal, sequence)) = mysql.answered(connection, following, callout, body) {
@@ -248,6 +252,9 @@ impl NetworkFilter for Session {
             self.write_account(connection);
             // Its alarm may ring once more.
             self.only_kill = None;
+            if self.asks_for_all.take().is_some() {
+                the_roll().ask_again();
+            }
         }
     }
 
@@ -272,7 +279,7 @@ impl NetworkFilter for Session {
                     self.refuse(connection, &instead, sequence, KILL_DETAILS);
                 }
             }
-            (LINGER_OVER, Stage::Leaving { details, .. }) => {
+            (LEAVE_OVER, Stage::Leaving { details, .. }) => {
                 self.stage = Stage::Closed(Farewell::flush(connection, details));
             }
             (LINGER_OVER, Stage::Closed(_)) => {
@@ -343,19 +350,37 @@ impl Session {
     }
 
     fn look_at_limits(&mut self, connection: &Connection<'_>, client_rests: bool) {
+        let rests_since_ms = self.following.as_ref().and_then(Following::may_be_called_since_ms);
+        let is_called = rests_since_ms.is_some_and(|since_ms| self.look_at_roll(connection, since_ms));
         let Some(following) = &mut self.following else { return };
-        let mut is_called = false;
-        if following.may_be_called() {
-            let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
-            is_called = self.surplus.calls(&own);
-            if let Some(asked) = self.surplus.ask(connection, &own) {
-                self.asks_for_surplus = Some(asked);
-            }
-        }
         if let Some(reached) = following.look_at_limits(connection, client_rests, is_called) {
             self.end_by(connection, reached);
         }
     }
+
+    /// True where the brain calls this session, which rests. Any session that looks asks for all, when it is time.
+    fn look_at_roll(&mut self, connection: &Connection<'_>, since_ms: u64) -> bool {
+        let now_ms = monotonic_ms();
+        let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
+        let (is_called, question) = {
+            let mut roll = the_roll();
+            let is_called = roll.look(own, since_ms, now_ms);
+            // An answer is lost on whoever has ended by then.
+            let may_ask = !is_called && self.asks_for_all.is_none();
+            (is_called, if may_ask { roll.question(now_ms) } else { None })
+        };
+        if let Some(question) = question {
+            let asked = ask_brain(connection, surplus::PATH, &question, SURPLUS_PATIENCE_MS);
+            self.asks_for_all = asked.map(|asked| (asked, now_ms));
+        }
+        is_called
+    }
+}
+
+/// Of all listeners: the brain tells nodes apart, and nothing smaller.
+fn the_roll() -> MutexGuard<'static, Roll> {
+    static ROLL: LazyLock<Mutex<Roll>> = LazyLock::new(Mutex::default);
+    ROLL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn report_server(connection: &Connection<'_>, id: u32) {
