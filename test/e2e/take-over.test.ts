@@ -30,7 +30,7 @@ test('kill -9 of the leader, again and again: the other one admits within five s
   const took: number[] = [];
   for (let round = 0; round < 4; round++) {
     const [leader, other] = (await roleOf(one)) === 'leader' ? [one, two] : [two, one];
-    await waitUntil('the other one follows', async () => (await roleOf(other)) === 'follower');
+    await waitUntil('the other one follows', async () => (await other.status()).leadership.link?.open);
     await waitUntil('the leader is ready', async () =>
       (await leader.status()).targets.every((t) => t.recovering === false),
     );

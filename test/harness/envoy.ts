@@ -12,6 +12,7 @@ import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
 import { brainName, type ChannelCertificates } from './channel-certificates.js';
 import { Child } from './child.js';
 import { getJson } from './http.js';
+import { listeningSockets } from './listening.js';
 import { ownAddress, ownPort } from './own-address.js';
 import { scratchFolder } from './scratch.js';
 import { waitUntil } from './wait-until.js';
@@ -89,6 +90,8 @@ export class Envoy {
   async stopListening(): Promise<void> {
     const response = await fetch(`${this.#admin}/drain_listeners`, { method: 'POST' });
     if (!response.ok) throw new Error(`Envoy does not stop listening: ${await response.text()}`);
+    // Its workers close their sockets later, and reset who has come to these meanwhile.
+    await waitUntil('it listens on its admin address alone', () => listeningSockets(this.pid) === 1);
   }
 
   /** Counters and gauges whose name matches a regular expression (Envoy's own syntax), by name. */

@@ -58,8 +58,9 @@ export class Following {
   #link: LeaderLink | undefined;
   #leader: Extract<Leadership, { kind: 'follower' }> | undefined;
   #term: number | undefined;
-  /** Since when no leader can be told. */
+  /** Since when no leader can be told; of one that has just begun, since it has heard of the first. */
   #unreachedMs: number;
+  #hasBegun = false;
 
   constructor(options: FollowingOptions) {
     const { now, log } = options;
@@ -116,6 +117,7 @@ export class Following {
   /** @param brain who this one is */
   turnTo(leadership: Leadership, brain: string): void {
     if (leadership.kind === 'leader') {
+      this.#hasBegun = true;
       this.#leave();
       this.#term = leadership.term;
       return;
@@ -167,6 +169,8 @@ export class Following {
   #follow(leader: Extract<Leadership, { kind: 'follower' }>, brain: string): void {
     const { now, log, desk, credentials } = this.#options;
     const of = { brain: leader.brain, address: leader.address, term: leader.term };
+    if (!this.#hasBegun) this.#unreachedMs = now();
+    this.#hasBegun = true;
     this.#leader = leader;
     this.#link = new LeaderLink({
       ...{ brain, leader, now },
