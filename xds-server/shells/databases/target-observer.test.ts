@@ -93,6 +93,10 @@ class Queue {
   /** Connections by number: the first one is 1. */
   readonly closed = new Set<number>();
   readonly observer: TargetObserver;
+  /** No list is answered before this is. */
+  #lists = Promise.resolve();
+  /** Lists that are held are answered. */
+  goOn = () => {};
   #nowMs = 0;
   readonly #tick: (ms: number) => void;
 
@@ -124,12 +128,18 @@ class Queue {
     return {
       facts: { ...facts, listsLogins: false, namesLogins: true, ...of },
       ownId,
-      list: async (withLogins) => ({
-        sessions: [{ serverId: ownId }],
-        ...(withLogins && { loggingIn: [77] }),
-      }),
+      list: async (withLogins) => {
+        await this.#lists;
+        return { sessions: [{ serverId: ownId }], ...(withLogins && { loggingIn: [77] }) };
+      },
       close: () => void this.closed.add(ownId),
     };
+  }
+
+  holdLists(): void {
+    this.#lists = new Promise((resolve) => {
+      this.goOn = resolve;
+    });
   }
 
   async pass(ms: number): Promise<void> {
@@ -204,35 +214,55 @@ test('nothing is dialled anew at a server that cannot name who logs in', async (
   assert.equal(queue.dials.length, 1);
 });
 
-test('it is dialled anew one at a time, after a second, and after twice as long for each that fails', async (t) => {
+test('it is dialled anew one at a time, a quarter of a second after the last, and twice as long after each that fails, asked for once', async (t) => {
   const queue = new Queue(t);
   await queue.begun();
-  let nowMs = await queue.answer(true);
-  /** Until it is dialled again: how long that was. */
-  const pausedMs = async (): Promise<number> => {
+  /** From an answer until it is dialled again for one who asked 50 ms after that. */
+  const pausedMs = async (answeredMs: number): Promise<number> => {
     const { length } = queue.dials;
-    for (let passedMs = 0; passedMs < 20_000; passedMs += 100) {
-      queue.observer.soon(nowMs);
-      if (queue.dials.length > length) return passedMs;
-      await queue.pass(100);
+    await queue.pass(50);
+    queue.observer.soon(answeredMs);
+    for (let passedMs = 50; passedMs <= 20_000; passedMs += 5) {
+      const dial = queue.dials[length];
+      if (dial) return dial.atMs - answeredMs;
+      await queue.pass(5);
     }
     return assert.fail('it was never dialled');
   };
-  await queue.pass(100);
-  await pausedMs();
+  await queue.pass(480);
+  queue.observer.soon(300);
   await queue.pass(3_000);
-  queue.observer.soon(nowMs);
+  queue.observer.soon(3_000);
+  await queue.pass(3_000);
   assert.equal(queue.dials.length, 2, 'the second one is not answered');
   const pauses: number[] = [];
-  for (const isLetIn of [true, false, false, false, false, false, true]) {
-    nowMs = await queue.answer(isLetIn);
-    pauses.push(await pausedMs());
-  }
-  assert.deepEqual(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 1_000]);
+  for (const isLetIn of [true, false, false, false, false, false, false, false, true])
+    pauses.push(await pausedMs(await queue.answer(isLetIn)));
+  assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 250]);
   assert.ok(
     queue.events.every(({ kind }) => kind === 'observed'),
     'the connection that there is serves on',
   );
+});
+
+test('one that is let in while a list is asked for takes its place with the next list, and no third is dialled before', async (t) => {
+  const queue = new Queue(t);
+  await queue.begun();
+  await queue.pass(480);
+  queue.observer.soon(300);
+  queue.holdLists();
+  await queue.pass(2_000);
+  await queue.answer(true);
+  await queue.pass(1_000);
+  queue.observer.soon(2_500);
+  await queue.pass(1_000);
+  assert.equal(queue.dials.length, 2);
+  queue.goOn();
+  await queue.pass(50);
+  assert.deepEqual([...queue.closed], [1]);
+  queue.observer.soon(2_500);
+  await queue.pass(10);
+  assert.equal(queue.dials.length, 3);
 });
 
 test('a connection that is let in after the observer has stopped is closed', async (t) => {

@@ -41,9 +41,9 @@ const reconnect = { firstMs: 250, mostMs: 2_000 } as const;
 
 /**
  * Between two connections that are dialled to know that the queue before a server has passed; twice as long each time
- * that one fails.
+ * that one fails. Each costs the server a process and a login, and until it is let in nobody's broken login is proven over.
  */
-const redial = { leastMs: 1_000, mostMs: 16_000 } as const;
+const redial = { leastMs: 250, mostMs: 16_000 } as const;
 
 export interface TargetObserverOptions {
   readonly target: TargetPlan;
@@ -210,6 +210,7 @@ class ObservedServer {
   #newer: Dialled | undefined;
   #renewing = false;
   #renewFromMs = Number.NEGATIVE_INFINITY;
+  #renewTimer: NodeJS.Timeout | undefined;
   #renewPauseMs: number = redial.leastMs;
   #closed = false;
   #pauseMs: number = reconnect.firstMs;
@@ -241,18 +242,26 @@ class ObservedServer {
   }
 
   /**
-   * Dials anew, beside the connection that there is, unless that is young enough.
+   * Dials anew, beside the connection that there is, unless that is young enough: now, or as soon as the pause since the last
+   * dial is over.
    *
    * It is given up only when a login would be: each dial that is given up is one more that the server will take in, and
    * give a slot to for a moment.
    */
   renew(dialledAfterMs: number, done: () => void): void {
     const { now, login, tls, connect, target } = this.#options;
-    const before = this.#newer ?? this.#dialled;
+    const before = this.#dialled;
     const dialledMs = now();
-    if (!before?.link.facts.namesLogins || before.dialledMs > dialledAfterMs) return;
-    if (this.#renewing || this.#closed || dialledMs < this.#renewFromMs || dialledMs <= dialledAfterMs)
+    // Who is wanted by the time that one is let in is wanted again by the list that is asked for then.
+    if (this.#renewing || this.#newer || this.#closed) return;
+    if (!before?.link.facts.namesLogins || before.dialledMs > dialledAfterMs || dialledMs <= dialledAfterMs)
       return;
+    clearTimeout(this.#renewTimer);
+    if (dialledMs < this.#renewFromMs) {
+      this.#renewTimer = setTimeout(() => this.renew(dialledAfterMs, done), this.#renewFromMs - dialledMs);
+      this.#renewTimer.unref();
+      return;
+    }
     this.#renewing = true;
     const approach = { proxyProtocol: target.proxyProtocol, tls };
     connect(this.#endpoint, login, approach, before.link.facts.loginTimeoutMs)
@@ -274,6 +283,7 @@ class ObservedServer {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#renewTimer);
     this.#dialled?.link.close();
     this.#newer?.link.close();
   }
