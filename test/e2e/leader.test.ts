@@ -1,15 +1,19 @@
 /** A brain that leads by grace of etcd: what its clients and its operator see when etcd is lost, and when it stood still itself. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { Brain } from '../harness/brain.js';
 import { stopEverything } from '../harness/ending.js';
+import { Envoy } from '../harness/envoy.js';
 import { Etcd } from '../harness/etcd.js';
 import type { Postgres } from '../harness/postgres.js';
-import { type Protected, protectedPostgres } from '../harness/protected-database.js';
+import { observerPassword, type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { backendOf, fateOf, postgresSession } from './sessions.js';
 
 const password = 'correct horse';
+/** Of the environment; a brain that has none there finds no good spec. */
+const observersPassword = 'LEADER_TEST_OBSERVER';
 const ann = { user: 'ann', password, database: 'orders' };
 
 let etcd: Etcd;
@@ -21,8 +25,11 @@ before(async () => {
     Etcd.start(),
     protectedPostgres('orders', { budget: 5, accounts: [{ name: 'ann', password }], databases: ['orders'] }),
   ]);
+  process.env[observersPassword] = observerPassword;
+  const input = { ...orders.input };
+  input.observer = { ...input.observer, password: { env: observersPassword } };
   sluice = await Sluice.start({
-    databases: { orders },
+    databases: { orders: { ...orders, input } },
     services: {
       checkout: { database: 'orders', max_connections: 3, timeout_ms: 60_000 },
       hasty: { database: 'orders', max_connections: 3, timeout_ms: 1_000 },
@@ -132,4 +139,29 @@ test('a brain that is stopped gives its lease back, so that it leads again as so
   assert.ok(performance.now() - back < 1_500, `${performance.now() - back} ms`);
   await sluice.brain.waitUntilReady();
   await (await postgresSession(sluice, 'checkout', ann)).end();
+});
+
+test('a brain without a good spec leaves nodes and leading to one that has one', {
+  timeout: 120_000,
+}, async () => {
+  const second = await Brain.start(sluice.file.path, {
+    ...{ beside: sluice.brain, id: 'brain-2', store: `etcd:${etcd.urls}`, env: { [observersPassword]: '' } },
+  });
+  await waitUntil('it follows', async () => (await second.status()).leadership.role === 'follower');
+  assert.equal((await second.status()).spec.version, null);
+  await sluice.envoy.stopListening();
+  const edge = await Envoy.start({
+    ...{ node: 'edge-2', xds: [second.xds, sluice.brain.xds], channel: sluice.brain.channel },
+  });
+  await edge.waitForListener('pg');
+  await (await postgresSession(sluice, 'hasty', ann)).end();
+
+  await sluice.brain.kill();
+  const coming = fateOf(async () => (await postgresSession(sluice, 'checkout', ann)).end());
+  await untilNobodyLeads();
+  await waitUntil('it knows', async () => (await second.status()).leadership.role === 'none');
+  await sluice.brain.startAgain();
+  assert.deepEqual(await coming, { served: true });
+  assert.doesNotMatch(second.log, /this brain leads/);
+  await Promise.all([second.stop(), edge.stop()]);
 });

@@ -27,10 +27,10 @@ interface Voter {
   readonly etcd: EtcdClient;
 }
 
-async function voter(brain: string, endpoints: readonly string[]): Promise<Voter> {
+async function voter(brain: string, endpoints: readonly string[], stands = true): Promise<Voter> {
   const etcd = new EtcdClient({ endpoints });
   const election = new ElectionLoop({
-    ...{ etcd, prefix, brain, address: `${brain}.test:18000`, now, log: pino({ level: 'silent' }) },
+    ...{ etcd, prefix, brain, address: `${brain}.test:18000`, stands, now, log: pino({ level: 'silent' }) },
   });
   await atEnd(async () => {
     election.stop();
@@ -56,6 +56,20 @@ test('of several brains one leads, and the others know who and where', async () 
   assert.deepEqual(b.election.leadership, { kind: 'follower', term, brain: 'a', address: 'a.test:18000' });
   const held = a.election.leadership as Extract<Leadership, { kind: 'leader' }>;
   assert.ok(held.untilMs - now() <= defaultElection.ttlMs * (1 - defaultElection.drift));
+});
+
+test('one that does not stand looks on, also when nobody leads, and leads when it stands', async () => {
+  const etcd = await Etcd.start();
+  const a = await voter('a', etcd.endpoints, false);
+  const b = await voter('b', etcd.endpoints);
+  await untilLeader(b);
+  await waitUntil('a follows', () => a.election.leadership.kind === 'follower');
+  await b.election.resign();
+  await waitUntil('a knows that nobody leads', () => a.election.leadership.kind === 'nobody');
+  const { entry } = await a.etcd.read(leaderKey, 1_000);
+  assert.equal(entry, undefined);
+  a.election.stand();
+  await untilLeader(a);
 });
 
 test('who gives leadership up hands it over at once, with a higher term', async () => {

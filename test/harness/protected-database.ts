@@ -17,7 +17,7 @@ type DatabaseInput = SpecInput['databases'][string];
 
 /** Account of the observer in every database of the harness; not counted among a service's sessions. */
 export const observer = 'sluice_observer';
-const observerPassword = 'watches only';
+export const observerPassword = 'watches only';
 
 /** The observer's connection, and the session by which the harness asks the database. */
 const leastReserve = 2;

@@ -112,6 +112,8 @@ export class Brain {
       ...this.#options.xds,
       ...(current && { credentials: current }),
       log: this.#options.log,
+      // Without a spec it would turn away whom another brain lets in.
+      serves: () => !this.#options.candidate || this.#parts.spec.loaded !== undefined,
       // All that a node or another brain may ask.
       methods: [
         ...this.#parts.xds.methods,

@@ -97,14 +97,17 @@ export class Deciding {
     return this.#leading;
   }
 
-  /** For election, where there is one: nodes are served by then. */
+  /**
+   * For election, where there is one: nodes are served by then. Who has no spec only looks on: it could grant nothing, and
+   * would turn away whom another brain lets in.
+   */
   begin(): void {
-    const { candidate, now, log } = this.#options;
+    const { candidate, now, log, loaded } = this.#options;
     if (!candidate) {
       this.#follow(alone);
       return;
     }
-    this.#election = new ElectionLoop({ ...candidate, now, log });
+    this.#election = new ElectionLoop({ ...candidate, now, log, stands: loaded() !== undefined });
     this.#election.subscribe((leadership) => this.#follow(leadership));
   }
 
@@ -153,6 +156,7 @@ export class Deciding {
     this.#own.planned();
     this.#readiness.planned();
     this.#leading?.observe(plan, loaded);
+    this.#election?.stand();
   }
 
   /** Nothing is given any more; the next leader may begin when nothing that was given is under way. */

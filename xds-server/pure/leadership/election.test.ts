@@ -52,6 +52,15 @@ function of<Kind extends ElectionCommand['kind']>(
 
 const other = { term: 9, brain: 'b', address: 'b:1', lease: 'M' };
 
+test('one that does not stand asks for nothing but who leads; when it stands it asks for the key at once', () => {
+  const election = new Election('a', defaultElection, false);
+  const look = of('look', election.apply({ kind: 'tick' }, 1_000, 0));
+  const seen = { kind: 'seen', request: look.request, revision: 4, holder: undefined } as const;
+  assert.deepEqual(election.apply(seen, 1_100, 0), []);
+  assert.ok(election.nextDeadlineMs() > 1_100, 'it is not woken for that');
+  of('lease', election.apply({ kind: 'stand' }, 1_200, 0));
+});
+
 test('a term ends by the clock of the sending of what was granted, not of its answer', () => {
   const { election } = Driven.leader();
   // The lease was asked for at 1100.

@@ -64,6 +64,7 @@ export class Election {
   #lease: Lease | undefined;
   /** Of the key that was made under the lease; undefined: none is known to have been. */
   #term: Term | undefined;
+  #stands: boolean;
   #resigned = false;
   #watching = false;
   #watchAtMs = Number.NEGATIVE_INFINITY;
@@ -73,10 +74,14 @@ export class Election {
   #failures = 0;
   #trouble: Trouble | undefined;
 
-  /** @param brain this one's name, as in the key */
-  constructor(brain: string, settings: ElectionSettings) {
+  /**
+   * @param brain this one's name, as in the key
+   * @param stands whether it may lead from the start; otherwise it looks on until `stand`
+   */
+  constructor(brain: string, settings: ElectionSettings, stands = true) {
     this.#brain = brain;
     this.#settings = settings;
+    this.#stands = stands;
   }
 
   /**
@@ -135,6 +140,7 @@ export class Election {
     else if (event.kind === 'campaigned') this.#campaigned(event);
     else if (event.kind === 'kept') this.#kept(event);
     else if (event.kind === 'failed') this.#failed(event.request, event.problem, chance);
+    else if (event.kind === 'stand') this.#stands = true;
     else if (event.kind === 'resign') this.#resign();
   }
 
@@ -276,7 +282,8 @@ export class Election {
 
   /** Nobody has the key as far as is known, and that it has been asked for is not under way. */
   #mayCampaign(): boolean {
-    if (this.#resigned || this.#term !== undefined || this.#revision < 0 || this.#holder) return false;
+    if (!this.#stands || this.#resigned) return false;
+    if (this.#term !== undefined || this.#revision < 0 || this.#holder) return false;
     for (const { kind } of this.#asked.values()) if (kind === 'lease' || kind === 'campaign') return false;
     return true;
   }

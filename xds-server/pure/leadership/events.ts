@@ -37,6 +37,8 @@ export type ElectionEvent =
   | { readonly kind: 'kept'; readonly request: RequestId; readonly ttlMs: number }
   /** What was asked was refused, or was not answered: it may have been done all the same. */
   | { readonly kind: 'failed'; readonly request: RequestId; readonly problem: string }
+  /** This brain has what it needs to lead. */
+  | { readonly kind: 'stand' }
   /** Gives leadership up for good. What was granted must have run out: the next leader does not wait for it. */
   | { readonly kind: 'resign' }
   /** Time has passed; due at `Election.nextDeadlineMs()`. The first one is the start. */

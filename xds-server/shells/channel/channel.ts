@@ -45,6 +45,8 @@ export interface ChannelOptions {
   // biome-ignore lint/suspicious/noExplicitAny: each method has a message of its own
   readonly methods: readonly Method<any>[];
   readonly log: Logger;
+  /** Whether there is anything to serve: until then whoever comes is sent away, to another brain. Always unless given. */
+  readonly serves?: () => boolean;
   /** Each who comes and is nobody. `found`: for the log. */
   readonly refused: (reason: RefusalReason, peer: string, found: string) => void;
   /** Each call that was ended because a bound is reached. */
@@ -249,6 +251,11 @@ export class Channel {
     certificate: PeerCertificate | undefined,
     identify: ConnectionOptions['identify'],
   ): void {
+    if (this.#options.serves?.() === false) {
+      socket.on('error', () => undefined);
+      socket.destroy();
+      return;
+    }
     const connection = new Http2Connection(socket, {
       methods: this.#methods,
       identify,

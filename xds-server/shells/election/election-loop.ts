@@ -25,6 +25,8 @@ export interface ElectionOptions {
   readonly brain: string;
   /** `host:port` where other brains dial this one. */
   readonly address: string;
+  /** Whether it may lead from the start; otherwise from `stand` on. */
+  readonly stands: boolean;
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
   readonly log: Logger;
@@ -51,10 +53,10 @@ export class ElectionLoop implements LeadershipSource {
 
   /** Begins at once. */
   constructor(options: ElectionOptions) {
-    const { etcd, prefix, brain, address, log, settings = defaultElection } = options;
+    const { etcd, prefix, brain, address, stands, log, settings = defaultElection } = options;
     this.#options = options;
     this.#settings = settings;
-    this.#election = new Election(brain, settings);
+    this.#election = new Election(brain, settings, stands);
     this.#log = new ElectionLog(log, brain);
     this.#key = new LeaderKey(etcd, prefix, { brain, address });
     this.#apply({ kind: 'tick' });
@@ -73,6 +75,11 @@ export class ElectionLoop implements LeadershipSource {
   subscribe(listener: (leadership: Leadership) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** This brain has what it needs to lead. */
+  stand(): void {
+    this.#apply({ kind: 'stand' });
   }
 
   /**
