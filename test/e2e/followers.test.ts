@@ -35,6 +35,7 @@ const quick = { timeout: 60_000 } as const;
 let orders: Protected<Postgres>;
 let reports: Protected<MariaDb>;
 let sluice: Sluice;
+let etcd: Etcd;
 let store: string;
 let leader: Brain;
 let follower: Brain;
@@ -44,7 +45,7 @@ let between: Relay;
 let ofLeader: { readonly postgres: pg.Client; readonly mysql: Connection };
 
 before(async () => {
-  const [etcd, postgres, mariadb] = await Promise.all([
+  const [etcdOfBrains, postgres, mariadb] = await Promise.all([
     Etcd.start(),
     protectedPostgres('orders', {
       budget: 8,
@@ -57,7 +58,7 @@ before(async () => {
       databases: ['reports'],
     }),
   ]);
-  [orders, reports] = [postgres, mariadb];
+  [etcd, orders, reports] = [etcdOfBrains, postgres, mariadb];
   store = `etcd:${etcd.urls}`;
   sluice = await Sluice.start({
     databases: { orders, reports },
@@ -327,5 +328,26 @@ test(
     assert.equal(await metric(follower, 'sluice_leader_reached'), 1);
     await (await postgresSession(sluice, 'checkout', ann)).end();
     assert.equal(orders.server.hasSaidTooMany, false);
+  },
+);
+
+test(
+  'a follower is not ready while the term of the leader is over, and says so; with etcd back it follows again',
+  quick,
+  async () => {
+    await etcd.member.kill();
+    await waitUntil('it knows', async () => (await metric(follower, 'sluice_leader_reached')) === 0);
+    const { status, text } = await readiness(follower);
+    assert.equal(status, 503);
+    await waitUntil('it says why', async () => {
+      const { link } = (await follower.status()).leadership;
+      return link?.problem?.includes('this brain does not lead, or its term is over');
+    });
+    assert.match(text, /leads and is not reached/);
+    assert.equal((await readiness(leader)).status, 503);
+    await etcd.member.start();
+    await untilItFollows();
+    await (await postgresSession(sluice, 'checkout', ann)).end();
+    assert.equal((await readiness(follower)).status, 200);
   },
 );

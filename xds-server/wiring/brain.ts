@@ -82,18 +82,17 @@ export class Brain {
       metrics: () => this.#parts.metrics.scrape(),
     });
     this.admin = this.#admin.address;
-    if (candidate) {
-      this.#parts.deciding.begin();
-      this.#expiry = setInterval(() => this.#look(), expiryLookMs);
-      this.#expiry.unref();
-    }
+    if (candidate) this.#parts.deciding.begin();
+    this.#expiry = setInterval(() => this.#look(), expiryLookMs);
+    this.#expiry.unref();
     this.#options.log.info({ xds: this.xds, admin: this.admin }, 'the brain serves');
   }
 
-  /** While nobody leads, as far as is known here, somebody must think of those who wait. */
+  /** While nobody leads, as far as is known here, somebody must think of those who wait; and of whom the leader has forgotten. */
   #look(): void {
     const { authz, deciding } = this.#parts;
     authz.expire(expiryGraceMs);
+    if (!this.#options.candidate) return;
     const { leaderlessMs } = deciding;
     if (leaderlessMs < leaderlessPatienceMs) this.#breakOffMs = leaderlessPatienceMs;
     else authz.giveBack();

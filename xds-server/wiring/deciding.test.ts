@@ -112,6 +112,8 @@ test('what an earlier term of this very brain still has to say is no answer', as
   });
   t.after(() => deciding.end());
   deciding.begin();
+  // A spec, of which nobody asks more than that there is one.
+  deciding.planned(plan, {} as LoadedSpec);
   const first = await waitUntil('a term', () => deciding.leading);
   const [connection, at] = ['a'.repeat(32), { bornMs: now(), sentMs: 1 }];
   const of = { node: 'edge-1', service: 'checkout', source: undefined, frontId: undefined };

@@ -37,6 +37,8 @@ export interface FollowingOptions {
   readonly whenHas: (node: NodeId, service: string, needs: string) => Promise<boolean>;
 }
 
+/** A term that is over may be renewed by etcd any moment: brains that follow are not sent away at once. */
+const lapseMs = 1_000;
 /** Questions of the leader at once; who is not told asks again. */
 const maxAwaited = 20_000;
 /**
@@ -58,6 +60,7 @@ export class Following {
   #link: LeaderLink | undefined;
   #leader: Extract<Leadership, { kind: 'follower' }> | undefined;
   #term: number | undefined;
+  #termEndsMs = Number.NEGATIVE_INFINITY;
   /** Since when no leader can be told; of one that has just begun, since it has heard of the first. */
   #unreachedMs: number;
   #hasBegun = false;
@@ -76,7 +79,7 @@ export class Following {
     });
     this.#service = new FollowService({
       now,
-      term: () => this.#term,
+      term: () => (now() < this.#termEndsMs + lapseMs ? this.#term : undefined),
       joined: (follower) => {
         log.info({ brain: follower.brain }, 'a brain follows');
         follower.order({ kind: 'limits', ...options.limits() });
@@ -120,6 +123,7 @@ export class Following {
       this.#hasBegun = true;
       this.#leave();
       this.#term = leadership.term;
+      this.#termEndsMs = leadership.untilMs;
       return;
     }
     if (this.#term !== undefined) {

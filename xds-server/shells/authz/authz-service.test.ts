@@ -16,7 +16,7 @@ const pg: ListenerPlan = {
 };
 const plan: Plan = { ...drawn, listeners: new Map([['pg', pg]]) };
 
-/** Checks of one node, which nobody decides on. */
+/** Checks which nobody decides on. */
 class Crowd {
   readonly authz = new AuthzService({
     now: () => 1_000,
@@ -28,15 +28,14 @@ class Crowd {
     cancel: async () => undefined,
     forged: () => undefined,
   });
-  readonly #caller = { node: 'edge-1', peer: '' };
   #count = 0;
 
   /** @returns its connection, how it ended, if it did, and how its node gives it up */
-  ask(of: Partial<Check>) {
+  ask(of: Partial<Check>, node = 'edge-1') {
     const connection = `${this.#count++}`.padStart(32, '0');
     let ended: Status | undefined;
     const call: Call = {
-      caller: this.#caller,
+      caller: { node, peer: '' },
       header: () => undefined,
       send: () => undefined,
       reply: () => assert.fail('nobody decides'),
@@ -54,9 +53,9 @@ class Crowd {
   }
 
   /** @returns how many were held before one was refused */
-  fill(of: Partial<Check>): number {
+  fill(of: Partial<Check>, node?: string): number {
     for (let held = 0; ; held++) {
-      const status = this.ask(of).status();
+      const status = this.ask(of, node).status();
       if (status !== undefined) {
         assert.equal(status, Status.resourceExhausted);
         return held;
@@ -65,16 +64,22 @@ class Crowd {
   }
 }
 
-test('checks are held by the hundred thousand, also with certificates of the usual size', () => {
-  assert.equal(new Crowd().fill({ certificate: 'x'.repeat(2_500) }), 100_000);
+test('checks are held by the hundred thousand, also with certificates of the usual size, and of one node as many as it takes connections', () => {
+  const crowd = new Crowd();
+  const usual = { certificate: 'x'.repeat(2_500) };
+  const held = ['edge-1', 'edge-2', 'edge-3'].map((node) => crowd.fill(usual, node));
+  assert.deepEqual(held, [50_000, 50_000, 0]);
 });
 
 test('checks that are large are held while all of them have some 256 MiB, whatever it is that is large', () => {
   const large = 'x'.repeat(250_000);
   for (const of of [{ certificate: large }, { user: large }, { database: large }]) {
     const crowd = new Crowd();
-    const held = crowd.fill(of);
-    assert.ok(held > 1_060 && held < 1_080, `${held}`);
+    for (const node of ['edge-1', 'edge-2']) {
+      const held = crowd.fill(of, node);
+      assert.ok(held > 530 && held < 540, `${held}`);
+    }
+    assert.ok(crowd.fill(of, 'edge-3') <= 2);
     assert.equal(crowd.ask({}).status(), undefined, 'there is room for one of the usual size');
   }
 });

@@ -54,7 +54,7 @@ export interface Told {
 }
 
 /** Over all queues: some 2 KiB each, of which a client's certificate is the most. */
-const bounds = { maxChecks: 100_000, maxChars: 256 << 20 };
+const bounds = { maxChecks: 100_000, maxChars: 256 << 20, nodesShare: 1 / 2 };
 /**
  * The largest that a check may be. Envoy's TLS reads at most 100 KiB of certificates of a client (BoringSSL's default). URL-encoded
  * PEM is half as much again, and the first name in it may come once more; all else that an honest check has is less than 4 KiB.
@@ -156,7 +156,7 @@ export class AuthzService {
   /** @returns what to do when the node has given the check up. */
   #take(check: Check | undefined, call: Call): () => void {
     const earlier = check && this.#held.get(check.connection);
-    const full = check && this.#held.whyNot(check);
+    const full = check && this.#held.whyNot(check, call.caller.node);
     if (!check) this.#answerMalformed(call);
     else if (this.#stopped) call.end(Status.unavailable, 'stopping');
     else if (check.cancel) void this.#cancel(check, check.cancel, call);

@@ -10,8 +10,8 @@ import { eachField, eachNested, type FieldReader, readerOf } from '../envoy-api/
 import type { Question } from './session-finder.js';
 
 const maxQuestionBytes = 1024;
-/** Of a thousand sessions. */
-const maxOffersBytes = 64 * 1024;
+const mostOffers = 1_000;
+const maxOffersBytes = 64 * mostOffers;
 
 /** @param find resolves with the server's id; undefined where there is no session that may be meant */
 export function findSessionMethod(
@@ -67,6 +67,8 @@ function readOffers(bytes: Uint8Array): readonly Offer[] {
   const offers: Offer[] = [];
   eachField(reader, reader.len, (field) => {
     if (field !== 1) return false;
+    // Empty ones are small: what is passed on to the leader is not.
+    if (offers.length >= mostOffers) throw new RangeError(`expected at most ${mostOffers} sessions`);
     offers.push(readOffer(reader));
     return true;
   });

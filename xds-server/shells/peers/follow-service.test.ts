@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import type { Answer } from '../../pure/peers/messages.js';
+import { type TestContext, test } from 'node:test';
+import { waitUntil } from '../../../test/harness/wait-until.js';
+import type { Answer, News } from '../../pure/peers/messages.js';
+import { type Call, Status } from '../../pure/rpc/rpc.js';
 import { refusals } from '../../pure/verdict/refusals.js';
-import { Follower } from './follow-service.js';
+import { Follower, FollowService } from './follow-service.js';
 import { decodeOrders } from './wire.js';
 
 /** What a follower takes (leader-link.ts). */
@@ -44,4 +46,58 @@ test('a sign of life is a message, also without anything to say', () => {
   };
   new Follower('b', call, () => 0).flush();
   assert.equal(messages, 1);
+});
+
+const withdrawn: News = { kind: 'cancel', connection: 'c'.repeat(32) };
+
+/** A leader, and what it hears of brains that follow. */
+function leader(t: TestContext) {
+  const heard: string[] = [];
+  const of = { term: 7 as number | undefined };
+  const service = new FollowService({
+    now: () => performance.now(),
+    term: () => of.term,
+    joined: ({ brain }) => heard.push(`${brain} joins`),
+    told: ({ brain }, { kind }) => heard.push(`${brain} says ${kind}`),
+    left: ({ brain }) => heard.push(`${brain} leaves`),
+  });
+  t.after(() => service.stop());
+  const called = (brain: string) => {
+    let ended: Status | undefined;
+    const call: Call = {
+      caller: { node: '', brain, peer: '' },
+      header: () => undefined,
+      send: () => undefined,
+      reply: () => assert.fail('it goes on'),
+      end: (status) => {
+        ended = status;
+      },
+    };
+    const { message, cancelled } = service.method.accept(call);
+    const tell = (news: readonly News[], term?: number) =>
+      message({ ...(term !== undefined && { term }), monotonicMs: 1, unixMs: 1, news });
+    tell([], 7);
+    return { tell, cancelled, ended: () => ended };
+  };
+  return { of, heard, called };
+}
+
+test('a brain that calls again is heard by its new call alone: what an old one still has on its way is of the past', (t) => {
+  const { heard, called } = leader(t);
+  const first = called('b');
+  const second = called('b');
+  first.tell([withdrawn]);
+  first.cancelled();
+  second.tell([withdrawn]);
+  assert.deepEqual(heard, ['b joins', 'b leaves', 'b joins', 'b says cancel']);
+  assert.deepEqual([first.ended(), second.ended()], [Status.aborted, undefined]);
+});
+
+test('who follows is sent away when the term is over, and whoever comes then', async (t) => {
+  const { of, heard, called } = leader(t);
+  const first = called('b');
+  of.term = undefined;
+  await waitUntil('it is sent away', () => first.ended() === Status.aborted);
+  assert.deepEqual(heard, ['b joins', 'b leaves']);
+  assert.equal(called('c').ended(), Status.aborted);
 });

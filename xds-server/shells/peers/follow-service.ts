@@ -12,7 +12,7 @@ export const followPath = '/sluice.v1.Brains/Follow';
 export interface FollowOptions {
   /** Monotonic, in milliseconds. */
   readonly now: () => number;
-  /** Of this brain, while it leads. */
+  /** Of this brain, while it may lead. */
   readonly term: () => number | undefined;
   readonly joined: (follower: Follower) => void;
   readonly told: (follower: Follower, news: News) => void;
@@ -27,6 +27,7 @@ const signMs = 500;
 const maxUnsent = 200_000;
 /** Orders in one message: of a turn in which thousands are refused all would be more than a follower takes. */
 const batch = 500;
+const doesNotLead = 'this brain does not lead, or its term is over';
 /** More are more than anybody has. */
 const maxFollowers = 64;
 
@@ -154,6 +155,7 @@ export class FollowService {
             return;
           }
           follower = new Follower(call.caller.brain!, call, now);
+          this.#supersede(follower.brain);
           follower.stamped(monotonicMs, unixMs);
           this.#followers.set(follower, leave);
           // It is open for the other side with the first message.
@@ -174,14 +176,25 @@ export class FollowService {
     };
   }
 
+  /** What an earlier call has still to say is of the past: all is told anew. */
+  #supersede(brain: string): void {
+    for (const [earlier, leave] of [...this.#followers]) {
+      if (earlier.brain !== brain) continue;
+      earlier.end('it has called again');
+      leave();
+    }
+  }
+
   #objection(meant: number | undefined, term: number | undefined): string | undefined {
-    if (term === undefined) return 'this brain does not lead';
+    if (term === undefined) return doesNotLead;
     if (meant !== term) return `expected term ${term}, found ${meant}`;
     return this.#followers.size >= maxFollowers ? `${maxFollowers} brains follow already` : undefined;
   }
 
   #look(): void {
-    const nowMs = this.#options.now();
+    const { now, term } = this.#options;
+    if (term() === undefined) this.dismiss(doesNotLead);
+    const nowMs = now();
     for (const [follower, leave] of [...this.#followers]) {
       if (nowMs - follower.heardMs <= silenceMs) follower.flush();
       else {

@@ -6,6 +6,7 @@
  */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { brainIdentity } from '../../pure/identity/brain-identity.js';
+import { batchOf } from '../../pure/peers/batch.js';
 import type { News, Order } from '../../pure/peers/messages.js';
 import { MessageReader, messageHeadBytes } from '../../pure/rpc/message-reader.js';
 import { followPath } from './follow-service.js';
@@ -42,8 +43,8 @@ const pauseMs = 200;
 const maxOrderBytes = 4 << 20;
 /** Unsent; past it the leader is too slow to be told anything, and is told all of it anew. */
 const maxUnsentBytes = 64 << 20;
-/** News in one message. */
-const batch = 500;
+/** What is told anew, in one message. */
+const retoldAtOnce = 500;
 
 export class LeaderLink {
   readonly #options: LeaderLinkOptions;
@@ -185,11 +186,11 @@ export class LeaderLink {
   #flush(): void {
     const stream = this.#stream;
     if (!stream || !this.#isOpen) return;
-    while (this.#pending.length > 0) this.#write(this.#pending.splice(0, batch));
+    while (this.#pending.length > 0) this.#write(this.#pending.splice(0, batchOf(this.#pending)));
     // What is told anew waits for room; what is new does not wait for it.
     while (this.#retold && !stream.writableNeedDrain) {
       const some: News[] = [];
-      while (this.#retold && some.length < batch) {
+      while (this.#retold && some.length < retoldAtOnce) {
         const next = this.#retold.next();
         if (next.done) this.#retold = undefined;
         else some.push(next.value);

@@ -97,3 +97,17 @@ test('what is answered is read as it was meant', () => {
   ];
   assert.deepEqual(decodeOrders(encodeOrders(orders)), orders);
 });
+
+test('what a newer brain says that this one does not know is passed over, and the rest is read', () => {
+  const known: News = { kind: 'cancel', connection };
+  const order: Order = { kind: 'interrupted', request: 6 };
+  // Field 100 of each is nobody's: three bytes, a tag of two and a value.
+  const unknown = Uint8Array.of(0xa0, 0x06, 0x01);
+  const entry = (bytes: Uint8Array, number: number) =>
+    Uint8Array.of((number << 3) | 2, bytes.length, ...bytes);
+  const said = { term: 12, monotonicMs: 1_000, unixMs: 5, news: [known] };
+  const telling = Uint8Array.of(...encodeTelling(said), ...entry(unknown, 4));
+  assert.deepEqual(decodeTelling(telling), said);
+  const ordering = Uint8Array.of(...entry(unknown, 1), ...encodeOrders([order]));
+  assert.deepEqual(decodeOrders(ordering), [order]);
+});
