@@ -129,7 +129,7 @@ export class SpecInForce {
     const shown = problems.map(renderProblem);
     this.#options.log.error(
       { source, ...(revision !== undefined && { revision }), problems: shown },
-      'the spec is not taken; what was in force stays',
+      this.#loaded ? 'the spec is not taken; what was in force stays' : 'there is no good spec yet',
     );
   }
 

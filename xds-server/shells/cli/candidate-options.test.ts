@@ -13,7 +13,12 @@ test('a brain on etcd needs a name, and an address that others can dial', () => 
     address: 'brain-a.example.com:18000',
   });
   assert.match(String(candidateOf({}, true, xds)), /expected --brain with --store etcd/);
-  assert.match(String(candidateOf({ brain: 'a' }, true, anywhere)), /cannot dial 0\.0\.0\.0:18000/);
+  assert.match(
+    String(candidateOf({ brain: 'a' }, true, anywhere)),
+    /found none, and 0\.0\.0\.0:18000 is --xds/,
+  );
+  const nowhere = { host: '::', port: 18_000 };
+  assert.match(String(candidateOf({ brain: 'a', advertise: nowhere }, true, xds)), /found \[::\]:18000/);
   assert.match(String(candidateOf({ brain: 'a' }, true, { ...xds, port: 0 })), /expected --advertise/);
 });
 

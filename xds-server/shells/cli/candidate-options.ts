@@ -44,7 +44,9 @@ export function candidateOf(
     return 'expected --brain with --store etcd:…, found none: a name that no other brain of this etcd has';
   const address = advertise ?? xds;
   if (address.host === '0.0.0.0' || address.host === '::')
-    return `expected --advertise, found none: other brains cannot dial ${formatAddress(xds)}`;
+    return `expected --advertise with an address that other brains can dial, found ${
+      advertise ? formatAddress(advertise) : `none, and ${formatAddress(xds)} is --xds`
+    }`;
   if (address.port === 0) return 'expected --advertise, found none: --xds takes any free port';
   return { brain, address: formatAddress(address) };
 }

@@ -54,10 +54,11 @@ export function checkCa(ca: Uint8Array, now: Date): Findings {
   return { problems: [], warnings, expiresMs: firstEnd(certificates) };
 }
 
-/** Whether clients that verify will accept this certificate for the name, or for any name within the wildcard. */
-export function covers(chain: Uint8Array, hostname: string): boolean {
+/** @returns whether clients that verify will accept this certificate for a name, or for any name within a wildcard */
+export function coverage(chain: Uint8Array): (hostname: string) => boolean {
   const certificates = readCertificates(chain);
-  return Array.isArray(certificates) && certificates[0]!.checkHost(oneWithin(hostname)) !== undefined;
+  if (!Array.isArray(certificates)) return () => false;
+  return (hostname) => certificates[0]!.checkHost(oneWithin(hostname)) !== undefined;
 }
 
 /** A name that no certificate lists but by a wildcard. */

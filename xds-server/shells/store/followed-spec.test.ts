@@ -225,6 +225,7 @@ describe('a spec file', () => {
         path: 'listeners.pg.tls.certificate',
         expected: 'the key that belongs to the certificate',
         found: 'the key of another one',
+        hint: 'the files are chain.pem and key.pem',
       },
     ]);
     writeFileSync(join(folder, 'key.pem'), readFileSync(certificates[1].key));

@@ -8,7 +8,8 @@ import { plaintextWarnings } from '../../pure/spec/plaintext-databases.js';
 import type { Problem } from '../../pure/spec/problem.js';
 import { type ReferencedFile, referencedFiles } from '../../pure/spec/referenced-files.js';
 import type { Spec } from '../../pure/spec/spec.js';
-import { checkCa, checkPair, covers, type Findings } from './certificates.js';
+import { checkCa, checkPair, type Findings } from './certificates.js';
+import { coverageWarnings } from './coverage-warnings.js';
 import { type Reading as FileReading, readBounded } from './read-bounded.js';
 import { Secret } from './secret.js';
 
@@ -69,7 +70,7 @@ export function inFile(file: string): Origin {
 export async function loadSpec(origin: Origin, around: Surroundings): Promise<Reading> {
   const read = await origin.text();
   const { revision } = read;
-  const parsed = parseRead(read);
+  const parsed = parseRead(read, origin.files[0]);
   if (!parsed.ok) {
     const mayPass = read.kind === 'unreadable' && read.mayPass === true;
     return { kind: 'problems', dependsOn: origin.files, revision, problems: parsed.problems, mayPass };
@@ -97,13 +98,15 @@ export type ParsedText =
 
 /** The spec alone: what it names need not be there. */
 export async function parseOnly(origin: Origin): Promise<ParsedText> {
-  return parseRead(await origin.text());
+  return parseRead(await origin.text(), origin.files[0]);
 }
 
-export function parseRead(read: FileReading): ParsedText {
+/** @param file absolute path; absent where the text is in a store */
+export function parseRead(read: FileReading, file?: string): ParsedText {
+  const hint = file === undefined ? {} : { hint: `the file is ${file}` };
   const wrong = (expected: string, found: string): ParsedText => ({
     ok: false,
-    problems: [{ path: '', expected, found }],
+    problems: [{ path: '', expected, found, ...hint }],
   });
   if (read.kind === 'unreadable') return wrong(read.expected, read.found);
   if (read.bytes.length > maxSpecBytes)
@@ -169,13 +172,15 @@ function readPasswords(
       value = decode(bytes)?.replace(/\r?\n$/, '') ?? '';
     }
     if (value === undefined) continue;
+    const lines = value.split(/\r?\n/).length;
     if (/^[^\0\r\n]+$/.test(value) && Buffer.byteLength(value) <= maxPasswordBytes)
       passwords.set(database, new Secret(value));
     else
       problems.push({
         path,
         expected: `one line of 1 to ${maxPasswordBytes} bytes, UTF-8`,
-        found: 'something else',
+        found: value === '' ? 'nothing' : lines > 1 ? `${lines} lines` : 'something else',
+        ...('file' in source && { hint: `the file is ${source.file}` }),
       });
   }
   return passwords;
@@ -196,35 +201,28 @@ function checkCertificates(
   warnings: Problem[],
 ): Map<string, number> {
   const expiriesMs = new Map<string, number>();
-  const add = (path: string, findings: Findings): void => {
+  const add = (path: string, findings: Findings, hint: string): void => {
     if (findings.expiresMs !== undefined) expiriesMs.set(path, findings.expiresMs);
-    problems.push(...findings.problems.map((finding) => ({ path, ...finding })));
-    warnings.push(...findings.warnings.map((finding) => ({ path, ...finding })));
+    problems.push(...findings.problems.map((finding) => ({ path, ...finding, hint })));
+    warnings.push(...findings.warnings.map((finding) => ({ path, ...finding, hint })));
   };
   const pair = (path: string, { chain, key }: { chain: string; key: string }): void => {
     const bytes = [contents.get(chain), contents.get(key)] as const;
-    if (bytes[0] && bytes[1]) add(path, checkPair(bytes[0], bytes[1], now));
+    if (bytes[0] && bytes[1])
+      add(path, checkPair(bytes[0], bytes[1], now), `the files are ${chain} and ${key}`);
   };
   for (const [name, { tls }] of Object.entries(spec.listeners)) {
     pair(`listeners.${name}.tls.certificate`, tls.certificate);
     const ca = tls.client_ca === undefined ? undefined : contents.get(tls.client_ca);
-    if (ca) add(`listeners.${name}.tls.client_ca`, checkCa(ca, now));
+    if (ca) add(`listeners.${name}.tls.client_ca`, checkCa(ca, now), `the file is ${tls.client_ca}`);
   }
   for (const [name, { tls }] of Object.entries(spec.databases)) {
     const ca = tls?.ca === undefined ? undefined : contents.get(tls.ca);
-    if (ca) add(`databases.${name}.tls.ca`, checkCa(ca, now));
+    if (ca) add(`databases.${name}.tls.ca`, checkCa(ca, now), `the file is ${tls?.ca}`);
   }
-  for (const [name, { certificate, hostname }] of Object.entries(spec.services)) {
-    if (!certificate) continue;
-    pair(`services.${name}.certificate`, certificate);
-    const chain = contents.get(certificate.chain);
-    if (chain && !covers(chain, hostname))
-      warnings.push({
-        path: `services.${name}.certificate`,
-        expected: `a certificate for ${hostname}`,
-        found: 'one for other names: clients that verify will refuse it',
-      });
-  }
+  for (const [name, { certificate }] of Object.entries(spec.services))
+    if (certificate) pair(`services.${name}.certificate`, certificate);
+  warnings.push(...coverageWarnings(spec, contents));
   return expiriesMs;
 }
 
