@@ -47,6 +47,25 @@ test('sessions with one number on several servers are all found', () => {
   );
 });
 
+test('of ever more sessions with one number 64 are found by it, and one more when there is room at its next report', () => {
+  for (const frontId of [undefined, 4_000_000_000]) {
+    const directory = new SessionDirectory(forgetMs);
+    const found = () => (frontId === undefined ? directory.byServerId(7) : directory.byFrontId(frontId));
+    const connections = Array.from({ length: 100 }, (_, n) => `session ${n}`);
+    for (const connection of connections) directory.reported(report({ connection, frontId }), 0);
+    assert.deepEqual(
+      found().map(({ connection }) => connection),
+      connections.slice(0, 64),
+    );
+    directory.ended('session 98', 'edge-1');
+    directory.reported(report({ connection: 'session 99', frontId }), 1);
+    assert.equal(found().at(-1)?.connection, 'session 63');
+    directory.ended('session 0', 'edge-1');
+    directory.reported(report({ connection: 'session 99', frontId }), 2);
+    assert.deepEqual([found().length, found().at(-1)?.connection], [64, 'session 99']);
+  }
+});
+
 test('a session that is not heard of any more is forgotten', () => {
   const directory = new SessionDirectory(forgetMs);
   directory.reported(report(), 0);

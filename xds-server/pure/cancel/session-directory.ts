@@ -32,14 +32,20 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 /** More than a brain has slots for; what is beyond cannot be stopped from outside. */
 const maxSessions = 500_000;
 
+/**
+ * That are found by one number: more servers than give the same one at a time. Numbers are what nodes say, and whoever
+ * asks by one looks at all that have it.
+ */
+const maxOfOneNumber = 64;
+
 /** Texts that are kept of them; more only costs memory. */
 const maxServers = 10_000;
 
 export class SessionDirectory {
   readonly #forgetMs: number;
   readonly #sessions = new Map<ConnectionId, Writable<KnownSession>>();
-  readonly #byServerId = new Map<ServerId, KnownSession[]>();
-  readonly #byFrontId = new Map<number, KnownSession[]>();
+  readonly #byServerId = new Map<ServerId, Set<KnownSession>>();
+  readonly #byFrontId = new Map<number, Set<KnownSession>>();
   /** Of the few servers that there are, each text once. */
   readonly #servers = new Map<string, string>();
   #sweptMs = 0;
@@ -67,15 +73,15 @@ export class SessionDirectory {
       known.cancelDigest = cancelDigest;
       known.server = server;
       known.seenMs = nowMs;
+      // It may have been one too many.
+      this.#list(known);
       return;
     }
     if (!known && this.#sessions.size >= maxSessions) return;
     if (known) this.#unlist(known);
     const session = { connection, node, service, frontId, serverId, cancelDigest, server, seenMs: nowMs };
     this.#sessions.set(connection, session);
-    // Only what can be asked for by it: a Postgres client names the server's id, a MySQL client the front's.
-    if (frontId !== undefined) list(this.#byFrontId, frontId, session);
-    else if (serverId !== undefined) list(this.#byServerId, serverId, session);
+    this.#list(session);
   }
 
   ended(connection: ConnectionId, node: NodeId): void {
@@ -89,14 +95,14 @@ export class SessionDirectory {
     return this.#sessions.get(connection);
   }
 
-  /** Of all Postgres servers; several servers may use the same number. */
+  /** Of all Postgres servers; several servers may use the same number. At most 64. */
   byServerId(id: ServerId): readonly KnownSession[] {
-    return this.#byServerId.get(id) ?? [];
+    return [...(this.#byServerId.get(id) ?? [])];
   }
 
-  /** One, but for a chance in hundreds of millions. */
+  /** One, but for a chance in hundreds of millions. At most 64. */
   byFrontId(id: number): readonly KnownSession[] {
-    return this.#byFrontId.get(id) ?? [];
+    return [...(this.#byFrontId.get(id) ?? [])];
   }
 
   get size(): number {
@@ -110,6 +116,12 @@ export class SessionDirectory {
     if (this.#servers.size >= maxServers) this.#servers.clear();
     this.#servers.set(server, server);
     return server;
+  }
+
+  /** Only by what can be asked for: a Postgres client names the server's id, a MySQL client the front's. */
+  #list(session: KnownSession): void {
+    if (session.frontId !== undefined) list(this.#byFrontId, session.frontId, session);
+    else if (session.serverId !== undefined) list(this.#byServerId, session.serverId, session);
   }
 
   #unlist(session: KnownSession): void {
@@ -126,16 +138,13 @@ export class SessionDirectory {
   }
 }
 
-function list(index: Map<number, KnownSession[]>, id: number, session: KnownSession): void {
+function list(index: Map<number, Set<KnownSession>>, id: number, session: KnownSession): void {
   const same = index.get(id);
-  if (same) same.push(session);
-  else index.set(id, [session]);
+  if (!same) index.set(id, new Set([session]));
+  else if (same.size < maxOfOneNumber) same.add(session);
 }
 
-function unlist(index: Map<number, KnownSession[]>, id: number, session: KnownSession): void {
+function unlist(index: Map<number, Set<KnownSession>>, id: number, session: KnownSession): void {
   const same = index.get(id);
-  if (!same) return;
-  const others = same.filter((other) => other !== session);
-  if (others.length > 0) index.set(id, others);
-  else index.delete(id);
+  if (same?.delete(session) && same.size === 0) index.delete(id);
 }
