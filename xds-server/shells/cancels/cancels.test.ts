@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
 import type { Server } from '../../pure/cancel/server-of.js';
-import { SessionDirectory } from '../../pure/cancel/session-directory.js';
+import { SessionDirectory, type SessionReport } from '../../pure/cancel/session-directory.js';
 import type { Plan } from '../../pure/plan/plan.js';
 import { type CancelOutcome, Cancels } from './cancels.js';
 
@@ -40,11 +40,11 @@ function brain({ reportIntervalMs = 0, taken = true } = {}) {
     // The slack is on top.
     reportIntervalMs: reportIntervalMs - 500,
   });
-  const report = (): void =>
+  const report = (changes: Partial<SessionReport> = {}): void =>
     directory.reported(
       {
         ...{ connection, node: 'edge-1', service: 'checkout', frontId: undefined, serverId: 12345 },
-        ...{ cancelDigest: digest, server: '10.0.0.5:5432' },
+        ...{ cancelDigest: digest, server: '10.0.0.5:5432', ...changes },
       },
       now(),
     );
@@ -60,10 +60,22 @@ function brain({ reportIntervalMs = 0, taken = true } = {}) {
   };
 }
 
-test('the digest is the filter’s', () => {
+function digestOf(of: string, key: Uint8Array): string {
   const pid = Buffer.from([0, 0, 0x30, 0x39]);
-  const hash = createHash('sha256').update(connection).update(pid).update(secret).digest('hex');
-  assert.equal(hash.slice(0, 32), digest);
+  return createHash('sha256').update(of).update(pid).update(key).digest('hex').slice(0, 32);
+}
+
+/** Another session with the same process id, on some other server. */
+function other(number: number): { readonly key: Uint8Array; readonly report: Partial<SessionReport> } {
+  const key = Buffer.from([9, 9, 9, number]);
+  return {
+    key,
+    report: { connection: `other ${number}`, cancelDigest: digestOf(`other ${number}`, key) },
+  };
+}
+
+test('the digest is the filter’s', () => {
+  assert.equal(digestOf(connection, secret), digest);
 });
 
 test('a request with the key goes to the server that has the session', async () => {
@@ -129,10 +141,57 @@ test('an address of IPv6 is its whole network', async () => {
 test('a session is guessed at from everywhere no oftener than from one address', async () => {
   const { ask, report, skip } = brain();
   report();
-  const guess = (address: number) =>
-    ask({ secret: Buffer.from('ffffffff', 'hex'), address: `10.2.0.${address}` });
-  for (let address = 0; address < 10; address++) assert.equal(await guess(address), 'wrong_key');
+  const guess = (number: number) =>
+    ask({ secret: Buffer.from([8, 8, 8, number]), address: `10.2.0.${number}` });
+  for (let number = 0; number < 10; number++) assert.equal(await guess(number), 'wrong_key');
   assert.equal(await guess(10), 'rate_limited');
   skip(1000);
   assert.equal(await guess(11), 'wrong_key');
+});
+
+test('a wrong key that is tried again takes no cancel from the session', async () => {
+  const { ask, report } = brain();
+  report();
+  for (let address = 0; address < 20; address++)
+    assert.equal(
+      await ask({ secret: Buffer.from('ffffffff', 'hex'), address: `10.2.0.${address}` }),
+      'wrong_key',
+    );
+  assert.equal(await ask(), 'sent');
+});
+
+test('cancels of one session leave another one with its process id all but one of its own', async () => {
+  const { ask, report } = brain();
+  report();
+  report(other(1).report);
+  const ends = async (key: Uint8Array) => {
+    for (let sent = 0; ; sent++) if ((await ask({ secret: key })) !== 'sent') return sent;
+  };
+  assert.equal(await ends(other(1).key), 10);
+  for (let more = 0; more < 20; more++) await ask({ secret: other(1).key });
+  assert.equal(await ends(secret), 9);
+});
+
+test('a session that is guessed at keeps no cancel from another one with its process id', async () => {
+  const { ask, report } = brain();
+  report();
+  const guess = (number: number) =>
+    ask({ secret: Buffer.from([8, 8, 8, number]), address: `10.2.0.${number}` });
+  for (let number = 0; number < 10; number++) assert.equal(await guess(number), 'wrong_key');
+  report(other(1).report);
+  assert.equal(await ask({ secret: other(1).key }), 'sent');
+  assert.equal(await ask(), 'rate_limited');
+});
+
+test('keys of other sessions with its process id are guesses at a session too, each of them one', async () => {
+  const { ask, report, skip } = brain();
+  report();
+  for (let number = 0; number < 10; number++) {
+    report(other(number).report);
+    assert.equal(await ask({ secret: other(number).key }), 'sent');
+    assert.equal(await ask({ secret: other(number).key }), 'sent');
+  }
+  assert.equal(await ask(), 'rate_limited');
+  skip(1000);
+  assert.equal(await ask(), 'sent');
 });

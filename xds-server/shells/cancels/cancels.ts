@@ -12,6 +12,7 @@ import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
 import { type Server, serverOf } from '../../pure/cancel/server-of.js';
 import type { KnownSession, SessionDirectory } from '../../pure/cancel/session-directory.js';
 import { TokenBuckets } from '../../pure/cancel/token-buckets.js';
+import type { ConnectionId } from '../../pure/ledger/events.js';
 import { serviceOf } from '../../pure/plan/hostnames.js';
 import type { Plan } from '../../pure/plan/plan.js';
 import { sourceOf } from '../../pure/verdict/network.js';
@@ -44,15 +45,20 @@ export interface CancelsOptions {
 const perAddress = { burst: 100, perSecond: 20 } as const;
 /** Wrong keys: then two guesses a second from one address. */
 const guessFine = 9;
-/** A session, right keys and wrong ones from everywhere: 4 bytes last for decades. */
+/** A session, right keys and different wrong ones from everywhere: 4 bytes last for decades. */
 const perSession = { burst: 10, perSecond: 2 } as const;
 const maxBuckets = 20_000;
+/** Wrong keys that are remembered; one that is forgotten costs its session another token. */
+const maxTried = 20_000;
 /** Requests under way, those that wait for a report included. */
 const maxAtOnce = 1000;
+
 export class Cancels {
   readonly #options: CancelsOptions;
   readonly #addresses = new TokenBuckets(perAddress, maxBuckets);
   readonly #sessions = new TokenBuckets(perSession, maxBuckets);
+  /** By what a session would be recognised, if that were its key: the oldest first. */
+  readonly #tried = new Set<string>();
   #underWay = 0;
 
   constructor(options: CancelsOptions) {
@@ -86,32 +92,55 @@ export class Cancels {
     return (await send(meant, request.pid, request.secret)) ? 'sent' : 'unreachable';
   }
 
-  /** A session's key comes with its second report: a request for one that is not known yet waits as long as that takes. */
+  /**
+   * A session's key comes with its second report: a request for one that is not known yet waits as long as that takes.
+   *
+   * Sessions of several servers may have the number, and each is asked for a token of its own before its key is compared;
+   * one that has none is left out, and the others are not. So no key is tried at a session oftener than its rate allows,
+   * also none that is another session's: whoever has many of those may have made them up. Only a wrong key that was
+   * tried there before costs nothing, as nothing is learnt from it: who stops his own session again and again takes one
+   * token from each of the others.
+   */
   async #find(request: CancelRequest): Promise<KnownSession | CancelOutcome> {
     const { now, directory, reportIntervalMs } = this.#options;
     const untilMs = now() + nextReport.withinMs(reportIntervalMs);
-    /** Digests that were compared: once each, so that waiting costs a session nothing. */
-    const compared = new Set<string>();
+    /** Sessions whose key was compared or that were left out: once each, so that waiting costs them nothing. */
+    const seen = new Set<string>();
     let outcome: CancelOutcome = 'unknown_session';
     for (;;) {
       for (const session of directory.byServerId(request.pid)) {
         const { connection, cancelDigest } = session;
-        if (cancelDigest === undefined || compared.has(cancelDigest)) continue;
-        if (!this.#sessions.take(connection, now())) return 'rate_limited';
-        compared.add(cancelDigest);
-        if (isKeyOf(session, cancelDigest, request)) return session;
-        outcome = 'wrong_key';
+        if (cancelDigest === undefined || seen.has(connection)) continue;
+        seen.add(connection);
+        const tried = this.#try(session, cancelDigest, request);
+        if (tried === 'right_key') return session;
+        if (outcome !== 'rate_limited') outcome = tried;
       }
       if (now() >= untilMs) return outcome;
       await nextReport.pause();
     }
   }
+
+  #try(
+    { connection }: KnownSession,
+    digest: string,
+    request: CancelRequest,
+  ): 'right_key' | 'wrong_key' | 'rate_limited' {
+    const own = digestOf(connection, request);
+    const name = own.toString('hex');
+    if (this.#tried.has(name)) return 'wrong_key';
+    if (!this.#sessions.take(connection, this.#options.now())) return 'rate_limited';
+    const known = Buffer.from(digest, 'hex');
+    if (known.length === own.length && timingSafeEqual(known, own)) return 'right_key';
+    if (this.#tried.size >= maxTried) this.#tried.delete(this.#tried.keys().next().value!);
+    this.#tried.add(name);
+    return 'wrong_key';
+  }
 }
 
-function isKeyOf({ connection }: KnownSession, digest: string, { pid, secret }: CancelRequest): boolean {
+/** filters/core/src/postgres/cancel.rs */
+function digestOf(connection: ConnectionId, { pid, secret }: CancelRequest): Buffer {
   const id = Buffer.alloc(4);
   id.writeUInt32BE(pid);
-  const own = createHash('sha256').update(connection).update(id).update(secret).digest().subarray(0, 16);
-  const known = Buffer.from(digest, 'hex');
-  return known.length === own.length && timingSafeEqual(known, own);
+  return createHash('sha256').update(connection).update(id).update(secret).digest().subarray(0, 16);
 }
