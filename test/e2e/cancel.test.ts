@@ -12,6 +12,7 @@ import tls from 'node:tls';
 import type pg from 'pg';
 import { stopEverything } from '../harness/ending.js';
 import { Envoy } from '../harness/envoy.js';
+import { sharedPort } from '../harness/own-address.js';
 import type { Postgres } from '../harness/postgres.js';
 import { type Protected, protectedPostgres } from '../harness/protected-database.js';
 import { hostnameOf, Sluice } from '../harness/sluice.js';
@@ -29,6 +30,8 @@ let orders: Protected<Postgres>;
 /** The primary and two replicas of one database, as far as a proxy can tell. */
 let fleet: Protected<Postgres>;
 let replicas: readonly Protected<Postgres>[];
+/** Has a name in the spec. */
+let named: Protected<Postgres>;
 let sluice: Sluice;
 
 before(async () => {
@@ -36,16 +39,20 @@ before(async () => {
   [orders, fleet, ...replicas] = (await Promise.all(
     ['orders', 'primary', 'replica-1', 'replica-2'].map((name) => protectedPostgres(name, options)),
   )) as [Protected<Postgres>, Protected<Postgres>, ...Protected<Postgres>[]];
+  const port = await sharedPort();
+  named = await protectedPostgres('named', { ...options, port, settings: { listen_addresses: '127.0.0.1' } });
+  named = { ...named, input: { ...named.input, endpoints: [{ host: 'localhost', port }] } };
   const others = replicas.flatMap(({ input }) =>
     input.endpoints.map((each) => ({ ...each, role: 'replica' as const })),
   );
   fleet = { ...fleet, input: { ...fleet.input, endpoints: [...fleet.input.endpoints, ...others] } };
   sluice = await Sluice.start({
-    databases: { orders, fleet },
+    databases: { orders, fleet, named },
     services: {
       reader: { database: 'fleet', db_role: 'replica', max_connections: 4 },
       checkout: { database: 'orders', max_connections: budget },
       billing: { database: 'orders', max_connections: 2 },
+      ledger: { database: 'named', max_connections: 2 },
     },
   });
 });
@@ -256,6 +263,15 @@ test('of several replicas the one that has the session is asked', quick, async (
     assert.equal(left[0]! + left[1]!, others, 'another session was hit');
   }
   await Promise.all(sessions.map((session) => session.end()));
+});
+
+test('a server that has a name in the spec is asked at its address', quick, async () => {
+  const session = await postgresSession(sluice, 'ledger', ann);
+  const end = session.query('SELECT pg_sleep(60)').catch((error: { code?: string }) => error.code);
+  await waitUntil('the statement runs', async () => (await sleeping(named)).length === 1);
+  await answerTo(cancelRequest(keyOf(session)));
+  assert.equal(await end, '57014');
+  await session.end();
 });
 
 test('who floods is not listened to any more, and the database sees none of it', quick, async () => {

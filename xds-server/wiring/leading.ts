@@ -22,6 +22,7 @@ import { type Question as KillQuestion, SessionFinder } from '../shells/cancels/
 import { Admission, type Asker, type Readiness } from '../shells/control/admission.js';
 import { LedgerLoop } from '../shells/control/ledger-loop.js';
 import { SessionReports } from '../shells/control/session-reports.js';
+import { Names } from '../shells/databases/names.js';
 import { Observers } from '../shells/databases/observers.js';
 import { sendCancel } from '../shells/databases/send-cancel.js';
 import type { LoadedSpec } from '../shells/store/load-spec.js';
@@ -92,8 +93,10 @@ export class Leading {
       gone: (connection, node) => directory.ended(connection, node),
     });
     const stopping = { now, plan, directory, reportIntervalMs };
+    const names = new Names(now);
     this.#cancels = new Cancels({
       ...stopping,
+      addressesOf: (name) => names.addressesOf(name),
       send: async (server, pid, secret) => {
         const approach = this.#observers.approach(server.target.name);
         return approach !== undefined && (await sendCancel(server, pid, secret, approach));

@@ -17,16 +17,28 @@ const plan = {
     ['checkout.test', 'checkout'],
     ['billing.test', 'billing'],
   ]),
+  services: new Map(),
   targets: new Map([
     ['orders/primary', { name: 'orders/primary', endpoints: [{ host: '10.0.0.5', port: 5432 }] }],
+    [
+      'fleet/replica',
+      {
+        name: 'fleet/replica',
+        endpoints: [...'ab'].map((each) => ({ host: `${each}.internal`, port: 5432 })),
+      },
+    ],
   ]),
 } as unknown as Plan;
 
-function brain({ reportIntervalMs = 0, taken = true } = {}) {
+/** What names stand for. */
+type Names = Readonly<Record<string, readonly string[]>>;
+
+function brain({ reportIntervalMs = 0, taken = true, names = {} as Names } = {}) {
   let skippedMs = 0;
   const now = (): number => performance.now() + skippedMs;
   const directory = new SessionDirectory(1_000_000);
   const sent: Server[] = [];
+  const asked: string[] = [];
   const outcomes: CancelOutcome[] = [];
   const cancels = new Cancels({
     now,
@@ -35,6 +47,10 @@ function brain({ reportIntervalMs = 0, taken = true } = {}) {
     send: async (server) => {
       sent.push(server);
       return taken;
+    },
+    addressesOf: async (name) => {
+      asked.push(name);
+      return names[name] ?? [];
     },
     counted: (outcome) => outcomes.push(outcome),
     // The slack is on top.
@@ -49,7 +65,7 @@ function brain({ reportIntervalMs = 0, taken = true } = {}) {
       now(),
     );
   return {
-    ...{ sent, outcomes, report },
+    ...{ sent, asked, outcomes, report },
     skip: (ms: number) => {
       skippedMs += ms;
     },
@@ -112,6 +128,31 @@ test('a request for a session that is not known yet waits for its report', async
   const answered = ask();
   report();
   assert.equal(await answered, 'sent');
+});
+
+test('a server that has a name in the spec is spoken to at an address that the name has, and at no other', async () => {
+  const names = { 'a.internal': ['10.0.0.6'], 'b.internal': ['10.0.0.7', '2001:db8::7'] };
+  const { ask, report, sent, asked } = brain({ names });
+  for (const [server, outcome] of [
+    ['169.254.169.254:5432', 'unreachable'],
+    ['10.0.0.7:22', 'unreachable'],
+    ['10.0.0.7:5432', 'sent'],
+    ['[2001:db8::7]:5432', 'sent'],
+  ] as const) {
+    report({ server });
+    assert.equal(await ask(), outcome, server);
+  }
+  assert.deepEqual(
+    sent.map(({ endpoint, host }) => [endpoint.host, host]),
+    [
+      ['b.internal', '10.0.0.7'],
+      ['b.internal', '2001:db8::7'],
+    ],
+  );
+  asked.length = 0;
+  report({ server: '10.0.0.5:5432' });
+  assert.equal(await ask(), 'sent');
+  assert.deepEqual(asked, []);
 });
 
 test('a server that does not answer is said so', async () => {

@@ -9,7 +9,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
-import { type Server, serverOf } from '../../pure/cancel/server-of.js';
+import { isNamed, type Server, serversOf, standsFor } from '../../pure/cancel/server-of.js';
 import type { KnownSession, SessionDirectory } from '../../pure/cancel/session-directory.js';
 import { TokenBuckets } from '../../pure/cancel/token-buckets.js';
 import type { ConnectionId } from '../../pure/ledger/events.js';
@@ -34,6 +34,8 @@ export interface CancelsOptions {
   readonly now: () => number;
   readonly plan: () => Plan;
   readonly directory: SessionDirectory;
+  /** That a name of the plan has; none where nobody knows. */
+  readonly addressesOf: (name: string) => Promise<readonly string[]>;
   /** @returns whether the server has taken it. */
   readonly send: (server: Server, pid: number, secret: Uint8Array) => Promise<boolean>;
   readonly counted: (outcome: CancelOutcome) => void;
@@ -50,6 +52,8 @@ const perSession = { burst: 10, perSecond: 2 } as const;
 const maxBuckets = 20_000;
 /** Wrong keys that are remembered; one that is forgotten costs its session another token. */
 const maxTried = 20_000;
+/** All names together; a plan may have many with one port. */
+const lookupsMs = 2_000;
 /** Requests under way, those that wait for a report included. */
 const maxAtOnce = 1000;
 
@@ -87,9 +91,21 @@ export class Cancels {
     const { service, server } = found;
     if (request.serverName && serviceOf(plan().hostnames, request.serverName) !== service)
       return 'wrong_service';
-    const meant = server === undefined ? undefined : serverOf(server, plan());
+    const meant = server === undefined ? undefined : await this.#serverAt(server, service);
     if (!meant) return 'unreachable';
     return (await send(meant, request.pid, request.secret)) ? 'sent' : 'unreachable';
+  }
+
+  /** A name is a server of the plan only where it has the very address: a node may have made that up. */
+  async #serverAt(address: string, service: string): Promise<Server | undefined> {
+    const { now, plan, addressesOf } = this.#options;
+    const untilMs = now() + lookupsMs;
+    for (const server of serversOf(address, service, plan())) {
+      if (!isNamed(server)) return server;
+      if (now() >= untilMs) return undefined;
+      if (standsFor(await addressesOf(server.endpoint.host), server)) return server;
+    }
+    return undefined;
   }
 
   /**
