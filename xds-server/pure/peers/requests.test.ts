@@ -76,6 +76,24 @@ test('what nobody could be asked, and what the last leader has not answered, the
   assert.deepEqual(await Promise.all([early, meanwhile]), [1, 3]);
 });
 
+test('a cancel that a leader was asked for is asked for of no other: it would stop the statement after', async () => {
+  const early = interrupt();
+  requests.open();
+  const late = interrupt();
+  assert.deepEqual(asked(), [
+    ['interrupt', 1],
+    ['interrupt', 2],
+  ]);
+  requests.close();
+  const meanwhile = interrupt();
+  requests.open();
+  requests.open();
+  assert.deepEqual(asked().slice(2), [['interrupt', 3]]);
+  requests.answered({ kind: 'interrupted', request: 1 });
+  for (const each of giveUp) each();
+  await Promise.all([early, late, meanwhile]);
+});
+
 test('a question is given up when it is worth no more waiting, and an answer that comes then is nobody’s', async () => {
   requests.open();
   const [one, cancelled] = [find(), interrupt()];

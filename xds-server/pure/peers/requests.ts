@@ -1,4 +1,7 @@
-/** Questions to the leader that are no checks: kept until they are answered, at most for a while, and told to a new leader. */
+/**
+ * Questions to the leader that are no checks: kept until they are answered, at most for a while. A new leader is asked anew,
+ * but for a cancel that another one was asked for: carried out twice it would stop the client's next statement.
+ */
 import type { CancelRequest } from '../cancel/cancel-request.js';
 import type { ConnectionId, NodeId } from '../ledger/events.js';
 import type { Offer } from '../surplus/surplus.js';
@@ -16,9 +19,16 @@ export type Reply = Extract<Order, { kind: 'found' | 'interrupted' | 'surplus' }
 /** At once; what is beyond is answered with nothing. */
 const most = 1_000;
 
+interface Open {
+  readonly question: Question;
+  /** To some leader. */
+  isPassed: boolean;
+  settle(reply?: Reply): void;
+}
+
 export class Requests {
   readonly #options: RequestsOptions;
-  readonly #open = new Map<RequestId, { readonly question: Question; settle(reply?: Reply): void }>();
+  readonly #open = new Map<RequestId, Open>();
   #last = 0;
   #hasLeader = false;
 
@@ -29,7 +39,7 @@ export class Requests {
   /** There is a leader: it is asked what is not answered yet. */
   open(): void {
     this.#hasLeader = true;
-    for (const { question } of this.#open.values()) this.#options.pass(question);
+    for (const open of this.#open.values()) this.#pass(open);
   }
 
   close(): void {
@@ -71,9 +81,17 @@ export class Requests {
       const settle = (reply?: Reply): void => {
         if (this.#open.delete(request)) resolve(reply);
       };
-      this.#open.set(request, { question, settle });
+      const open = { question, isPassed: false, settle };
+      this.#open.set(request, open);
       void this.#options.patience(question.kind).then(() => settle());
-      if (this.#hasLeader) this.#options.pass(question);
+      if (this.#hasLeader) this.#pass(open);
     });
+  }
+
+  /** Who has asked for a cancel waits on: the leader that was asked may still carry it out. */
+  #pass(open: Open): void {
+    if (open.question.kind === 'interrupt' && open.isPassed) return;
+    open.isPassed = true;
+    this.#options.pass(open.question);
   }
 }
