@@ -5,7 +5,6 @@
  *   follower:  desk ──▶ link ══════▶ follow service ──▶ leading     :leader
  *              desk ◀── link ◀══════ follow service ◀── answers
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CancelRequest } from '../pure/cancel/cancel-request.js';
 import type { Leadership } from '../pure/leadership/leadership.js';
@@ -71,7 +70,10 @@ export class Following {
     this.#unreachedMs = now();
     this.#requests = new Requests({
       pass: (news) => this.#request(news),
-      patience: (kind) => pause(patienceMs[kind]),
+      patience: (kind, over) => {
+        const timer = setTimeout(over, patienceMs[kind]);
+        return () => clearTimeout(timer);
+      },
     });
     this.claims = new Claims({
       now,

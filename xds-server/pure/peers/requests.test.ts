@@ -7,12 +7,17 @@ let passed: News[];
 let requests: Requests;
 /** Whose patience is at its end. */
 let giveUp: (() => void)[];
+/** Kinds of questions that nobody is waiting for any more. */
+let calledOff: string[];
 
 beforeEach(() => {
-  [passed, giveUp] = [[], []];
+  [passed, giveUp, calledOff] = [[], [], []];
   requests = new Requests({
     pass: (news) => passed.push(news),
-    patience: () => new Promise((resolve) => giveUp.push(resolve)),
+    patience: (kind, over) => {
+      giveUp.push(over);
+      return () => calledOff.push(kind);
+    },
   });
 });
 
@@ -55,6 +60,7 @@ test('each question has its own answer, in whatever order they come', async () =
   requests.answered({ kind: 'found', request: 2, serverId: 22 });
   requests.answered({ kind: 'found', request: 1, serverId: undefined });
   assert.deepEqual(await Promise.all([one, other, cancelled]), [undefined, 22, undefined]);
+  assert.deepEqual(calledOff, ['interrupt', 'find', 'find']);
 });
 
 test('what nobody could be asked, and what the last leader has not answered, the next one is asked', async () => {

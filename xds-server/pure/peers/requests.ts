@@ -9,8 +9,12 @@ import type { News, Order, RequestId } from './messages.js';
 
 export interface RequestsOptions {
   readonly pass: (question: Question) => void;
-  /** Resolves after the longest that a question of this kind is worth waiting for. */
-  readonly patience: (kind: Question['kind']) => Promise<void>;
+  /**
+   * Calls `over` after the longest that a question of this kind is worth waiting for.
+   *
+   * @returns what calls it off
+   */
+  readonly patience: (kind: Question['kind'], over: () => void) => () => void;
 }
 
 export type Question = Extract<News, { kind: 'find' | 'interrupt' | 'idle' }>;
@@ -79,11 +83,13 @@ export class Requests {
     const question = questionOf(request);
     return new Promise((resolve) => {
       const settle = (reply?: Reply): void => {
-        if (this.#open.delete(request)) resolve(reply);
+        if (!this.#open.delete(request)) return;
+        callOff();
+        resolve(reply);
       };
+      const callOff = this.#options.patience(question.kind, settle);
       const open = { question, isPassed: false, settle };
       this.#open.set(request, open);
-      void this.#options.patience(question.kind).then(() => settle());
       if (this.#hasLeader) this.#pass(open);
     });
   }
