@@ -14,7 +14,7 @@ import type { Desk } from '../pure/peers/desk.js';
 import type { News, Order } from '../pure/peers/messages.js';
 import { type Reply, type Question as Request, Requests } from '../pure/peers/requests.js';
 import type { Offer } from '../pure/surplus/surplus.js';
-import type { Question as KillQuestion } from '../shells/cancels/session-finder.js';
+import { findWithinMs, type Question as KillQuestion } from '../shells/cancels/session-finder.js';
 import type { NodeLimits } from '../shells/control/enactment.js';
 import { type Follower, FollowService } from '../shells/peers/follow-service.js';
 import { LeaderLink, type LinkCredentials } from '../shells/peers/leader-link.js';
@@ -44,7 +44,7 @@ const maxAwaited = 20_000;
  * How long each question is kept. A leader is found and has had its say by then, and the answer is there before a node gives
  * its question up: to Envoy a brain that does not answer in time is dead.
  */
-const patienceMs = { interrupt: 6_000, find: 4_000, idle: 1_000 } as const;
+const patienceMs = { interrupt: 6_000, find: findWithinMs, idle: 1_000 } as const;
 
 export class Following {
   readonly claims: Claims<Follower>;

@@ -17,7 +17,7 @@ const frontId = 4_026_531_841;
 /** The slack is on top. */
 const reportIntervalMs = 1000 - 500;
 
-function brain({ startedAgoMs = 60_000 } = {}) {
+function brain({ startedAgoMs = 60_000, intervalMs = reportIntervalMs } = {}) {
   let skippedMs = 0;
   const now = (): number => performance.now() + skippedMs;
   const directory = new SessionDirectory(1_000_000);
@@ -27,7 +27,7 @@ function brain({ startedAgoMs = 60_000 } = {}) {
     plan: () => plan,
     directory,
     counted: (outcome) => outcomes.push(outcome),
-    reportIntervalMs,
+    reportIntervalMs: intervalMs,
   });
   skippedMs = startedAgoMs;
   const report = (changes: Partial<SessionReport> = {}): void =>
@@ -109,6 +109,25 @@ test('a brain that has just started waits for all reports first', async () => {
   report({ connection: 'twin' });
   skip(1000);
   assert.equal(await found, 'ambiguous');
+});
+
+test('a KILL is answered before its node gives it up, also when both waits are due', async () => {
+  const { find, directory, now, skip } = brain({ startedAgoMs: 0, intervalMs: 2000 });
+  const askedMs = now();
+  directory.granted({ connection: 'meant', node: 'edge-1', service: 'dashboard', frontId }, askedMs);
+  const found = find();
+  skip(4000);
+  assert.equal(await found, 'unknown_session');
+  // filters/module/src/session/asking.rs gives it 5 s.
+  assert.ok(now() - askedMs < 5000);
+});
+
+test('who is meant is not said while not all sessions can be known', async () => {
+  const { find, report, skip } = brain({ startedAgoMs: 0, intervalMs: 5000 });
+  const found = find();
+  report();
+  skip(4000);
+  assert.equal(await found, 'unknown_session');
 });
 
 test('another node cannot ask in the name of a connection that is not its own', async () => {

@@ -33,6 +33,11 @@ export interface Question {
 }
 
 const maxAtOnce = 1000;
+/**
+ * The longest that a question takes, whatever it has to wait for: a node gives it up after five seconds, and to Envoy a brain
+ * that has not answered by then is dead.
+ */
+export const findWithinMs = 4_000;
 
 export class SessionFinder {
   readonly #options: SessionFinderOptions;
@@ -63,9 +68,13 @@ export class SessionFinder {
   async #find({ connection, frontId }: Question, node: NodeId): Promise<number | KillOutcome> {
     const { now, directory, reportIntervalMs } = this.#options;
     const heldMs = nextReport.withinMs(reportIntervalMs);
+    const lastMs = now() + findWithinMs;
     // A brain that has just started does not know all that may have the same id.
-    while (now() < this.#startedMs + heldMs) await nextReport.pause();
-    const untilMs = now() + heldMs;
+    while (now() < this.#startedMs + heldMs) {
+      if (now() >= lastMs) return 'unknown_session';
+      await nextReport.pause();
+    }
+    const untilMs = Math.min(now() + heldMs, lastMs);
     for (;;) {
       const asking = directory.of(connection);
       const sessions = directory.byFrontId(frontId);
