@@ -2,10 +2,14 @@
 //! says, with verdicts, alarms and closes between.
 
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod login_deadline;
 pub mod mysql;
 mod played;
 pub mod postgres;
+#[cfg(test)]
+mod scenes;
 
 use std::collections::BTreeMap;
 
@@ -24,11 +28,13 @@ fn begun<'a>(
     let mut choices = Choices(input);
     let flags = choices.byte();
     let chunk = [usize::MAX, 1, 3, 64][usize::from(flags >> 4 & 3)];
+    let brain_is_there = flags & 64 == 0;
     let steps = conversation(choices);
     if flags & 1 == 1 {
         let born = Birth { monotonic_ms: sluice_abi::monotonic_ms(), offered: u32::MAX, ..Birth::default() };
         let state = BTreeMap::from([(birth::KEY.to_owned(), born.to_text().into_bytes())]);
         let mut played = Played::new(protocol, flags & 2 == 2, chunk, state);
+        played.world.brain_is_there.set(brain_is_there);
         if flags & 4 == 4 {
             prologue(&mut played, flags & 8 == 8);
         }

@@ -5,6 +5,8 @@ use std::ffi::c_void;
 use super::hooks::{Bytes, Envoy};
 use super::{Accepted, Commits, Fact, Slot, Way, World};
 
+const CANNOT_CREATE_REQUEST: u32 = 4;
+
 /// One entry of a metadata batch.
 #[repr(C)]
 struct KeyValue {
@@ -159,6 +161,10 @@ callbacks! {
         assert!(world(envoy).is_open(), "asks after the close");
         *callout = world(envoy).asked.get() + 1;
         world(envoy).asked.set(*callout);
+        if !world(envoy).brain_is_there.get() {
+            world(envoy).told.set(*callout);
+            return CANNOT_CREATE_REQUEST;
+        }
         0
     }
     fn envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(envoy: Envoy) -> bool {

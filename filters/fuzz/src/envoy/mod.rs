@@ -73,6 +73,8 @@ pub struct World {
     pub in_clear: Cell<Option<usize>>,
     pub closed: RefCell<Option<String>>,
     close_held: Cell<bool>,
+    /// Questions can be put to another server.
+    pub brain_is_there: Cell<bool>,
     /// Questions that were put to another server, and how many of them are answered.
     asked: Cell<u64>,
     told: Cell<u64>,
@@ -102,6 +104,7 @@ impl World {
             in_clear: Cell::new(None),
             closed: RefCell::default(),
             close_held: Cell::new(false),
+            brain_is_there: Cell::new(true),
             asked: Cell::new(0),
             told: Cell::new(0),
             close_waits: RefCell::default(),

@@ -163,63 +163,67 @@ impl Mysql {
         &mut self,
         connection: &Connection<'_>,
         following: &mut Following,
-        passage: Passage,
-        bytes: &[u8],
+        mut passage: Passage,
+        mut bytes: &[u8],
         end_stream: bool,
     ) -> Result<Vec<u8>, Refused> {
-        let cut = |at: usize| bytes.split_at(at.min(bytes.len()));
-        match passage {
-            Passage::All => Ok(bytes.to_vec()),
-            Passage::Hold(at) => {
-                let (before, rest) = cut(at);
-                self.held = rest.to_vec();
-                Ok(before.to_vec())
+        let mut upstream = Vec::new();
+        // One after the other, and each byte copied once: a client may have sent thousands of them.
+        while let Passage::Kill { at, bytes: length, kill } = passage {
+            let (before, rest) = cut(bytes, at);
+            let (_, behind) = cut(rest, length);
+            upstream.extend(before);
+            if let Some(mut asking) = Asking::begin(connection, kill) {
+                asking.keep(behind, end_stream).map_err(answering)?;
+                self.asking = Some(asking);
+                return Ok(upstream);
             }
-            Passage::Cut(at) => Ok(cut(at).0.to_vec()),
+            let instead = kill.unanswered();
+            passage = self.look_behind(connection, following, &instead, behind, end_stream);
+            bytes = behind;
+            upstream.extend(instead);
+        }
+        match passage {
+            Passage::All => upstream.extend(bytes),
+            Passage::Hold(at) => {
+                let (before, rest) = cut(bytes, at);
+                self.held = rest.to_vec();
+                upstream.extend(before);
+            }
+            Passage::Cut(at) => upstream.extend(cut(bytes, at).0),
             Passage::ChangeUser { at, bytes: length } => {
                 following.changes_user();
-                let (before, rest) = cut(at);
-                let (command, behind) = rest.split_at(length.min(rest.len()));
-                let mut upstream = before.to_vec();
+                let (before, rest) = cut(bytes, at);
+                let (command, behind) = cut(rest, length);
+                upstream.extend(before);
                 upstream.extend(rewrite(command, self.capabilities, &self.user).map_err(answering)?);
                 let login = self.login.insert(Login::again(self.secrecy));
                 login.client_sent(behind, &mut upstream).map_err(answering)?;
-                Ok(upstream)
             }
-            Passage::Kill { at, bytes: length, kill } => {
-                let (before, rest) = cut(at);
-                let behind = rest.get(length..).unwrap_or_default();
-                let mut upstream = before.to_vec();
-                match Asking::begin(connection, kill) {
-                    Some(mut asking) => {
-                        asking.keep(behind, end_stream).map_err(answering)?;
-                        self.asking = Some(asking);
-                    }
-                    None => {
-                        upstream.extend(self.go_on(connection, following, &kill.unanswered(), behind, end_stream)?)
-                    }
-                }
-                Ok(upstream)
-            }
-            Passage::Refuse(refusal) => Err(answering(refusal)),
+            Passage::Kill { .. } => {}
+            Passage::Refuse(refusal) => return Err(answering(refusal)),
         }
+        Ok(upstream)
     }
 
-    /// Goes on with `instead` of a KILL, and with what is `behind`.
-    fn go_on(
+    /// What may pass of what is `behind` a KILL, in whose place goes `instead`, one whole packet.
+    fn look_behind(
         &mut self,
         connection: &Connection<'_>,
         following: &mut Following,
         instead: &[u8],
         behind: &[u8],
         end_stream: bool,
-    ) -> Result<Vec<u8>, Refused> {
-        let bytes = [instead, behind].concat();
-        let mut walk = self.commands.walk_telling(|started| following.command(started));
-        walk.chunk(&bytes);
-        let found = walk.end();
+    ) -> Passage {
+        let mut look = |bytes: &[u8]| {
+            let mut walk = self.commands.walk_telling(|started| following.command(started));
+            walk.chunk(bytes);
+            walk.end()
+        };
+        look(instead);
+        let found = look(behind);
         following.note_change(connection);
-        self.pass(connection, following, found.passage(bytes.len(), end_stream), &bytes, end_stream)
+        found.passage(behind.len(), end_stream)
     }
 
     /// The brain has answered, or will not: what now passes to the server.
@@ -231,7 +235,9 @@ impl Mysql {
         body: Option<&[u8]>,
     ) -> Result<(), Refused> {
         let Some(asking) = self.asking.take_if(|asking| asking.is(callout)) else { return Ok(()) };
-        let passing = self.go_on(connection, following, &asking.answered(body), &asking.behind, asking.ended)?;
+        let (mut passing, behind) = (asking.answered(body), &asking.behind);
+        let passage = self.look_behind(connection, following, &passing, behind, asking.ended);
+        passing.extend(self.pass(connection, following, passage, behind, asking.ended)?);
         let end_stream = asking.ended && self.asking.is_none();
         connection.send_upstream(&passing, end_stream);
         Ok(())
@@ -273,6 +279,10 @@ impl Mysql {
         }
         Ok(if tls_offered { login.response() } else { None })
     }
+}
+
+fn cut(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
+    bytes.split_at(at.min(bytes.len()))
 }
 
 /// Refuses a command.
