@@ -30,6 +30,7 @@ use sluice_core::postgres::tls_request::TlsRequest;
 use sluice_core::refusal::Refusal;
 use sluice_core::surplus::{self, Roll};
 use sluice_core::tls_request::{self as words, Refused as NoTls};
+use sluice_core::verdict;
 
 use self::asking::ask_brain;
 use self::following::{Counters, Following, LIMITS, LOGIN_OVERDUE, REPORT};
@@ -362,9 +363,10 @@ impl Session {
     fn look_at_roll(&mut self, connection: &Connection<'_>, since_ms: u64) -> bool {
         let now_ms = monotonic_ms();
         let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
+        let cluster = connection.text(verdict::NAMESPACE, "cluster").unwrap_or_default();
         let (is_called, question) = {
             let mut roll = the_roll();
-            let is_called = roll.look(own, since_ms, now_ms);
+            let is_called = roll.look(own, cluster, since_ms, now_ms);
             // An answer is lost on whoever has ended by then.
             let may_ask = !is_called && self.asks_for_all.is_none();
             (is_called, if may_ask { roll.question(now_ms) } else { None })
