@@ -7,9 +7,10 @@
 //!   └────── envoy_dynamic_module_callback_* ◀── sys ◀── Socket, Connection ◀─┘
 //! ```
 //!
-//! Two rules hold everywhere. A panic ends at this edge: it is logged and closes its own connection. A filter is never
+//! Three rules hold everywhere. A panic ends at this edge: it is logged and closes its own connection. A filter is never
 //! entered twice at a time: what Envoy calls back while a filter is running (its own write passing through its own
-//! `on_write`, its own close raising an event) goes by without it.
+//! `on_write`) goes by without it; only its connection's end it learns as soon as it is done. And that is the last it learns:
+//! an alarm or an answer that was on its way then does not reach it.
 //! <https://github.com/envoyproxy/envoy/blob/v1.40.0/source/extensions/dynamic_modules/abi/abi.h>
 
 mod buffer;
@@ -65,7 +66,7 @@ pub trait NetworkFilter {
     fn on_write(&mut self, _connection: &Connection<'_>, _buffer: &mut Buffer<'_>, _end_stream: bool) -> Status {
         Status::Continue
     }
-    /// The connection's state changed.
+    /// The connection's state changed. Its close is told once, and nothing is called behind it.
     fn on_event(&mut self, _connection: &Connection<'_>, _event: Event) {}
     /// What was asked with [`Connection::ask`] is answered with this body, or will not be.
     fn on_answered(&mut self, _connection: &Connection<'_>, _callout: Callout, _body: Option<&[u8]>) {}

@@ -1,6 +1,6 @@
 //! Network filter hooks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::{configured, not_started, status};
@@ -15,9 +15,30 @@ type Factory = Box<dyn NetworkFactory>;
 struct Filter {
     line: Arc<Line>,
     inner: RefCell<Box<dyn NetworkFilter>>,
+    end: Cell<End>,
 }
 
-/// Enters the filter; a filter that is already running is passed by. After a panic the connection is closed.
+/// Of the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// It came by this event while the filter was running.
+    Untold(Event),
+    Told,
+}
+
+impl Filter {
+    /// Tells the filter of the end, unless it is running: then its outermost call does when it is over.
+    fn tell_end(&self, connection: &Connection<'_>) {
+        if let (End::Untold(event), Ok(mut inner)) = (self.end.get(), self.inner.try_borrow_mut()) {
+            self.end.set(End::Told);
+            guarded("on_event", || inner.on_event(connection, event));
+        }
+    }
+}
+
+/// Enters the filter; a filter that is already running is passed by, and so is one that knows of its connection's end. After a
+/// panic the connection is closed.
 ///
 /// # Safety
 /// `filter` must be what `envoy_dynamic_module_on_network_filter_new` returned, not destroyed.
@@ -29,15 +50,20 @@ unsafe fn enter(
 ) -> u32 {
     // SAFETY: the caller's promise. All calls for one filter come from one thread.
     let filter = unsafe { &*filter.cast::<Filter>() };
+    if filter.end.get() == End::Told {
+        return status(Status::Stop);
+    }
     let connection = Connection::new(envoy, &filter.line);
     let outcome = guarded(hook, || match filter.inner.try_borrow_mut() {
         Ok(mut filter) => call(filter.as_mut(), &connection),
         Err(_) => Status::Continue,
     });
-    status(outcome.unwrap_or_else(|| {
+    let outcome = outcome.unwrap_or_else(|| {
         connection.close(Close::NoFlush, "sluice_bug");
         Status::Stop
-    }))
+    });
+    filter.tell_end(&connection);
+    status(outcome)
 }
 
 #[unsafe(no_mangle)]
@@ -68,7 +94,7 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_new(config: ModulePt
     guarded("network filter", || {
         let line = Arc::default();
         let inner = RefCell::new(factory.create(&Connection::new(envoy, &line)));
-        Box::into_raw(Box::new(Filter { line, inner })).cast_const().cast()
+        Box::into_raw(Box::new(Filter { line, inner, end: Cell::new(End::NotYet) })).cast_const().cast()
     })
     .unwrap_or(std::ptr::null())
 }
@@ -112,15 +138,22 @@ unsafe extern "C" fn envoy_dynamic_module_on_network_filter_write(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn envoy_dynamic_module_on_network_filter_event(envoy: EnvoyPtr, filter: ModulePtr, event: u32) {
     let Some(event) = Event::from_abi(event) else { return };
-    // SAFETY: as above.
-    unsafe {
-        enter("on_event", envoy, filter, |filter, connection| {
-            filter.on_event(connection, event);
-            Status::Continue
-        });
-        if event != Event::Connected {
-            (*filter.cast::<Filter>()).line.cut();
+    if event == Event::Connected {
+        // SAFETY: as above.
+        unsafe {
+            enter("on_event", envoy, filter, |filter, connection| {
+                filter.on_event(connection, event);
+                Status::Continue
+            });
         }
+        return;
+    }
+    // SAFETY: as above.
+    let filter = unsafe { &*filter.cast::<Filter>() };
+    if filter.end.get() == End::NotYet {
+        filter.end.set(End::Untold(event));
+        filter.line.cut();
+        filter.tell_end(&Connection::new(envoy, &filter.line));
     }
 }
 

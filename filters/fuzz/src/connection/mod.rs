@@ -2,6 +2,8 @@
 //! says, with verdicts, alarms and closes between.
 
 #[cfg(test)]
+mod ends;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod login_deadline;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sluice_core::mysql::response::MAX_BYTES;
 
-use crate::envoy::{Fact, Place, Way, World, configured};
+use crate::envoy::{Deed, Fact, Place, Way, World, configured};
 use crate::pieces::{Actor, Step};
 
 /// What the filters may keep of one direction, beyond what Envoy's own buffer has: an early startup message or response with
@@ -143,6 +143,8 @@ impl Played {
             _ => {
                 match step.get(1) {
                     Some(0) => world.envoy_closes(),
+                    Some(2) => world.dies_in.set(Some(Deed::Speak)),
+                    Some(3) => world.dies_in.set(Some(Deed::SendUpstream)),
                     _ => world.server_sends(b"", true),
                 }
                 self.disturbed = true;

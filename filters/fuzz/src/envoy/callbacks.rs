@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::hooks::{Bytes, Envoy};
-use super::{Accepted, Commits, Fact, Slot, Way, World};
+use super::{Accepted, Commits, Deed, Fact, Slot, Way, World};
 
 const CANNOT_CREATE_REQUEST: u32 = 4;
 
@@ -26,6 +26,13 @@ unsafe fn slot<'a>(envoy: Envoy) -> &'a Slot {
 unsafe fn world<'a>(envoy: Envoy) -> &'a World {
     // SAFETY: the caller's promise.
     unsafe { slot(envoy) }.world()
+}
+
+/// # Safety
+/// `envoy` must be a slot that lives.
+unsafe fn acting<'a>(envoy: Envoy) -> &'a World {
+    // SAFETY: the caller's promise.
+    unsafe { slot(envoy) }.acts()
 }
 
 /// # Safety
@@ -136,18 +143,24 @@ callbacks! {
     }
 
     fn envoy_dynamic_module_callback_network_filter_write(envoy: Envoy, data: Bytes, end: bool) {
-        world(envoy).write(2, data.as_slice().to_vec(), end);
+        acting(envoy).write(2, data.as_slice().to_vec(), end);
     }
     fn envoy_dynamic_module_callback_network_filter_inject_write_data(envoy: Envoy, data: Bytes, _end: bool) {
         // Behind this filter are those nearer to the client; none of them changes anything, and a close may wait.
-        if world(envoy).is_open() {
-            world(envoy).to_client.borrow_mut().extend_from_slice(data.as_slice());
+        let world = acting(envoy);
+        if world.is_open() {
+            world.to_client.borrow_mut().extend_from_slice(data.as_slice());
         }
+        world.deed(Deed::Speak);
     }
     fn envoy_dynamic_module_callback_network_filter_inject_read_data(envoy: Envoy, data: Bytes, end: bool) {
         assert_eq!(slot(envoy).at, 1, "past the check");
-        world(envoy).server_left.set(world(envoy).server_left.get() || end);
-        world(envoy).proxy(data.as_slice().to_vec());
+        let world = acting(envoy);
+        world.deed(Deed::SendUpstream);
+        if !world.died.get() {
+            world.server_left.set(world.server_left.get() || end);
+            world.proxy(data.as_slice().to_vec());
+        }
     }
     fn envoy_dynamic_module_callback_network_filter_http_callout(
         envoy: Envoy,
@@ -158,7 +171,7 @@ callbacks! {
         _body: Bytes,
         _timeout_ms: u64
     ) -> u32 {
-        assert!(world(envoy).is_open(), "asks after the close");
+        assert!(acting(envoy).is_open(), "asks after the close");
         *callout = world(envoy).asked.get() + 1;
         world(envoy).asked.set(*callout);
         if !world(envoy).brain_is_there.get() {
@@ -168,16 +181,16 @@ callbacks! {
         0
     }
     fn envoy_dynamic_module_callback_network_filter_start_upstream_secure_transport(envoy: Envoy) -> bool {
-        let world = world(envoy);
+        let world = acting(envoy);
         assert!(world.in_clear.get().is_none(), "TLS is started twice");
         world.in_clear.set(Some(world.to_server.borrow().len()));
         true
     }
     fn envoy_dynamic_module_callback_network_filter_close_with_details(envoy: Envoy, _close: u32, details: Bytes) {
-        world(envoy).close(&details.to_text());
+        acting(envoy).close(&details.to_text());
     }
     fn envoy_dynamic_module_callback_network_filter_disable_close(envoy: Envoy, disabled: bool) {
-        let world = world(envoy);
+        let world = acting(envoy);
         world.close_held.set(disabled);
         let waits = if disabled { None } else { world.close_waits.take() };
         if let Some(details) = waits {
@@ -200,17 +213,19 @@ callbacks! {
         *id = 1;
         0
     }
-    fn envoy_dynamic_module_callback_network_filter_increment_counter(_envoy: Envoy, id: usize, value: u64) -> u32 {
+    fn envoy_dynamic_module_callback_network_filter_increment_counter(envoy: Envoy, id: usize, value: u64) -> u32 {
         assert_eq!(id, 1, "never defined");
         assert!(value < 1 << 32, "counts down");
+        acting(envoy);
         0
     }
     fn envoy_dynamic_module_callback_network_filter_record_histogram_value(
-        _envoy: Envoy,
+        envoy: Envoy,
         id: usize,
         _value: u64
     ) -> u32 {
         assert_eq!(id, 1, "never defined");
+        acting(envoy);
         0
     }
     fn envoy_dynamic_module_callback_network_filter_is_ssl(envoy: Envoy) -> bool { world(envoy).is_tls }
@@ -251,7 +266,7 @@ callbacks! {
         true
     }
     fn envoy_dynamic_module_callback_network_set_filter_state_typed(envoy: Envoy, key: Bytes, value: Bytes) -> bool {
-        world(envoy).state.borrow_mut().insert(key.to_text(), value.as_slice().to_vec());
+        acting(envoy).state.borrow_mut().insert(key.to_text(), value.as_slice().to_vec());
         true
     }
     fn envoy_dynamic_module_callback_network_set_dynamic_metadata_string_batch(
@@ -261,7 +276,7 @@ callbacks! {
         count: usize
     ) {
         for KeyValue { key, value } in std::slice::from_raw_parts(entries, count) {
-            world(envoy)
+            acting(envoy)
                 .facts
                 .borrow_mut()
                 .insert((namespace.to_text(), key.to_text()), Fact::Text(value.to_text()));
@@ -273,7 +288,7 @@ callbacks! {
         key: Bytes,
         value: f64
     ) {
-        world(envoy).facts.borrow_mut().insert((namespace.to_text(), key.to_text()), Fact::Number(value));
+        acting(envoy).facts.borrow_mut().insert((namespace.to_text(), key.to_text()), Fact::Number(value));
     }
     fn envoy_dynamic_module_callback_network_set_dynamic_metadata_bool(
         envoy: Envoy,
@@ -281,7 +296,7 @@ callbacks! {
         key: Bytes,
         value: bool
     ) {
-        world(envoy).facts.borrow_mut().insert((namespace.to_text(), key.to_text()), Fact::Flag(value));
+        acting(envoy).facts.borrow_mut().insert((namespace.to_text(), key.to_text()), Fact::Flag(value));
     }
     fn envoy_dynamic_module_callback_network_get_dynamic_metadata_string(
         envoy: Envoy,
@@ -307,7 +322,7 @@ callbacks! {
     }
 
     fn envoy_dynamic_module_callback_network_filter_scheduler_new(envoy: Envoy) -> *mut c_void {
-        let scheduler = Scheduler { commits: world(envoy).commits.clone(), at: slot(envoy).at, thread: world(envoy).thread };
+        let scheduler = Scheduler { commits: acting(envoy).commits.clone(), at: slot(envoy).at, thread: world(envoy).thread };
         Box::into_raw(Box::new(scheduler)).cast()
     }
     fn envoy_dynamic_module_callback_network_filter_scheduler_commit(scheduler: *mut c_void, event: u64) {

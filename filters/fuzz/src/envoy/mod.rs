@@ -44,6 +44,13 @@ pub enum Way {
     Failed,
 }
 
+/// What the module does, and Envoy may find then that the connection is dead: its close comes within that very call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Speak,
+    SendUpstream,
+}
+
 /// What a scheduler of the module was committed with: filter, event.
 type Commits = Arc<Mutex<Vec<(usize, u64)>>>;
 
@@ -73,6 +80,9 @@ pub struct World {
     pub in_clear: Cell<Option<usize>>,
     pub closed: RefCell<Option<String>>,
     close_held: Cell<bool>,
+    /// In which the connection dies.
+    pub dies_in: Cell<Option<Deed>>,
+    died: Cell<bool>,
     /// Questions can be put to another server.
     pub brain_is_there: Cell<bool>,
     /// Questions that were put to another server, and how many of them are answered.
@@ -104,6 +114,8 @@ impl World {
             in_clear: Cell::new(None),
             closed: RefCell::default(),
             close_held: Cell::new(false),
+            dies_in: Cell::new(None),
+            died: Cell::new(false),
             brain_is_there: Cell::new(true),
             asked: Cell::new(0),
             told: Cell::new(0),
@@ -189,25 +201,11 @@ impl World {
 
     /// The first question that waits is answered with `body`, or not at all.
     pub fn answers(&self, body: Option<&[u8]>) {
-        if !self.is_open() || self.told.get() == self.asked.get() {
+        if self.told.get() == self.asked.get() {
             return;
         }
         self.told.set(self.told.get() + 1);
-        let (session, result) = (&self.slots[Place::Session as usize], u32::from(body.is_none()));
-        let chunks: Vec<hooks::Bytes> = body.unwrap_or_default().chunks(self.chunk).map(hooks::Bytes::of).collect();
-        // SAFETY: the filter lives as long as the world, the chunks as long as the call.
-        unsafe {
-            hooks::envoy_dynamic_module_on_network_filter_http_callout_done(
-                session.envoy(),
-                session.filter.get(),
-                self.told.get(),
-                result,
-                std::ptr::null(),
-                0,
-                chunks.as_ptr(),
-                chunks.len(),
-            );
-        }
+        self.slots[Place::Session as usize].answered(self.told.get(), body);
     }
 
     /// An alarm of a filter rings.
@@ -270,7 +268,20 @@ impl World {
             self.close_waits.borrow_mut().get_or_insert(details.to_owned());
             return;
         }
-        let first = self.closed.borrow_mut().replace(details.to_owned()).is_none();
+        self.end(details);
+    }
+
+    /// Dies where it shall, held back or not.
+    fn deed(&self, deed: Deed) {
+        if self.is_open() && self.dies_in.get() == Some(deed) {
+            self.died.set(true);
+            self.end("died");
+        }
+    }
+
+    fn end(&self, details: &str) {
+        let first = self.is_open();
+        self.closed.borrow_mut().get_or_insert(details.to_owned());
         if first {
             for slot in &self.slots {
                 slot.event(1);

@@ -1,0 +1,80 @@
+//! The end of a connection reaches its filter, whatever it is doing then, and nothing reaches the connection behind it.
+
+use sluice_core::mysql::packet::framed;
+
+use super::played::Played;
+use super::scenes::{STARTUP, mysql_session, postgres};
+use crate::envoy::{Deed, Fact, Place, Way};
+
+/// How many queries the brain has been told of.
+fn queries(played: &Played) -> usize {
+    let Some(Fact::Text(activity)) = played.world.fact("activity") else { panic!("no login") };
+    activity.split(' ').nth(3).expect("queries").parse().expect("a number")
+}
+
+/// A MySQL session with a query that the brain has not been told of yet.
+fn with_a_query() -> Played {
+    let mut played = mysql_session("grant");
+    played.client_sends(&framed(0, b"\x03DO 1"));
+    played.server_sends(&framed(1, b"\0\0\0\x02\0\0\0"));
+    assert_eq!(queries(&played), 0);
+    played
+}
+
+fn kill() -> Vec<u8> {
+    framed(0, &[&[0x0c][..], &0xe000_0001_u32.to_le_bytes()].concat())
+}
+
+#[test]
+fn a_session_that_closes_itself_is_told_of_its_end() {
+    let mut played = with_a_query();
+    played.client_sends(&framed(0, b"\x11somebody else\0\0\0\x2d\0mysql_native_password\0"));
+    assert_eq!(played.world.closed.borrow().as_deref(), Some("sluice_session_refused"));
+    assert_eq!(queries(&played), 1);
+}
+
+#[test]
+fn a_session_that_dies_as_it_speaks_or_sends_is_told_of_its_end() {
+    let mut played = with_a_query();
+    played.world.dies_in.set(Some(Deed::Speak));
+    played.client_sends(&framed(0, b"\x11somebody else\0\0\0\x2d\0mysql_native_password\0"));
+    assert_eq!((played.world.closed.borrow().as_deref(), queries(&played)), (Some("died"), 1));
+
+    let mut played = with_a_query();
+    played.client_sends(&kill());
+    played.world.dies_in.set(Some(Deed::SendUpstream));
+    played.world.answers(None);
+    assert_eq!((played.world.closed.borrow().as_deref(), queries(&played)), (Some("died"), 2), "its KILL is one");
+}
+
+#[test]
+fn behind_its_end_nothing_is_done_whatever_rings_and_whatever_is_answered() {
+    let all = [Place::Startup, Place::Session];
+    let ends: [fn() -> Played; 5] = [
+        with_a_query,
+        postgres,
+        || mysql_session("kill"),
+        || {
+            let mut played = with_a_query();
+            played.client_sends(&kill());
+            played
+        },
+        || {
+            let mut played = Played::new("postgres", true, 64, Default::default());
+            played.client_sends(STARTUP);
+            played
+        },
+    ];
+    for end in ends {
+        let played = end();
+        played.world.envoy_closes();
+        let (facts, to_client) = (played.world.facts.borrow().clone(), played.world.to_client.borrow().clone());
+        for place in all {
+            (0..10).chain([u64::MAX]).for_each(|event| played.world.rings(place, event));
+        }
+        played.world.way.set(Way::Failed);
+        played.world.answers(Some(b"\0\0\0\0\x02\x08\x07"));
+        played.world.turn();
+        assert_eq!((&*played.world.facts.borrow(), &*played.world.to_client.borrow()), (&facts, &to_client));
+    }
+}
