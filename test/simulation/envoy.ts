@@ -21,6 +21,8 @@ type News = Extract<LedgerEvent, { kind: 'report' | 'end' }>;
 export type LeadsTo = (grant: Grant, plan: Plan) => string | undefined;
 /** @param nowMs on the node's monotonic clock, when it acts on the grant */
 export type IsExpired = (grant: Grant, nowMs: number) => boolean;
+/** @returns until when, on the node's monotonic clock, a connection may come to stand by the grant */
+export type ConnectsBy = (grant: Grant) => number;
 
 export interface Neighbours {
   readonly agenda: Agenda;
@@ -33,6 +35,7 @@ export interface Neighbours {
   readonly ways: readonly Way[];
   readonly trace: ((line: string) => void) | undefined;
   readonly isExpired: IsExpired;
+  readonly connectsBy: ConnectsBy;
   readonly leadsTo: LeadsTo;
 }
 
@@ -255,14 +258,14 @@ export class Envoy extends Process {
 
   #answered(connection: Connection, call: number, verdict: Verdict): void {
     if (connection.call !== call || connection.isOver || connection.isAnswered) return;
-    const { leadsTo, isExpired } = this.#beside;
+    const { leadsTo, isExpired, connectsBy } = this.#beside;
     connection.isAnswered = true;
     this.say?.(`${connection.id} hears ${JSON.stringify(verdict)} at ${this.clock.monotonicMs}`);
     const isGood = verdict.kind === 'grant' && !isExpired(verdict, this.clock.monotonicMs);
     connection.onlyKill = verdict.kind === 'grant' && verdict.onlyKill;
     const server = isGood && this.#plan ? leadsTo(verdict, this.#plan) : undefined;
-    if (server === undefined) this.end(connection, 'never-opened');
-    else this.#upstream.dial(connection, server);
+    if (server === undefined || verdict.kind !== 'grant') this.end(connection, 'never-opened');
+    else this.#upstream.dial(connection, server, connectsBy(verdict));
   }
 
   reportEach(connection: Connection): void {

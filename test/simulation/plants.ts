@@ -152,6 +152,12 @@ export const plants: readonly Plant[] = [
     parts: { ...shipped, isExpired: () => false },
   },
   {
+    name: 'a node waits for a server for as long as Envoy does, however late its grant was',
+    where: 'filters/module/src/session/reaching.rs',
+    invariants: ['I1'],
+    parts: { ...shipped, connectsBy: () => Number.POSITIVE_INFINITY },
+  },
+  {
     name: 'a cluster has the name of its service, wherever it leads',
     where: 'plan/cluster-name.ts',
     invariants: ['I1'],
@@ -198,7 +204,7 @@ export const plants: readonly Plant[] = [
         apply(event, nowMs).map((effect) =>
           effect.kind === 'grant' ? { ...effect, ttlMs: settings.grantTtlMs } : effect,
         ),
-      { grantTtlMs: 20, connectTimeoutMs: 20, marginMs: 10 },
+      { grantTtlMs: 20, connectGraceMs: 20, marginMs: 10 },
     ),
   },
   {

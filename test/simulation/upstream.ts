@@ -2,7 +2,7 @@
 import type { Connection } from './connection.js';
 import type { Envoy, Neighbours } from './envoy.js';
 import type { Random } from './random.js';
-import { killSessionMs, loginTimeoutMs, settings } from './traits.js';
+import { connectTimeoutMs, killSessionMs, loginTimeoutMs } from './traits.js';
 
 export class Upstream {
   readonly #node: Envoy;
@@ -14,14 +14,21 @@ export class Upstream {
     this.#beside = beside;
   }
 
-  /** The kernel connects, also while the process stands still. */
-  dial(connection: Connection, server: string): void {
+  /**
+   * The kernel connects, also while the process stands still.
+   *
+   * @param byMs on the node's monotonic clock: later than this it is not waited for
+   */
+  dial(connection: Connection, server: string, byMs: number): void {
     const { agenda } = this.#beside;
     const { random } = connection;
     connection.dialled = server;
     connection.localAddress = this.#freePort(random);
-    const { life } = this.#node;
-    agenda.within(random, 0, random.chance(0.1) ? settings.connectTimeoutMs - 20 : 15, () => {
+    const { life, clock } = this.#node;
+    const patienceMs = Math.min(connectTimeoutMs, byMs - clock.monotonicMs) - 20;
+    // Most come through at once, and those that do not, late.
+    const isLate = patienceMs > 15 && random.chance(0.1);
+    agenda.within(random, isLate ? patienceMs / 2 : 0, isLate ? patienceMs : 15, () => {
       if (life === this.#node.life && !connection.isOver) this.#open(connection, server);
     });
   }

@@ -85,7 +85,8 @@ export class Wire implements Living {
   }
 
   #delay(random: Random): number {
-    if (this.#lags > 0) return random.between(0, 4_000);
+    // As often about as late as a grant may be.
+    if (this.#lags > 0) return random.between(0, random.pick([500, 1_000, 4_000]));
     return random.chance(0.8) ? random.between(0, 10) : random.between(0, this.#usualMs);
   }
 }

@@ -131,9 +131,9 @@ export class World {
         brain,
         wire: new Wire(agenda, settings.marginMs - 50),
       }));
-      const { isExpired, leadsTo } = parts;
+      const { isExpired, connectsBy, leadsTo } = parts;
       const ever = this.#ever;
-      const beside = { agenda, traits, databases, truth, ever, ways, trace, isExpired, leadsTo };
+      const beside = { agenda, traits, databases, truth, ever, ways, trace, isExpired, connectsBy, leadsTo };
       return new Envoy(i + 1, random, beside);
     });
     for (const envoy of this.#envoys) envoy.configure(plan, this.#wantedNumber);

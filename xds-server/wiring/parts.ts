@@ -12,9 +12,13 @@ import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { defaultSettings } from '../pure/ledger/settings.js';
 import { buildSnapshot } from '../pure/snapshot/build.js';
-import { connectTimeoutMs } from '../pure/snapshot/cluster.js';
 import { Encoder } from '../pure/snapshot/encoder.js';
-import { checkTimeoutMs, reportIntervalMs, unsentReportBytes } from '../pure/snapshot/listener.js';
+import {
+  checkTimeoutMs,
+  connectGraceMs,
+  reportIntervalMs,
+  unsentReportBytes,
+} from '../pure/snapshot/listener.js';
 import { AuthzService } from '../shells/authz/authz-service.js';
 import { BrainStatus } from '../shells/control/brain-status.js';
 import { Enactment } from '../shells/control/enactment.js';
@@ -38,7 +42,7 @@ export interface PartsOptions {
   readonly version: string;
 }
 
-const settings = { ...defaultSettings, connectTimeoutMs, reportIntervalMs };
+const settings = { ...defaultSettings, connectGraceMs, reportIntervalMs };
 
 /** Monotonic, in milliseconds. */
 const now = (): number => performance.now();

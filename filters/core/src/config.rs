@@ -59,6 +59,8 @@ pub struct SessionConfig {
     pub protocol: Protocol,
     /// How long a login may take from the grant to the server's acceptance.
     pub login_deadline_ms: u64,
+    /// How long after the grant's expiry the connection to the server may still come to stand.
+    pub connect_grace_ms: u64,
 }
 
 /// The longest deadline; a connection without a check costs memory for as long.
@@ -100,6 +102,7 @@ pub fn session(json: &[u8]) -> Result<SessionConfig, String> {
     let config = SessionConfig {
         protocol: fields.protocol()?,
         login_deadline_ms: fields.whole("login_deadline_ms", 1..=MAX_DEADLINE_MS)?,
+        connect_grace_ms: fields.whole("connect_grace_ms", 0..=MAX_DEADLINE_MS)?,
     };
     fields.end()?;
     Ok(config)
@@ -170,13 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn a_session_has_a_deadline_for_its_login() {
-        let config = session(br#"{"protocol":"mysql","login_deadline_ms":3e4}"#).unwrap();
-        assert_eq!(config, SessionConfig { protocol: Protocol::Mysql, login_deadline_ms: 30_000 });
-        let cases: [(&[u8], &str); 3] = [
+    fn a_session_has_deadlines_for_its_connection_and_its_login() {
+        let config = session(br#"{"protocol":"mysql","login_deadline_ms":3e4,"connect_grace_ms":250}"#).unwrap();
+        let expected = SessionConfig { protocol: Protocol::Mysql, login_deadline_ms: 30_000, connect_grace_ms: 250 };
+        assert_eq!(config, expected);
+        let cases: [(&[u8], &str); 4] = [
             (br#"{"protocol":"mysql"}"#, "session.login_deadline_ms: required, but missing"),
+            (br#"{"protocol":"mysql","login_deadline_ms":1}"#, "session.connect_grace_ms: required, but missing"),
             (br#"{"protocol":"mysql","login_deadline_ms":0}"#, "expected a whole number from 1 to 600000, found 0"),
-            (br#"{"protocol":"mysql","login_deadline_ms":1,"more":1}"#, "session.more: unknown field"),
+            (
+                br#"{"protocol":"mysql","login_deadline_ms":1,"connect_grace_ms":0,"more":1}"#,
+                "session.more: unknown field",
+            ),
         ];
         for (json, expected) in cases {
             let problem = session(json).unwrap_err();

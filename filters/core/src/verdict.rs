@@ -43,6 +43,8 @@ pub enum Verdict {
     Grant {
         /// Envoy's name of it.
         cluster: String,
+        /// Until when it is good, on the node's CLOCK_MONOTONIC.
+        expires_ms: u64,
         /// TLS must be asked for before anything else is sent there.
         asks_for_tls: bool,
         /// There is no room for all that a session may do.
@@ -83,12 +85,12 @@ fn grant(claims: Claims, own: &str, now_ms: u64, only_kill: Option<KillSession>)
     if own.is_empty() || claims.connection.as_deref() != Some(own) {
         return unavailable("the grant is for another connection");
     }
-    match claims.expires_monotonic_ms {
+    let expires_ms = match claims.expires_monotonic_ms {
         // Written so that NaN is expired.
-        Some(expires) if expires > now_ms as f64 => {}
+        Some(expires) if expires > now_ms as f64 => expires as u64,
         Some(_) => return unavailable("the grant expired before it could be used"),
         None => return unavailable("the grant has no expiry"),
-    }
+    };
     let asks_for_tls = match claims.upstream_tls.as_deref() {
         None => false,
         Some("request") => true,
@@ -96,7 +98,7 @@ fn grant(claims: Claims, own: &str, now_ms: u64, only_kill: Option<KillSession>)
         Some(other) => return unavailable(format!("the grant wants TLS by \"{}\"", bounded(other, 32))),
     };
     match claims.cluster {
-        Some(cluster) if !cluster.is_empty() => Verdict::Grant { cluster, asks_for_tls, only_kill },
+        Some(cluster) if !cluster.is_empty() => Verdict::Grant { cluster, expires_ms, asks_for_tls, only_kill },
         _ => unavailable("the grant names no cluster"),
     }
 }
@@ -153,14 +155,16 @@ mod tests {
 
     #[test]
     fn a_whole_unexpired_grant_for_this_connection_passes() {
-        let plain = Verdict::Grant { cluster: "orders".into(), asks_for_tls: false, only_kill: None };
+        let plain =
+            Verdict::Grant { cluster: "orders".into(), expires_ms: 1_000, asks_for_tls: false, only_kill: None };
         assert_eq!(judge(good(), OWN, 999), plain);
     }
 
     #[test]
     fn a_grant_says_whether_tls_is_to_be_asked_for_and_an_unknown_way_is_a_no() {
         let by = |way: &str| Claims { upstream_tls: Some(way.into()), ..good() };
-        let asking = Verdict::Grant { cluster: "orders".into(), asks_for_tls: true, only_kill: None };
+        let asking =
+            Verdict::Grant { cluster: "orders".into(), expires_ms: 1_000, asks_for_tls: true, only_kill: None };
         assert_eq!(judge(by("request"), OWN, 0), asking);
         assert!(refused_with(by("starttls"), 0).contains("\"starttls\""));
         assert!(refused_with(by(""), 0).contains("TLS"));

@@ -70,8 +70,9 @@ pub fn verdict(input: &[u8]) {
         && claims.expires_monotonic_ms.is_some_and(|expires| expires > now_ms as f64);
     let granted = granted && matches!(claims.upstream_tls.as_deref(), None | Some("request"));
     match judge(claims.clone(), &own, now_ms) {
-        Verdict::Grant { cluster, asks_for_tls, only_kill } => {
+        Verdict::Grant { cluster, expires_ms, asks_for_tls, only_kill } => {
             assert!(granted && Some(cluster) == claims.cluster);
+            assert!(expires_ms >= now_ms && claims.expires_monotonic_ms.is_some_and(|ms| expires_ms as f64 <= ms));
             assert_eq!(only_kill.is_some(), kills);
             assert!(only_kill.as_ref().is_none_or(|kill| kill.life_ms <= MAX_KILL_SESSION_MS));
             if let Some(kill) = only_kill {
@@ -124,7 +125,7 @@ pub fn config(input: &[u8]) {
         Err(problem) => assert!(problem.starts_with("handshake"), "{problem}"),
     }
     if let Ok(session) = config::session(input) {
-        assert_eq!(keys(), ["login_deadline_ms", "protocol"]);
+        assert_eq!(keys(), ["connect_grace_ms", "login_deadline_ms", "protocol"]);
         assert!((1..=MAX_DEADLINE_MS).contains(&session.login_deadline_ms));
     }
 }

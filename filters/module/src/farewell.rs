@@ -7,7 +7,7 @@ use sluice_core::refusal::Refusal;
 use crate::deadline::Alarm;
 
 /// How long a client may take to read its last words before it is cut.
-const LAST_WORDS_MS: u64 = 5_000;
+pub const LAST_WORDS_MS: u64 = 5_000;
 /// How long it may take to read what the server left behind, which can be a buffer full.
 const LAST_BYTES_MS: u64 = 30_000;
 /// The event of the alarm that cuts it.
@@ -36,7 +36,8 @@ impl Farewell {
         Self::within(LAST_BYTES_MS, connection, details)
     }
 
-    fn within(linger_ms: u64, connection: &Connection<'_>, details: &str) -> Self {
+    /// As [`Self::flush`], for a client that has this long.
+    pub fn within(linger_ms: u64, connection: &Connection<'_>, details: &str) -> Self {
         // Envoy has no limit of its own for FlushWrite on TCP: a client that never reads would stay for ever.
         let linger = Alarm::set(connection, linger_ms, LINGER_OVER);
         connection.close(Close::FlushWrite, details);

@@ -173,6 +173,15 @@ test('a grant that nobody confirms becomes closing when it can no longer be used
   assert.equal(driven.target().closing, 1);
 });
 
+test('an unconfirmed grant is freed by the first list after it: what it opened was there a margin before', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('a');
+  assert.deepEqual(driven.pass(confirmationMs(driven.settings)), [`observe ${primary}`]);
+  driven.nowMs += 1;
+  driven.observed([]);
+  assert.equal(driven.target().used, 0);
+});
+
 test('an unconfirmed grant is freed when no session is left that could be its own', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);

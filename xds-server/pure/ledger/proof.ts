@@ -63,6 +63,8 @@ function provableFromMs(slot: Slot, { marginMs, queueMs }: Margins): number {
 
 /** From when on all that a closing slot's node has sent to the server has come there. */
 function arrivedMs(slot: Slot, marginMs: number): number {
+  // A grant that nobody has used was over a margin ago: while news of its use was waited for, its session came there too.
+  if (slot.cause === 'unconfirmed') return slot.closingMs;
   return Math.max(slot.closingMs, openedBy(slot) + marginMs);
 }
 

@@ -4,8 +4,8 @@ export interface LedgerSettings {
   readonly grantTtlMs: number;
   /** Where less than this is left of a term nothing is granted: it would run out on its way. */
   readonly leastTtlMs: number;
-  /** A node gives up connecting to a server after this long (`connect_timeout` of the clusters, or longer). */
-  readonly connectTimeoutMs: number;
+  /** For this long after a grant is over its node may still get the connection to the server, and no longer. */
+  readonly connectGraceMs: number;
   /** A node reports each open connection at once, and then this often. */
   readonly reportIntervalMs: number;
   /**
@@ -48,7 +48,7 @@ export interface LoginSettings {
 export const defaultSettings: LedgerSettings = {
   grantTtlMs: 1_000,
   leastTtlMs: 200,
-  connectTimeoutMs: 1_250,
+  connectGraceMs: 250,
   reportIntervalMs: 2_000,
   follows: 'restart',
   marginMs: 500,
@@ -69,7 +69,7 @@ export const defaultSettings: LedgerSettings = {
 
 /** From a grant until nothing can be opened by it any more without the brain's having been told. */
 export function confirmationMs(settings: LedgerSettings): number {
-  return settings.grantTtlMs + settings.connectTimeoutMs + settings.marginMs;
+  return settings.grantTtlMs + settings.connectGraceMs + settings.marginMs;
 }
 
 /**
@@ -82,9 +82,9 @@ export function confirmationMs(settings: LedgerSettings): number {
  * could open is open or was given up. Nodes may not have found another brain yet (`unheardMs`).
  */
 export function recoveryMs(settings: LedgerSettings): number {
-  const { follows, grantTtlMs, connectTimeoutMs, reportIntervalMs, marginMs } = settings;
-  if (follows === 'term') return connectTimeoutMs + marginMs;
-  return Math.max(grantTtlMs + connectTimeoutMs, reportIntervalMs) + marginMs;
+  const { follows, grantTtlMs, connectGraceMs, reportIntervalMs, marginMs } = settings;
+  if (follows === 'term') return connectGraceMs + marginMs;
+  return Math.max(grantTtlMs + connectGraceMs, reportIntervalMs) + marginMs;
 }
 
 /**

@@ -43,8 +43,8 @@ export function isResolvedByEnvoy(target: TargetPlan): boolean {
   return target.endpoints.some(({ host }) => !isIpAddress(host));
 }
 
-/** A LAN answers in milliseconds; a SYN may be lost once. Until then a grant may still become a session. */
-export const connectTimeoutMs = 1250;
+/** A LAN answers in milliseconds; a SYN may be lost once. The session filter gives up earlier where the grant was late. */
+const connectTimeoutMs = 1250;
 
 /** Envoy's own default, written down because it must never change: the service's limit comes by runtime. */
 const breaker = 1024;

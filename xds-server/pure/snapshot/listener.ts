@@ -97,6 +97,12 @@ const handshakeTimeoutMs = 10_000;
  */
 const loginDeadlineMs = 30_000;
 
+/**
+ * A connection to a server must stand so long after its grant's end at the latest: until then the ledger counts it. Who was
+ * granted at once has a second more, so that a lost SYN may be sent again; who got his grant late has no more than a LAN takes.
+ */
+export const connectGraceMs = 250;
+
 /** More than any startup message is allowed to have (10,000 bytes in Postgres, less than 16 KiB in MySQL). */
 const earlyDataBytes = 64 * 1024;
 
@@ -160,7 +166,11 @@ function networkFilters(plan: ListenerPlan): Filter[] {
   return [
     moduleFilter('startup', { protocol, listener: name, deadline_ms: handshakeTimeoutMs }),
     { name: 'envoy.filters.network.ext_authz', typed_config: extAuthz(plan) },
-    moduleFilter('session', { protocol, login_deadline_ms: loginDeadlineMs }),
+    moduleFilter('session', {
+      protocol,
+      login_deadline_ms: loginDeadlineMs,
+      connect_grace_ms: connectGraceMs,
+    }),
     { name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy(plan) },
   ];
 }

@@ -105,7 +105,10 @@ pub fn configured(protocol: &'static str) -> Configured {
         let all = Configured {
             handshake: listener("handshake", format!(r#"{{"protocol":"{protocol}","plaintext":"allow"{greeting}}}"#)),
             startup: network("startup", format!(r#"{{"protocol":"{protocol}","listener":"l","deadline_ms":600000}}"#)),
-            session: network("session", format!(r#"{{"protocol":"{protocol}","login_deadline_ms":600000}}"#)),
+            session: network(
+                "session",
+                format!(r#"{{"protocol":"{protocol}","login_deadline_ms":600000,"connect_grace_ms":600000}}"#),
+            ),
         };
         assert!(![all.handshake, all.startup, all.session].contains(&std::ptr::null()), "a configuration was rejected");
         all

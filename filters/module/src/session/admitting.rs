@@ -11,8 +11,9 @@ use super::claims::claims;
 use super::following::Following;
 use super::mysql::Mysql;
 use super::postgres::Postgres;
+use super::reaching::Reaching;
 use super::upstream_tls::UpstreamTls;
-use super::{KILL_OVER, LOOK_UPSTREAM, LOOK_UPSTREAM_MS, OnlyKill, Refused, Session, Stage};
+use super::{KILL_OVER, OnlyKill, Refused, Session, Stage};
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
 
@@ -23,19 +24,19 @@ const CLUSTER_KEY: &str = "envoy.tcp_proxy.cluster";
 impl Session {
     pub(super) fn decide(&mut self, connection: &Connection<'_>, buffer: &mut Buffer<'_>) -> Result<Status, Refused> {
         let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
-        let (cluster, asks_for_tls) = match judge(claims(connection), &own, monotonic_ms()) {
+        let (cluster, expires_ms, asks_for_tls) = match judge(claims(connection), &own, monotonic_ms()) {
             // Postgres clients cancel without a session of their own.
             Verdict::Grant { only_kill: Some(KillSession { instead, .. }), .. }
                 if self.protocol == Protocol::Postgres =>
             {
                 return Err((instead, 0));
             }
-            Verdict::Grant { cluster, asks_for_tls, only_kill } => {
+            Verdict::Grant { cluster, expires_ms, asks_for_tls, only_kill } => {
                 self.only_kill = only_kill.map(|KillSession { instead, life_ms }| OnlyKill {
                     instead,
                     life: Alarm::set(connection, life_ms, KILL_OVER),
                 });
-                (cluster, asks_for_tls)
+                (cluster, expires_ms, asks_for_tls)
             }
             Verdict::Refuse(refusal) => return Err((refusal, self.answer_sequence(buffer))),
         };
@@ -48,8 +49,7 @@ impl Session {
             let why = "this node cannot choose a cluster; try again";
             return Err((Refusal::new(b"57P03", 1053, why), self.answer_sequence(buffer)));
         }
-        self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM);
-        self.looked_ms = monotonic_ms();
+        self.reaching = Reaching::begin(connection, expires_ms.saturating_add(self.connect_grace_ms));
         let (counters, deadline_ms) = (self.counters, self.login_deadline_ms);
         match self.protocol {
             Protocol::Postgres => {
@@ -70,7 +70,7 @@ impl Session {
                 self.following = Some(Following::mysql(connection, counters, deadline_ms, wire));
             }
         }
-        if asks_for_tls && self.until_server_speaks.is_some() {
+        if asks_for_tls && self.reaching.is_some() {
             // When TLS fails Envoy closes without a word; it waits until the word is spoken.
             connection.hold_close(true);
             self.tls = Some(UpstreamTls::asked());

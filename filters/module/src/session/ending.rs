@@ -10,7 +10,7 @@ use sluice_core::tls_request::{Refused as NoTls, insecure};
 use super::following::Following;
 use super::{CLOSE, KILL_DETAILS, LEAVE_OVER, OnlyKill, Session, Stage};
 use crate::deadline::Alarm;
-use crate::farewell::{Farewell, spoken};
+use crate::farewell::{Farewell, LAST_WORDS_MS, spoken};
 
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-TERMINATE>
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
@@ -18,13 +18,32 @@ const TERMINATE: &[u8] = b"X\0\0\0\x04";
 const QUIT: &[u8] = b"\x01\0\0\0\x01";
 /// How long a server may take to close after it was told that the session is over.
 const LEAVE_MS: u64 = 5_000;
+/// What a client that reads has read its last words in.
+const BRIEF_WORDS_MS: u64 = 100;
 /// Drivers read what comes unasked as the answer to their next command, which they number 0.
 const UNASKED_SEQUENCE: u8 = 1;
 
 impl Session {
     pub(super) fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) {
-        self.until_server_speaks = None;
-        self.stage = Stage::Closed(Farewell::refuse(connection, self.protocol, refusal, sequence, details));
+        self.refuse_within(LAST_WORDS_MS, connection, refusal, sequence, details);
+    }
+
+    /// Refuses a client whose connection to the server must not come to stand any more: Envoy gives that up with the client's.
+    pub(super) fn cut(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) {
+        self.refuse_within(BRIEF_WORDS_MS, connection, refusal, sequence, details);
+    }
+
+    fn refuse_within(
+        &mut self,
+        linger_ms: u64,
+        connection: &Connection<'_>,
+        refusal: &Refusal,
+        sequence: u8,
+        details: &str,
+    ) {
+        self.reaching = None;
+        connection.speak(&spoken(self.protocol, refusal, sequence));
+        self.stage = Stage::Closed(Farewell::within(linger_ms, connection, details));
         self.let_close(connection);
     }
 
@@ -65,7 +84,7 @@ impl Session {
         }
         following.login_is_overdue(connection);
         let words = login_deadline::refusal(self.login_deadline_ms);
-        if self.until_server_speaks.is_some() {
+        if self.reaching.is_some() {
             // There is no server yet that could close.
             return self.refuse(connection, &words, sequence, login_deadline::DETAILS);
         }

@@ -16,13 +16,13 @@ mod ending;
 mod following;
 mod mysql;
 mod postgres;
+mod reaching;
 mod upstream_tls;
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use sluice_abi::{
-    Buffer, Callout, Connection, Event as ConnectionEvent, Level, NetworkFactory, NetworkFilter, Stats, Status,
-    Upstream, log, monotonic_ms,
+    Buffer, Callout, Connection, Event as ConnectionEvent, NetworkFactory, NetworkFilter, Stats, Status, monotonic_ms,
 };
 use sluice_core::config::{self, Protocol, SessionConfig};
 use sluice_core::postgres::cancel;
@@ -36,6 +36,7 @@ use self::asking::ask_brain;
 use self::following::{Counters, Following, LIMITS, LOGIN_OVERDUE, REPORT};
 use self::mysql::Mysql;
 use self::postgres::{OVERDUE, Postgres};
+use self::reaching::{Reaching, stood_still};
 use self::upstream_tls::UpstreamTls;
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
@@ -48,13 +49,6 @@ const KILL_OVER: u64 = 6;
 /// The server has not closed. Not [`LINGER_OVER`]: it may still ring when the client has begun to read what the server left behind.
 const LEAVE_OVER: u64 = 8;
 const KILL_DETAILS: &str = "sluice_kill_session_over";
-/// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
-/// therefore be configured to try again for longer than this.
-const LOOK_UPSTREAM_MS: u64 = 200;
-/// A node that has stood still for so long may have been given up, and what it was granted be somebody else's. A server shows nobody
-/// of whom it has read no byte; a connection that it took in meanwhile is left before anybody logs in by it.
-const STOOD_STILL_MS: u64 = 2_500;
-
 /// Longer than a brain waits for the leader's answer: a brain that does not answer in time counts as dead to Envoy.
 const SURPLUS_PATIENCE_MS: u64 = 3_000;
 
@@ -75,11 +69,11 @@ impl NetworkFactory for Factory {
         Box::new(Session {
             protocol: self.config.protocol,
             login_deadline_ms: self.config.login_deadline_ms,
+            connect_grace_ms: self.config.connect_grace_ms,
             counters: self.counters,
             stage: Stage::Waiting,
             following: None,
-            until_server_speaks: None,
-            looked_ms: 0,
+            reaching: None,
             server_has_spoken: false,
             tls: None,
             only_kill: None,
@@ -110,13 +104,13 @@ enum Stage {
 struct Session {
     protocol: Protocol,
     login_deadline_ms: u64,
+    connect_grace_ms: u64,
     counters: Counters,
     stage: Stage,
     /// From the grant on.
     following: Option<Following>,
-    until_server_speaks: Option<Alarm>,
-    /// When it was last looked at the way to the server, or the way begun.
-    looked_ms: u64,
+    /// Until the server is reached for certain.
+    reaching: Option<Reaching>,
     /// A byte of the server's has come.
     server_has_spoken: bool,
     /// TLS was asked for and does not stand for certain yet.
@@ -185,14 +179,19 @@ impl NetworkFilter for Session {
             self.tls = None;
             connection.hold_close(false);
         }
+        let is_late = self.reaching.as_ref().is_some_and(Reaching::is_late);
         if self.tls.is_none() {
-            self.until_server_speaks = None;
+            self.reaching = None;
         }
         self.server_has_spoken |= !buffer.is_empty();
         let is_mute = end_stream && !self.server_has_spoken;
         let outcome = match (&mut self.stage, &mut self.following) {
             // A refusal of `startup` passes by.
             (Stage::Waiting, _) => return Status::Continue,
+            (Stage::Asking(_) | Stage::Postgres(_) | Stage::Mysql(_), _) if is_late => {
+                buffer.replace(b"");
+                Err((stood_still(), self.sequence()))
+            }
             (Stage::Postgres(_), _) if is_mute => Err((words::mute(), 0)),
             (Stage::Mysql(mysql), _) if is_mute => Err((words::mute(), mysql.answer_sequence())),
             (Stage::Asking(request), _) => {
@@ -286,10 +285,10 @@ impl NetworkFilter for Session {
             (LINGER_OVER, Stage::Closed(_)) => {
                 self.stage = Stage::Closed(Farewell::silent(connection, "sluice_linger_over"));
             }
-            (LOOK_UPSTREAM, Stage::Asking(_) | Stage::Postgres(_)) if self.until_server_speaks.is_some() => {
+            (LOOK_UPSTREAM, Stage::Asking(_) | Stage::Postgres(_)) if self.reaching.is_some() => {
                 self.look_upstream(connection, 0)
             }
-            (LOOK_UPSTREAM, Stage::Mysql(mysql)) if self.until_server_speaks.is_some() => {
+            (LOOK_UPSTREAM, Stage::Mysql(mysql)) if self.reaching.is_some() => {
                 let sequence = mysql.answer_sequence();
                 self.look_upstream(connection, sequence);
             }
@@ -299,30 +298,6 @@ impl NetworkFilter for Session {
 }
 
 impl Session {
-    fn look_upstream(&mut self, connection: &Connection<'_>, sequence: u8) {
-        let before_ms = std::mem::replace(&mut self.looked_ms, monotonic_ms());
-        if self.looked_ms.saturating_sub(before_ms) > LOOK_UPSTREAM_MS + STOOD_STILL_MS {
-            let why = "this node has stood still while you logged in; try again";
-            self.refuse(connection, &Refusal::new(b"57P03", 1053, why), sequence, "sluice_stood_still");
-            return;
-        }
-        let upstream = connection.upstream();
-        log(Level::Debug, || format!("server still silent, {upstream:?}"));
-        let failed = match (upstream, &self.tls) {
-            (Upstream::Failed(reason), _) => Some(words::unreachable(reason)),
-            (_, Some(tls)) => tls.failure(connection).map(words::insecure),
-            (Upstream::Connected, None) => {
-                self.until_server_speaks = None;
-                return;
-            }
-            (Upstream::Pending, None) => None,
-        };
-        match failed {
-            Some(refusal) => self.refuse(connection, &refusal, sequence, "sluice_upstream_failed"),
-            None => self.until_server_speaks = Alarm::set(connection, LOOK_UPSTREAM_MS, LOOK_UPSTREAM),
-        }
-    }
-
     /// The server agreed to TLS; `behind` is what it shall read behind it.
     fn start_tls(&mut self, connection: &Connection<'_>, behind: &[u8]) -> Result<(), Refused> {
         if !connection.start_upstream_tls() {
