@@ -2,9 +2,12 @@
 
 use sluice_core::mysql::packet::framed;
 
+use super::mysql::{response, server_greeting};
 use super::played::Played;
-use super::scenes::{STARTUP, mysql_session, postgres};
+use super::scenes::{STARTUP, mysql_session, opened, postgres};
 use crate::envoy::{Deed, Fact, Place, Way};
+
+const KILL_OVER: u64 = 6;
 
 /// How many queries the brain has been told of.
 fn queries(played: &Played) -> usize {
@@ -45,6 +48,49 @@ fn a_session_that_dies_as_it_speaks_or_sends_is_told_of_its_end() {
     played.world.dies_in.set(Some(Deed::SendUpstream));
     played.world.answers(None);
     assert_eq!((played.world.closed.borrow().as_deref(), queries(&played)), (Some("died"), 2), "its KILL is one");
+}
+
+#[test]
+fn a_client_that_leaves_before_tls_to_the_server_is_started_has_left() {
+    for (protocol, startup, answer) in
+        [("postgres", STARTUP.to_vec(), b"S".to_vec()), ("mysql", response(), server_greeting())]
+    {
+        let mut played = opened(protocol, &startup, "grant", true);
+        played.world.way.set(Way::Connected);
+        played.world.client_sends(b"", true);
+        played.server_sends(&answer);
+        assert_eq!(played.world.closed.borrow().as_deref(), Some("sluice_client_left"), "{protocol}");
+        assert_eq!((played.world.server_left.get(), played.world.in_clear.get()), (false, None), "{protocol}");
+    }
+}
+
+#[test]
+fn the_end_of_a_client_that_leaves_behind_that_comes_behind_its_bytes() {
+    for (protocol, startup, answer) in
+        [("postgres", STARTUP.to_vec(), b"S".to_vec()), ("mysql", response(), server_greeting())]
+    {
+        let mut played = opened(protocol, &startup, "grant", true);
+        played.world.way.set(Way::Connected);
+        played.server_sends(&answer);
+        let sent = played.world.to_server.borrow().len();
+        assert!(played.world.in_clear.get().is_some_and(|in_clear| in_clear < sent), "{protocol}");
+        played.world.client_sends(b"", true);
+        assert!(played.world.is_open() && played.world.server_left.get(), "{protocol}");
+    }
+}
+
+#[test]
+fn behind_the_end_of_its_client_a_server_is_told_no_goodbye() {
+    let mut played = mysql_session("kill");
+    played.client_sends(&kill());
+    played.world.client_sends(b"", true);
+    assert!(!played.world.server_left.get());
+    played.world.answers(None);
+    assert!(played.world.server_left.get());
+    let sent = played.world.to_server.borrow().len();
+    played.world.rings(Place::Session, KILL_OVER);
+    assert!(played.world.is_open());
+    assert_eq!(played.world.to_server.borrow().len(), sent);
 }
 
 #[test]

@@ -158,8 +158,7 @@ callbacks! {
         let world = acting(envoy);
         world.deed(Deed::SendUpstream);
         if !world.died.get() {
-            world.server_left.set(world.server_left.get() || end);
-            world.proxy(data.as_slice().to_vec());
+            world.proxy(data.as_slice().to_vec(), end);
         }
     }
     fn envoy_dynamic_module_callback_network_filter_http_callout(

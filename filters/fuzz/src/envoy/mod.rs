@@ -72,7 +72,7 @@ pub struct World {
     answered: Cell<bool>,
     pub to_client: RefCell<Vec<u8>>,
     pub to_server: RefCell<Vec<u8>>,
-    /// The module has ended the stream to the server.
+    /// The stream to the server is ended, by the client or by the module.
     pub server_left: Cell<bool>,
     /// The server's FIN came to the filters.
     pub server_ended: Cell<bool>,
@@ -234,14 +234,16 @@ impl World {
             }
         }
         let bytes = std::mem::take(&mut *self.read.borrow_mut());
-        self.proxy(bytes);
+        self.proxy(bytes, self.client_ended.get());
     }
 
     /// tcp_proxy: what reaches it goes to the server.
-    fn proxy(&self, bytes: Vec<u8>) {
+    fn proxy(&self, bytes: Vec<u8>, end: bool) {
+        let left = self.server_left.replace(self.server_left.get() || end);
         if bytes.is_empty() {
             return;
         }
+        assert!(!left, "bytes go to the server behind the end of the stream");
         assert!(self.is_open(), "bytes go to the server after the close");
         assert!(self.cluster().is_some(), "bytes go to a server that nobody chose");
         self.to_server.borrow_mut().extend(bytes);

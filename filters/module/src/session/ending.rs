@@ -106,7 +106,9 @@ impl Session {
             Protocol::Postgres => TERMINATE,
             Protocol::Mysql => QUIT,
         };
-        connection.send_upstream(goodbye, false);
+        if !self.client_has_left {
+            connection.send_upstream(goodbye, false);
+        }
         let linger = Alarm::set(connection, LEAVE_MS, LEAVE_OVER);
         self.stage = Stage::Leaving { details, linger };
     }

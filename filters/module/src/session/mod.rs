@@ -77,6 +77,7 @@ impl NetworkFactory for Factory {
             server_has_spoken: false,
             tls: None,
             only_kill: None,
+            client_has_left: false,
             asks_for_all: None,
         })
     }
@@ -116,6 +117,8 @@ struct Session {
     /// TLS was asked for and does not stand for certain yet.
     tls: Option<UpstreamTls>,
     only_kill: Option<OnlyKill>,
+    /// The end of the client's stream went to the server.
+    client_has_left: bool,
     /// It has asked for all that are on the roll, and when.
     asks_for_all: Option<(Callout, u64)>,
 }
@@ -144,7 +147,11 @@ impl NetworkFilter for Session {
                 Ok(Status::Stop)
             }
             (Stage::Waiting, _) => self.decide(connection, buffer),
+            // What it has sent waits here for TLS, its end must not come before that, and nobody logs in who hears no answer.
             (Stage::Asking(_), _) if end_stream => return self.leave(connection),
+            (Stage::Mysql(_), _) if end_stream && self.tls.as_ref().is_some_and(|tls| !tls.is_started()) => {
+                return self.leave(connection);
+            }
             (Stage::Asking(request), Some(following)) => {
                 following.client_sent(connection, buffer);
                 let taken = request.client_sent(&buffer.copy(usize::MAX));
@@ -171,6 +178,7 @@ impl NetworkFilter for Session {
             self.end_kill(connection);
             return Status::Stop;
         }
+        self.client_has_left |= end_stream && status == Status::Continue;
         status
     }
 
@@ -240,9 +248,14 @@ impl NetworkFilter for Session {
             return;
         }
         let (Stage::Mysql(mysql), Some(following)) = (&mut self.stage, &mut self.following) else { return };
-        if let Err((refusal, sequence)) = mysql.answered(connection, following, callout, body) {
-            self.refuse(connection, &refusal, sequence, "sluice_session_refused");
-        } else if mysql.is_refused() {
+        let is_over = match mysql.answered(connection, following, callout, body) {
+            Ok(end_stream) => {
+                self.client_has_left |= end_stream;
+                mysql.is_refused()
+            }
+            Err((refusal, sequence)) => return self.refuse(connection, &refusal, sequence, "sluice_session_refused"),
+        };
+        if is_over {
             self.end_kill(connection);
         }
     }

@@ -226,21 +226,21 @@ impl Mysql {
         found.passage(behind.len(), end_stream)
     }
 
-    /// The brain has answered, or will not: what now passes to the server.
+    /// The brain has answered, or will not: what now passes to the server. True where the end of the stream does.
     pub fn answered(
         &mut self,
         connection: &Connection<'_>,
         following: &mut Following,
         callout: Callout,
         body: Option<&[u8]>,
-    ) -> Result<(), Refused> {
-        let Some(asking) = self.asking.take_if(|asking| asking.is(callout)) else { return Ok(()) };
+    ) -> Result<bool, Refused> {
+        let Some(asking) = self.asking.take_if(|asking| asking.is(callout)) else { return Ok(false) };
         let (mut passing, behind) = (asking.answered(body), &asking.behind);
         let passage = self.look_behind(connection, following, &passing, behind, asking.ended);
         passing.extend(self.pass(connection, following, passage, behind, asking.ended)?);
         let end_stream = asking.ended && self.asking.is_none();
         connection.send_upstream(&passing, end_stream);
-        Ok(())
+        Ok(end_stream)
     }
 
     /// Lets the server's bytes pass; during a login, renumbered. Returns what goes to the server as soon as TLS to it has
