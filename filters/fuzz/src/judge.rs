@@ -24,6 +24,16 @@ pub fn assert_error_response(bytes: &[u8]) {
     assert!(std::str::from_utf8(fields).is_ok());
 }
 
+/// Is this one whole ErrorResponse?
+pub fn is_error_response(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'E', a, b, c, d, body @ ..] if u32::from_be_bytes([*a, *b, *c, *d]) as usize == body.len() + 4)
+}
+
+/// Is this one whole ERR packet?
+pub fn is_err_packet(bytes: &[u8]) -> bool {
+    matches!(bytes, [a, b, c, _, 0xff, rest @ ..] if u32::from_le_bytes([*a, *b, *c, 0]) as usize == rest.len() + 1)
+}
+
 /// One whole ERR packet, numbered `sequence`.
 pub fn assert_err_packet(bytes: &[u8], sequence: u8) {
     let (head, payload) = bytes.split_first_chunk::<4>().expect("a packet");

@@ -6,7 +6,10 @@ use super::mysql::{response, server_greeting};
 use super::played::Played;
 use super::scenes::{STARTUP, mysql_session, opened, postgres};
 use crate::envoy::{Deed, Fact, Place, Way};
+use crate::judge::assert_error_response;
 
+/// Of `startup`.
+const DEADLINE: u64 = 1;
 const KILL_OVER: u64 = 6;
 
 /// How many queries the brain has been told of.
@@ -93,10 +96,30 @@ fn behind_the_end_of_its_client_a_server_is_told_no_goodbye() {
     assert_eq!(played.world.to_server.borrow().len(), sent);
 }
 
+/// Silent, garbage, and a check that is held when more comes than may.
+const BEGINNINGS: [&[&[u8]]; 3] = [&[], &[b"\0\0\0\x09\0\x03\0\0x"], &[STARTUP, &[0; 17_000]]];
+
+#[test]
+fn a_client_that_does_not_read_why_its_startup_is_refused_is_cut() {
+    for begins in BEGINNINGS {
+        let mut played = Played::new("postgres", true, 64, Default::default());
+        played.world.client_reads.set(false);
+        begins.iter().for_each(|bytes| played.client_sends(bytes));
+        played.world.rings(Place::Startup, DEADLINE);
+        assert!(played.world.is_closing());
+        assert_error_response(&played.world.to_client.borrow());
+        played.world.rings(Place::Startup, DEADLINE);
+        assert_error_response(&played.world.to_client.borrow());
+        played.world.rings(Place::Startup, u64::MAX);
+        assert_eq!(played.world.closed.borrow().as_deref(), Some("sluice_linger_over"));
+    }
+}
+
 #[test]
 fn behind_its_end_nothing_is_done_whatever_rings_and_whatever_is_answered() {
     let all = [Place::Startup, Place::Session];
-    let ends: [fn() -> Played; 5] = [
+    let ends: [fn() -> Played; 6] = [
+        || Played::new("postgres", true, 64, Default::default()),
         with_a_query,
         postgres,
         || mysql_session("kill"),

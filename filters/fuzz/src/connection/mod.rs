@@ -8,6 +8,7 @@ mod kills;
 #[cfg(test)]
 mod login_deadline;
 pub mod mysql;
+mod outcome;
 mod played;
 pub mod postgres;
 #[cfg(test)]
@@ -30,13 +31,14 @@ fn begun<'a>(
     let mut choices = Choices(input);
     let flags = choices.byte();
     let chunk = [usize::MAX, 1, 3, 64][usize::from(flags >> 4 & 3)];
-    let brain_is_there = flags & 64 == 0;
+    let (brain_is_there, client_reads) = (flags & 64 == 0, flags & 128 == 0);
     let steps = conversation(choices);
     if flags & 1 == 1 {
         let born = Birth { monotonic_ms: sluice_abi::monotonic_ms(), offered: u32::MAX, ..Birth::default() };
         let state = BTreeMap::from([(birth::KEY.to_owned(), born.to_text().into_bytes())]);
         let mut played = Played::new(protocol, flags & 2 == 2, chunk, state);
         played.world.brain_is_there.set(brain_is_there);
+        played.world.client_reads.set(client_reads);
         if flags & 4 == 4 {
             prologue(&mut played, flags & 8 == 8);
         }
@@ -54,6 +56,7 @@ fn begun<'a>(
     let is_tls = left.first() == Some(&0x16);
     assert!(is_tls || socket.taken.get() == 0 || protocol == "postgres", "plaintext behind a request for TLS");
     let mut played = Played::new(protocol, is_tls, chunk, state);
+    played.world.client_reads.set(client_reads);
     if !is_tls {
         played.client_sends(&left);
     }

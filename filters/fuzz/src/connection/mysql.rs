@@ -107,7 +107,8 @@ pub fn connection(input: &[u8]) {
             assert!(number == 0 && of_a_kill_session(payload), "more than KILL: {payload:?}");
         }
         let refusal = beyond(read, said);
-        assert!(refusal.is_empty() || !world.is_open() || leaves(passed), "a refusal, and on it goes");
+        let is_left = leaves(passed) || world.server_left.get();
+        assert!(refusal.is_empty() || !world.is_open() || is_left, "a refusal, and on it goes");
     } else if !commands.contains(&0x11) && !world.has_asked() {
         assert!(commands.starts_with(passed), "the server reads what the client never sent");
         assert!(

@@ -3,7 +3,7 @@
 use super::played::Played;
 use super::{begun, beyond};
 use crate::envoy::Way;
-use crate::judge::assert_error_response;
+use crate::judge::{assert_error_response, is_error_response};
 
 const CANCEL_REQUEST: &[u8] = &[4, 210, 22, 46];
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
@@ -12,11 +12,7 @@ const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
 fn message_beyond<'a>(to_client: &'a [u8], said: &[u8]) -> &'a [u8] {
     let rest = beyond(to_client, said);
     let shared = to_client.len() - rest.len();
-    let is_message = |bytes: &&[u8]| match bytes {
-        [b'E', a, b, c, d, body @ ..] => u32::from_be_bytes([*a, *b, *c, *d]) as usize == body.len() + 4,
-        _ => false,
-    };
-    (0..=shared).rev().map(|at| &to_client[at..]).take(16).find(is_message).unwrap_or(rest)
+    (0..=shared).rev().map(|at| &to_client[at..]).take(16).find(|bytes| is_error_response(bytes)).unwrap_or(rest)
 }
 
 /// Of a Postgres session not a byte is invented, lost or changed; TLS comes before the client's first byte where it was asked

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use super::hooks::{Bytes, Envoy};
 use super::{Accepted, Commits, Deed, Fact, Slot, Way, World};
 
+const FLUSH_WRITE: u32 = 0;
 const CANNOT_CREATE_REQUEST: u32 = 4;
 
 /// One entry of a metadata batch.
@@ -148,9 +149,7 @@ callbacks! {
     fn envoy_dynamic_module_callback_network_filter_inject_write_data(envoy: Envoy, data: Bytes, _end: bool) {
         // Behind this filter are those nearer to the client; none of them changes anything, and a close may wait.
         let world = acting(envoy);
-        if world.is_open() {
-            world.to_client.borrow_mut().extend_from_slice(data.as_slice());
-        }
+        world.reaches_client(data.as_slice());
         world.deed(Deed::Speak);
     }
     fn envoy_dynamic_module_callback_network_filter_inject_read_data(envoy: Envoy, data: Bytes, end: bool) {
@@ -185,15 +184,15 @@ callbacks! {
         world.in_clear.set(Some(world.to_server.borrow().len()));
         true
     }
-    fn envoy_dynamic_module_callback_network_filter_close_with_details(envoy: Envoy, _close: u32, details: Bytes) {
-        acting(envoy).close(&details.to_text());
+    fn envoy_dynamic_module_callback_network_filter_close_with_details(envoy: Envoy, close: u32, details: Bytes) {
+        acting(envoy).close(&details.to_text(), close == FLUSH_WRITE);
     }
     fn envoy_dynamic_module_callback_network_filter_disable_close(envoy: Envoy, disabled: bool) {
         let world = acting(envoy);
         world.close_held.set(disabled);
         let waits = if disabled { None } else { world.close_waits.take() };
         if let Some(details) = waits {
-            world.close(&details);
+            world.close(&details, true);
         }
     }
     fn envoy_dynamic_module_callback_network_filter_config_define_counter(

@@ -79,6 +79,9 @@ pub struct World {
     /// How much of `to_server` went before TLS was started there.
     pub in_clear: Cell<Option<usize>>,
     pub closed: RefCell<Option<String>>,
+    /// A client that reads nothing keeps a close waiting that is to flush.
+    pub client_reads: Cell<bool>,
+    closing: RefCell<Option<String>>,
     close_held: Cell<bool>,
     /// In which the connection dies.
     pub dies_in: Cell<Option<Deed>>,
@@ -113,6 +116,8 @@ impl World {
             server_ended: Cell::new(false),
             in_clear: Cell::new(None),
             closed: RefCell::default(),
+            client_reads: Cell::new(true),
+            closing: RefCell::default(),
             close_held: Cell::new(false),
             dies_in: Cell::new(None),
             died: Cell::new(false),
@@ -138,6 +143,16 @@ impl World {
         self.closed.borrow().is_none()
     }
 
+    /// Its close waits for the client to read, or until it is let.
+    pub fn is_closing(&self) -> bool {
+        self.is_open() && (self.closing.borrow().is_some() || self.close_waits.borrow().is_some())
+    }
+
+    /// Why it was closed first.
+    pub fn why(&self) -> Option<String> {
+        self.closing.borrow().clone().or_else(|| self.closed.borrow().clone())
+    }
+
     pub fn waiting_to_be_read(&self) -> usize {
         self.read.borrow().len()
     }
@@ -156,7 +171,7 @@ impl World {
 
     /// The client has sent `bytes`, or closed its side.
     pub fn client_sends(&self, bytes: &[u8], end: bool) {
-        if !self.is_open() || self.client_ended.get() {
+        if !self.is_open() || self.closing.borrow().is_some() || self.client_ended.get() {
             return;
         }
         self.read.borrow_mut().extend_from_slice(bytes);
@@ -185,7 +200,7 @@ impl World {
 
     /// Envoy closes: the server is gone, a time-out, a TLS handshake that failed.
     pub fn envoy_closes(&self) {
-        self.close("envoy");
+        self.close("envoy", false);
     }
 
     /// What was committed by schedulers is carried out, as by the worker's event loop.
@@ -229,7 +244,7 @@ impl World {
                 self.checked.set(true);
                 return;
             }
-            if !slot.read(has_bytes) || !self.is_open() {
+            if !slot.read(has_bytes) || !self.is_open() || self.closing.borrow().is_some() {
                 return;
             }
         }
@@ -262,10 +277,20 @@ impl World {
                 None => return,
             }
         }
-        self.to_client.borrow_mut().extend(bytes);
+        self.reaches_client(&bytes);
     }
 
-    fn close(&self, details: &str) {
+    fn reaches_client(&self, bytes: &[u8]) {
+        if self.is_open() && self.closing.borrow().is_none() {
+            self.to_client.borrow_mut().extend(bytes);
+        }
+    }
+
+    fn close(&self, details: &str, flush: bool) {
+        if flush && !self.client_reads.get() && !self.close_held.get() {
+            self.closing.borrow_mut().get_or_insert(details.to_owned());
+            return;
+        }
         if self.close_held.get() {
             self.close_waits.borrow_mut().get_or_insert(details.to_owned());
             return;
