@@ -7,7 +7,6 @@ use sluice_core::cursor::{Cursor, bounded};
 use sluice_core::mysql::capability;
 use sluice_core::negotiation::Opening;
 use sluice_core::refusal::{MAX_TEXT_BYTES, Refusal};
-use sluice_core::surplus;
 use sluice_core::verdict::{Claims, MAX_KILL_SESSION_MS, Verdict, judge};
 
 use crate::pieces::Choices;
@@ -178,13 +177,5 @@ pub fn cursor(input: &[u8]) {
         assert_eq!(before.len() - cursor.rest().len(), taken.unwrap_or(0));
         let cut = bounded(&text, count);
         assert!(cut.len() <= count && text.starts_with(cut) && (text.len() <= count || cut.len() + 4 > count));
-    }
-}
-
-/// Any answer is ids of 32 bytes, one after the other, or no answer.
-pub fn surplus(input: &[u8]) {
-    if let Some(ids) = surplus::answer(input) {
-        assert!(ids.iter().all(|id| id.len() == 32));
-        assert_eq!(input.len(), 5 + 34 * ids.len(), "an id out of nothing, or one that is lost");
     }
 }

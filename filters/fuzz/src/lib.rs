@@ -11,6 +11,7 @@ mod judge;
 mod mysql;
 mod pieces;
 mod postgres;
+mod surplus;
 
 /// Takes any bytes; panics where something is wrong.
 pub type Target = fn(&[u8]);
@@ -38,7 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mysql-change-user", mysql::commands::change_user),
     ("verdict", judge::verdict),
     ("refusal", judge::refusal),
-    ("surplus", judge::surplus),
+    ("surplus", surplus::surplus),
     ("config", judge::config),
     ("birth", judge::birth),
     ("cursor", judge::cursor),
