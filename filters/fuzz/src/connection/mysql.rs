@@ -6,7 +6,7 @@ use sluice_core::mysql::packet::{HEADER_BYTES, framed};
 use super::played::Played;
 use super::{begun, beyond};
 use crate::envoy::{Fact, Way};
-use crate::judge::assert_err_packet;
+use crate::judge::{assert_err_packet, is_err_packet};
 use crate::mysql::commands::{admits_only, carried_out};
 use crate::mysql::{packets, server_reads};
 
@@ -51,6 +51,17 @@ fn of_a_kill_session(payload: &[u8]) -> bool {
         && !begins_set_statement
         && (!has(b"SELECT") || (has(b"@@") && !has(b"(")))
         && [&b"KILL"[..], b"SET", b"SELECT", b"SHOW"].into_iter().any(begins)
+}
+
+/// May this be asked of a server in the place of a KILL?
+fn is_in_place_of_kill(payload: &[u8]) -> bool {
+    match payload {
+        [0x0c, ..] => payload.len() == 5,
+        [3, 0, 1, text @ ..] | [3, text @ ..] => {
+            text.starts_with(b"KILL ") || text.starts_with(b"SIGNAL SQLSTATE 'HY000' SET")
+        }
+        _ => false,
+    }
 }
 
 /// Was the server told that the session is over?
@@ -120,6 +131,22 @@ pub fn connection(input: &[u8]) {
         if is_served && !played.disturbed && world.way.get() != Way::Failed {
             assert!(world.is_open() && refusal.is_empty(), "a sound session is refused");
         }
+    }
+    if !played.kills && !commands.contains(&0x11) {
+        let (all_sent, all_passed) = (packets(commands), packets(passed));
+        let waits = !world.is_open() || world.is_closing() || world.is_asking();
+        assert!(waits || all_sent.len() == all_passed.len(), "{all_passed:?} of {all_sent:?}");
+        for ((number, sent), (passed_number, passed)) in all_sent.into_iter().zip(all_passed) {
+            let is_kill = world.has_asked()
+                && is_in_place_of_kill(passed)
+                && (sent.starts_with(b"\x03") || sent.starts_with(b"\x0c"));
+            assert!(passed_number == number && (passed == sent || is_kill), "{passed:?} in the place of {sent:?}");
+        }
+        let words = beyond(read, said);
+        // Its first bytes may be what the server had said next.
+        let shared = read.len() - words.len();
+        let is_refusal = (shared.saturating_sub(16)..=shared).any(|at| is_err_packet(&read[at..]));
+        assert!(words.is_empty() || (is_refusal && !world.is_open()), "the client reads what nobody said");
     }
     let Some(Fact::Text(user)) = world.fact("user") else { panic!("nobody") };
     let passed = packets(passed);

@@ -4,23 +4,32 @@ use super::played::Played;
 use crate::envoy::{Fact, Place};
 use crate::judge::{is_err_packet, is_error_response};
 
+/// Of `startup`.
+const CANCEL_OVER: u64 = 2;
 const LOOK_UPSTREAM: u64 = 2;
 const LEAVE_OVER: u64 = 8;
 const LINGER_OVER: u64 = u64::MAX;
 
 impl Played {
-    /// What is about to end has ended when the last alarm has rung, whether anybody reads, answers or closes.
+    /// What is about to end has ended when the last alarm has rung, whether anybody reads, answers or closes. A client that left
+    /// before it had a server is, and so is a request to cancel.
     pub fn ends(&mut self) {
         let world = &self.world;
-        if !world.server_ended.get() && !world.is_closing() && self.left_at.is_none() {
+        let has_left = world.client_has_ended() && !self.granted;
+        if !world.server_ended.get() && !world.is_closing() && self.left_at.is_none() && !has_left && !self.cancels() {
             return;
         }
+        world.rings(Place::Startup, CANCEL_OVER);
         world.rings(Place::Session, LOOK_UPSTREAM);
         world.rings(Place::Session, LEAVE_OVER);
         world.turn();
         world.rings(Place::Startup, LINGER_OVER);
         world.rings(Place::Session, LINGER_OVER);
         assert!(!world.is_open(), "what is about to end never does");
+    }
+
+    fn cancels(&self) -> bool {
+        self.world.fact("cancel_pid").is_some()
     }
 
     /// Who is turned away has read why, as the last of all; and nothing closes for a reason that it does not have.
@@ -32,7 +41,10 @@ impl Played {
             "postgres" => is_error_response(&to_client[at..]),
             _ => is_err_packet(&to_client[at..]),
         });
-        let is_cancel = world.fact("cancel_pid").is_some() || world.fact("connection").is_none();
+        let by_brain = self.world.verdict("verdict") == Some(Fact::Text("refuse".to_owned())) && !self.cancels();
+        let has_read_brain = to_client.windows(4).any(|text| text == b"full");
+        assert!(!by_brain || has_read_brain, "the client has not read what the brain says: {to_client:?}");
+        let is_cancel = self.cancels() || world.fact("connection").is_none();
         let is_sound = match why.as_str() {
             "envoy" | "died" => true,
             "sluice_session_refused"

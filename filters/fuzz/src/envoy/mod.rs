@@ -21,6 +21,9 @@ use std::thread::{self, ThreadId};
 use hooks::Configured;
 use slot::Slot;
 
+/// The namespace of the verdict.
+const CHECK: &str = "envoy.filters.network.ext_authz";
+
 /// A value of dynamic metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
@@ -165,6 +168,11 @@ impl World {
         self.asked.get() > 0
     }
 
+    /// A question waits for its answer.
+    pub fn is_asking(&self) -> bool {
+        self.told.get() < self.asked.get()
+    }
+
     pub fn is_checked(&self) -> bool {
         self.checked.get()
     }
@@ -181,11 +189,11 @@ impl World {
 
     /// ext_authz has its answer: the verdict is in the metadata, the check goes on.
     pub fn verdict_comes(&self, facts: &[(&str, Fact)]) {
-        if !self.is_open() || !self.checked.get() || self.answered.replace(true) {
+        if !self.is_open() || self.closing.borrow().is_some() || !self.checked.get() || self.answered.replace(true) {
             return;
         }
         for (name, fact) in facts {
-            let key = ("envoy.filters.network.ext_authz".to_owned(), (*name).to_owned());
+            let key = (CHECK.to_owned(), (*name).to_owned());
             self.facts.borrow_mut().insert(key, fact.clone());
         }
         self.proceed(1);
@@ -216,7 +224,7 @@ impl World {
 
     /// The first question that waits is answered with `body`, or not at all.
     pub fn answers(&self, body: Option<&[u8]>) {
-        if self.told.get() == self.asked.get() {
+        if !self.is_asking() {
             return;
         }
         self.told.set(self.told.get() + 1);
@@ -230,6 +238,11 @@ impl World {
 
     pub fn fact(&self, name: &str) -> Option<Fact> {
         self.facts.borrow().get(&("sluice".to_owned(), name.to_owned())).cloned()
+    }
+
+    /// What the brain has said.
+    pub fn verdict(&self, name: &str) -> Option<Fact> {
+        self.facts.borrow().get(&(CHECK.to_owned(), name.to_owned())).cloned()
     }
 
     pub fn cluster(&self) -> Option<Vec<u8>> {
