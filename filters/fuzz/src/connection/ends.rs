@@ -4,12 +4,13 @@ use sluice_core::mysql::packet::framed;
 
 use super::mysql::{response, server_greeting};
 use super::played::Played;
-use super::scenes::{STARTUP, mysql_session, opened, postgres};
+use super::scenes::{STARTUP, begun, log_in, mysql_session, opened, postgres};
 use crate::envoy::{Deed, Fact, Place, Way};
 use crate::judge::assert_error_response;
 
 /// Of `startup`.
 const DEADLINE: u64 = 1;
+const LIMITS: u64 = 4;
 const KILL_OVER: u64 = 6;
 
 /// How many queries the brain has been told of.
@@ -51,6 +52,31 @@ fn a_session_that_dies_as_it_speaks_or_sends_is_told_of_its_end() {
     played.world.dies_in.set(Some(Deed::SendUpstream));
     played.world.answers(None);
     assert_eq!((played.world.closed.borrow().as_deref(), queries(&played)), (Some("died"), 2), "its KILL is one");
+}
+
+/// A session that rests for long enough to be called.
+fn resting() -> Played {
+    let mut played = begun("mysql", &response());
+    played.world.says("surplus_ms", Fact::Number(1.0));
+    played.grant("grant", "service/known", 600_000.0, false);
+    log_in(&mut played);
+    let since_ms = sluice_abi::monotonic_ms();
+    while sluice_abi::monotonic_ms() < since_ms + 3 {
+        std::thread::yield_now();
+    }
+    played
+}
+
+#[test]
+fn where_who_asks_for_all_closes_itself_the_next_one_asks() {
+    let (mut first, second) = (resting(), resting());
+    first.world.rings(Place::Session, LIMITS);
+    assert!(first.world.is_asking());
+    second.world.rings(Place::Session, LIMITS);
+    assert!(!second.world.is_asking());
+    first.client_sends(&framed(0, b"\x11somebody else\0\0\0\x2d\0mysql_native_password\0"));
+    second.world.rings(Place::Session, LIMITS);
+    assert!(second.world.is_asking());
 }
 
 #[test]

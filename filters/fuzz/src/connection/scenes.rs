@@ -15,11 +15,17 @@ pub const STARTUP: &[u8] = b"\0\0\0\x22\0\x03\0\0user\0checkout\0database\0d\0\0
 pub const SCRAM: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
 pub const SWITCH: &[u8] = b"\xfemysql_native_password\0saltsaltsaltsaltsalt\0";
 
-pub fn opened(protocol: &'static str, startup: &[u8], verdict: &str, tls: bool) -> Played {
+/// Up to its check.
+pub fn begun(protocol: &'static str, startup: &[u8]) -> Played {
     let born = Birth { monotonic_ms: sluice_abi::monotonic_ms(), offered: u32::MAX, ..Birth::default() };
     let state = BTreeMap::from([(birth::KEY.to_owned(), born.to_text().into_bytes())]);
     let mut played = Played::new(protocol, true, 64, state);
     played.client_sends(startup);
+    played
+}
+
+pub fn opened(protocol: &'static str, startup: &[u8], verdict: &str, tls: bool) -> Played {
+    let mut played = begun(protocol, startup);
     played.grant(verdict, "service/known", 600_000.0, tls);
     played
 }
@@ -37,15 +43,25 @@ pub fn postgres() -> Played {
 
 pub fn mysql(verdict: &str) -> Played {
     let mut played = reached("mysql", &response(), verdict);
+    switch(&mut played);
+    played
+}
+
+fn switch(played: &mut Played) {
     played.server_sends(&server_greeting());
     played.server_sends(&framed(2, SWITCH));
-    played
+}
+
+/// The login of a MySQL client that was granted.
+pub fn log_in(played: &mut Played) {
+    switch(played);
+    played.client_sends(&framed(4, b"proofproofproofproof"));
+    played.server_sends(&framed(4, b"\0\0\0\x02\0\0\0"));
 }
 
 /// A MySQL session that is logged in.
 pub fn mysql_session(verdict: &str) -> Played {
-    let mut played = mysql(verdict);
-    played.client_sends(&framed(4, b"proofproofproofproof"));
-    played.server_sends(&framed(4, b"\0\0\0\x02\0\0\0"));
+    let mut played = reached("mysql", &response(), verdict);
+    log_in(&mut played);
     played
 }
