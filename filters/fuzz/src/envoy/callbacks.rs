@@ -191,8 +191,8 @@ callbacks! {
         let world = acting(envoy);
         world.close_held.set(disabled);
         let waits = if disabled { None } else { world.close_waits.take() };
-        if let Some(details) = waits {
-            world.close(&details, true);
+        if let Some((details, flush)) = waits {
+            world.close(&details, flush);
         }
     }
     fn envoy_dynamic_module_callback_network_filter_config_define_counter(

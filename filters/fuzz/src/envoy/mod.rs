@@ -94,7 +94,8 @@ pub struct World {
     /// Questions that were put to another server, and how many of them are answered.
     asked: Cell<u64>,
     told: Cell<u64>,
-    close_waits: RefCell<Option<String>>,
+    /// Why, and whether it is to flush.
+    close_waits: RefCell<Option<(String, bool)>>,
 }
 
 impl World {
@@ -309,7 +310,7 @@ impl World {
             return;
         }
         if self.close_held.get() {
-            self.close_waits.borrow_mut().get_or_insert(details.to_owned());
+            self.close_waits.borrow_mut().get_or_insert((details.to_owned(), flush));
             return;
         }
         self.end(details);
