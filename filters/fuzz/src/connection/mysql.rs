@@ -106,6 +106,11 @@ pub fn connection(input: &[u8]) {
             // All that the client was sent are whole packets, its refusal the last.
             let whole = packets(&to_client);
             let (number, payload) = whole.last().expect("a packet");
+            // A client takes nothing but the next number for the answer to its response.
+            let is_refused = world.why().as_deref() == Some("sluice_session_refused");
+            if let (true, [_], [_, _, _, sent, ..], []) = (is_refused, &whole[..], &client[..], &server[..]) {
+                assert_eq!(*number, sent.wrapping_add(1));
+            }
             assert_err_packet(&framed(*number, payload), *number);
             assert_eq!(to_client.len(), whole.iter().map(|(_, payload)| payload.len() + 4).sum::<usize>());
         }
