@@ -12,6 +12,8 @@ mod outcome;
 mod played;
 pub mod postgres;
 #[cfg(test)]
+mod reaching;
+#[cfg(test)]
 mod scenes;
 
 use std::collections::BTreeMap;

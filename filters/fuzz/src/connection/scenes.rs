@@ -25,8 +25,13 @@ pub fn begun(protocol: &'static str, startup: &[u8]) -> Played {
 }
 
 pub fn opened(protocol: &'static str, startup: &[u8], verdict: &str, tls: bool) -> Played {
+    opened_for(protocol, startup, verdict, 600_000.0, tls)
+}
+
+/// By a grant that is good for this long.
+pub fn opened_for(protocol: &'static str, startup: &[u8], verdict: &str, expires_ms: f64, tls: bool) -> Played {
     let mut played = begun(protocol, startup);
-    played.grant(verdict, "service/known", 600_000.0, tls);
+    played.grant(verdict, "service/known", expires_ms, tls);
     played
 }
 

@@ -107,7 +107,7 @@ pub fn configured(protocol: &'static str) -> Configured {
             startup: network("startup", format!(r#"{{"protocol":"{protocol}","listener":"l","deadline_ms":600000}}"#)),
             session: network(
                 "session",
-                format!(r#"{{"protocol":"{protocol}","login_deadline_ms":600000,"connect_grace_ms":600000}}"#),
+                format!(r#"{{"protocol":"{protocol}","login_deadline_ms":600000,"connect_grace_ms":0}}"#),
             ),
         };
         assert!(![all.handshake, all.startup, all.session].contains(&std::ptr::null()), "a configuration was rejected");
