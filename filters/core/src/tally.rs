@@ -154,9 +154,12 @@ impl Tally {
         self.enter(State::Unfollowed, now_us);
     }
 
+    /// Here, and nowhere else, so that nobody can forget it: what is unfollowed stays so.
     fn enter(&mut self, state: State, now_us: u64) {
-        self.state = state;
-        self.since_us = now_us;
+        if self.state != State::Unfollowed {
+            self.state = state;
+            self.since_us = now_us;
+        }
     }
 
     /// All of it in one line for the access log: state, since when (ms), transactions, queries, errors, time in
@@ -211,6 +214,24 @@ mod tests {
         assert_eq!(tally.transaction_over(4_000), 1_000);
         tally.answered(State::Idle, 4_000);
         assert_eq!(tally.line(), "idle 4 2 0 0 3000 3000 0,1,1");
+    }
+
+    #[test]
+    fn what_is_unfollowed_stays_so() {
+        for happens in [
+            |tally: &mut Tally| tally.logged_in(9_000),
+            |tally: &mut Tally| tally.asked(9_000),
+            |tally: &mut Tally| tally.answered(State::Idle, 9_000),
+            |tally: &mut Tally| tally.unfollowed(9_000),
+        ] {
+            let mut tally = Tally::default();
+            tally.unfollowed(5_000);
+            happens(&mut tally);
+            assert_eq!(
+                (tally.state(), tally.since_us(), tally.line()),
+                (State::Unfollowed, 5_000, "unfollowed 5 0 0 0 0 0 ".to_owned())
+            );
+        }
     }
 
     #[test]

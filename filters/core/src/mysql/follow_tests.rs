@@ -331,6 +331,18 @@ fn streams_without_an_end_are_not_followed() {
 }
 
 #[test]
+fn another_login_does_not_make_a_session_followed() {
+    let mut session = Session::new(NEW, 1);
+    session.asks(&[0x12]);
+    session.follow.changes_user(5_000);
+    session.follow.logged_in(6_000, |_| unreachable!("nothing is counted any more"));
+    assert_eq!((session.state(), session.follow.tally().since_us()), (State::Unfollowed, 1_000));
+    let mut never = Follow::new(None);
+    never.logged_in(1_000, |_| unreachable!("nothing is counted"));
+    assert_eq!(never.tally().state(), State::Unfollowed);
+}
+
+#[test]
 fn what_is_kept_of_a_session_is_bounded() {
     assert_eq!(std::mem::size_of::<Follow>(), 240);
 }

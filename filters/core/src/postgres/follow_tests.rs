@@ -185,6 +185,15 @@ fn a_client_that_asks_before_it_is_let_in_is_active_at_once() {
 }
 
 #[test]
+fn a_session_that_is_not_followed_before_its_login_is_not_followed_behind_it() {
+    let mut follow = Follow::default();
+    follow.client_sent(b"\0\0\0\x08\0\x03\0\0Q\0\0\0\x03", || 500);
+    follow.logged_in(1_000);
+    follow.server_sent(b"I", || 2_000, |_| {});
+    assert_eq!((follow.tally().state(), follow.tally().since_us()), (State::Unfollowed, 500));
+}
+
+#[test]
 fn what_is_kept_of_a_session_is_bounded() {
     assert_eq!(std::mem::size_of::<Follow>(), 184);
 }
