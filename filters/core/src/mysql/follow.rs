@@ -142,9 +142,22 @@ impl Follow {
         }
     }
 
-    /// The client has sent COM_CHANGE_USER.
+    /// The client has sent COM_CHANGE_USER. Behind a command that is not answered yet nobody can tell whose the next answer is.
     pub fn changes_user(&mut self, now_us: u64) {
-        self.tally.asked(now_us);
+        if self.outstanding.first().is_some() {
+            self.tally.unfollowed(now_us);
+        } else {
+            self.tally.asked(now_us);
+        }
+    }
+
+    /// The server has refused a change of user. Where it keeps the connection, the session is its old user's, and at rest: a
+    /// server rolls back before it asks who is there.
+    pub fn change_failed(&mut self, now_us: u64, transaction: impl FnMut(u64)) {
+        if self.tally.state() != State::Unfollowed {
+            self.tally.error();
+            self.logged_in(now_us, transaction);
+        }
     }
 
     /// The client has begun a command. `clock` is read only when the state changes.

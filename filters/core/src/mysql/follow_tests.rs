@@ -331,11 +331,34 @@ fn streams_without_an_end_are_not_followed() {
 }
 
 #[test]
+fn a_failed_change_of_user_is_answered_and_ends_the_transaction() {
+    let mut session = Session::new(NEW, 1);
+    session.asks(&[QUERY]).reads(&[ok(IN_TRANSACTION)]);
+    session.follow.changes_user(5_000);
+    session.follow.change_failed(6_000, |took| assert_eq!(took, 5_000));
+    assert_eq!((session.state(), session.follow.is_certain()), (State::Idle, true));
+    let counts = session.follow.tally().counts();
+    assert_eq!(counts, Counts { transactions: 1, queries: 1, errors: 1 });
+    session.asks(&[QUERY]).reads(&[ok(IN_TRANSACTION)]);
+    assert_eq!(session.state(), State::Transaction);
+}
+
+#[test]
+fn a_change_of_user_behind_commands_without_an_answer_is_followed_no_further() {
+    let mut session = Session::new(NEW, 1);
+    session.asks(&[PING]);
+    session.follow.changes_user(5_000);
+    session.follow.logged_in(6_000, |_| {});
+    assert_eq!(session.state(), State::Unfollowed, "that OK was for the ping");
+}
+
+#[test]
 fn another_login_does_not_make_a_session_followed() {
     let mut session = Session::new(NEW, 1);
     session.asks(&[0x12]);
     session.follow.changes_user(5_000);
     session.follow.logged_in(6_000, |_| unreachable!("nothing is counted any more"));
+    session.follow.change_failed(7_000, |_| unreachable!("nothing is counted any more"));
     assert_eq!((session.state(), session.follow.tally().since_us()), (State::Unfollowed, 1_000));
     let mut never = Follow::new(None);
     never.logged_in(1_000, |_| unreachable!("nothing is counted"));

@@ -138,6 +138,16 @@ impl Following {
             self.written_us = self.tally().since_us().max(1);
             self.look_at_limits(connection, false, false);
         }
+        self.note_change(connection);
+    }
+
+    /// The server has refused a COM_CHANGE_USER. What was said of the session's own login stays true.
+    pub fn change_failed(&mut self, connection: &Connection<'_>) {
+        let histogram = self.counters.transaction_time_us;
+        if let Follow::Mysql(follow) = &mut self.follow {
+            follow.change_failed(monotonic_us(), |took| connection.record(histogram, took));
+        }
+        self.note_change(connection);
     }
 
     /// The server has turned the client away; `errno` is MySQL's.

@@ -264,6 +264,7 @@ impl Mysql {
         let relayed = login.server_sent(&buffer.copy(usize::MAX), &mut downstream, |event| match event {
             Event::TlsOffered => tls_offered = true,
             Event::Ready => following.logged_in(connection, None),
+            Event::Failed(_) if !first_login => following.change_failed(connection),
             // What was reported of the connection stays true when its user logs in again.
             _ if !first_login => {}
             Event::ServerId(id) => report_server(connection, id),
