@@ -3,14 +3,17 @@
 //! <https://www.postgresql.org/docs/current/protocol-flow.html>
 //!
 //! Who is waiting for whom? The server answers each Query, FunctionCall and Sync by one ReadyForQuery, in their order, so
-//! those that are outstanding are queued here. The exception is COPY from the client: the server drops each Sync that
-//! it reads before the copy's end.
+//! those that are outstanding are queued here. There are two exceptions. COPY from the client: the server drops each Sync that
+//! it reads before the copy's end. An error in the extended protocol: it drops all that it reads before the next Sync
+//! ([`super::unsynced`]). A copy is taken to fail for its data: where it fails before the server has read any, a Sync sent
+//! ahead of the data is one, and its ReadyForQuery is one too many.
 //!
 //! Followed is what the wire shows: a multi-statement Query, a CALL that commits within, COMMIT AND CHAIN are each one
 //! transaction here. A stream that lasts (COPY BOTH, replication) is one query that goes on.
 
 use super::messages::{Message, Messages};
 use super::outstanding::{Entry, Outstanding};
+use super::unsynced::{TooMany, Unsynced};
 use crate::tally::{State, Tally};
 
 /// The body of a ReadyForQuery: its status.
@@ -26,17 +29,16 @@ pub struct Follow {
     client: Messages,
     server: Messages,
     outstanding: Outstanding,
+    unsynced: Unsynced,
     startup: Startup,
     /// What the last ReadyForQuery said; 0 before the first.
     status: u8,
-    /// The client has sent what only a Sync ends.
-    open: bool,
-    /// Of that, something that needs a transaction.
-    work: bool,
-    /// The same of a Sync that was dropped: the next one ends it.
+    /// What was dropped needed a transaction: the next Sync ends it.
     carried: bool,
     /// The server reads the client's copy data, and the end of it has not been sent yet.
     copying_in: bool,
+    /// A Sync was sent meanwhile: none, unless the copy has failed before it.
+    synced_copy: bool,
 }
 
 /// The first message has no type.
@@ -73,48 +75,54 @@ impl Follow {
         bytes = self.startup.skip(bytes, &mut self.client);
         while self.tally.state() != State::Unfollowed {
             match self.client.next(&mut bytes, CLIENT_BULK) {
-                Ok(Some(message)) => self.client_message(message.kind, &clock),
+                Ok(Some(message)) => {
+                    if self.client_message(message.kind, &clock).is_err() {
+                        self.tally.unfollowed(clock());
+                    }
+                }
                 Ok(None) => return,
                 Err(_) => self.tally.unfollowed(clock()),
             }
         }
     }
 
-    fn client_message(&mut self, kind: u8, clock: &impl Fn() -> u64) {
+    fn client_message(&mut self, kind: u8, clock: &impl Fn() -> u64) -> Result<(), TooMany> {
+        if matches!(kind, b'Q' | b'F' | b'E') {
+            self.tally.query();
+        }
         match kind {
+            b'Q' | b'F' if self.unsynced.is_dropped() => {}
             b'Q' | b'F' => {
-                self.tally.query();
-                self.open = false;
-                self.work = false;
-                self.outstanding.push(Entry::Query);
+                let query = self.unsynced.query()?;
+                self.push(query)?;
             }
-            b'P' | b'B' | b'D' | b'E' => {
-                if kind == b'E' {
-                    self.tally.query();
-                }
-                self.open = true;
-                self.work = true;
+            b'P' | b'B' | b'D' | b'E' | b'C' => self.unsynced.push(kind != b'C')?,
+            b'S' if self.copying_in => {
+                self.synced_copy = true;
+                return Ok(());
             }
-            b'C' => self.open = true,
-            b'S' if self.copying_in => return,
             b'S' => {
-                self.outstanding.push(if self.work { Entry::Work } else { Entry::Sync });
-                self.open = false;
-                self.work = false;
+                let sync = self.unsynced.sync();
+                self.push(sync)?;
             }
             b'c' | b'f' => {
                 // Sent ahead, if it ends a copy at all: outside of one the server drops it.
                 if !std::mem::take(&mut self.copying_in) && !self.outstanding.is_empty() {
-                    self.outstanding.push(Entry::CopyEnd);
+                    self.push(Entry::CopyEnd)?;
                 }
-                return;
+                return Ok(());
             }
             // Flush, Terminate, CopyData, passwords, what is not known: nothing that is answered by ReadyForQuery.
-            _ => return,
+            _ => return Ok(()),
         }
         if self.tally.is_news_that_asked() {
             self.tally.asked(clock());
         }
+        Ok(())
+    }
+
+    fn push(&mut self, entry: Entry) -> Result<(), TooMany> {
+        if self.outstanding.push(entry) { Ok(()) } else { Err(TooMany) }
     }
 
     /// Reads the next bytes from the server, behind its first ReadyForQuery. `transaction` gets the microseconds of each
@@ -141,14 +149,46 @@ impl Follow {
         match kind {
             b'Z' => self.ready(first, clock, transaction),
             b'G' => self.copy_begins(),
-            b'E' => {
-                self.tally.error();
-                // What is left of the copy is dropped, up to a Sync where it was begun by Execute.
-                self.copying_in = false;
+            b'E' => self.failed(),
+            // Each ends the answer to one message of the extended protocol, or is part of that to a Query.
+            b'1' | b'2' | b'3' | b'n' | b'T' | b'C' | b'I' | b's' => {
+                self.synced_copy &= kind != b'C';
+                self.answered_one();
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    fn answered_one(&mut self) {
+        match self.outstanding.first() {
+            None => self.unsynced.answered(),
+            Some(Entry::Mixed) if self.unsynced.answered_ahead() => self.outstanding.replace_first(Entry::Query),
+            Some(_) => {}
+        }
+    }
+
+    fn failed(&mut self) -> Result<(), Unexplained> {
+        self.tally.error();
+        // What is left of the copy is dropped, up to a Sync where it was begun by Execute.
+        self.copying_in = false;
+        if self.synced_copy {
+            return Err(Unexplained);
+        }
+        match self.outstanding.first() {
+            None if self.unsynced.is_empty() => {}
+            None => self.unsynced.drop_to_come(),
+            Some(Entry::Mixed) => {
+                self.carried = true;
+                match self.outstanding.drop_to_sync().ok_or(Unexplained)? {
+                    true => self.unsynced.drop_ahead(),
+                    false => self.unsynced.drop_to_come(),
+                }
+            }
+            // Its own: ReadyForQuery follows.
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     fn ready(
@@ -173,6 +213,7 @@ impl Follow {
         self.status = status;
         // A copy ends before the statement that it is part of.
         self.copying_in = false;
+        self.synced_copy = false;
         if self.is_answered() {
             self.tally.answered(state, now_us);
         }
@@ -181,28 +222,44 @@ impl Follow {
 
     /// The server has begun to read copy data. Each Sync between the statement and the copy's end is none.
     fn copy_begins(&mut self) -> Result<(), Unexplained> {
-        if self.outstanding.is_empty() && !self.open {
+        let asked = self.outstanding.first();
+        if asked.is_none() && (self.unsynced.is_empty() || self.unsynced.is_dropped()) {
             return Err(Unexplained);
+        }
+        self.synced_copy = false;
+        if asked == Some(Entry::Mixed) {
+            // Behind the copy's end, or the server would take the Query for an end of the connection.
+            return Ok(());
         }
         let dropped = self.outstanding.drop_syncs().ok_or(Unexplained)?;
         self.copying_in = !dropped.found_end;
         if dropped.any {
             self.carried = true;
-            if self.outstanding.is_empty() {
-                self.open = true;
+            match self.outstanding.first() {
+                None => self.unsynced.reopen()?,
+                Some(first) => {
+                    let first = self.unsynced.reopen_ahead(first)?;
+                    self.outstanding.replace_first(first);
+                }
             }
         }
         Ok(())
     }
 
     fn is_answered(&self) -> bool {
-        self.outstanding.is_empty() && !self.open && !self.copying_in
+        self.outstanding.is_empty() && self.unsynced.is_empty() && !self.copying_in
     }
 }
 
 /// What no server would say to what was seen.
 #[derive(Debug)]
 pub(super) struct Unexplained;
+
+impl From<TooMany> for Unexplained {
+    fn from(_: TooMany) -> Self {
+        Self
+    }
+}
 
 impl Startup {
     const LENGTH_BYTES: u8 = 4;

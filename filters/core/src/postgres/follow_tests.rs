@@ -98,6 +98,56 @@ fn a_failed_pipeline_is_over_with_its_sync() {
 }
 
 #[test]
+fn what_the_server_drops_behind_an_error_is_not_waited_for() {
+    assert_eq!(after("PBEQS > EZI"), (State::Idle, 1));
+    assert_eq!(after("PBEQQFS > 12EZI"), (State::Idle, 1));
+    assert_eq!(after("PBEQS > 12CEZIZI"), (State::Idle, 1), "the Query's own");
+    assert_eq!(after("PDBECQS > 1tT2C3TDCZIZI"), (State::Idle, 1));
+    assert_eq!(after("PBEQS > 1E > > ZT"), (State::Transaction, 0));
+    assert_eq!(after("QPBEQSQ > CZI1EZI"), (State::Active, 2));
+    assert_eq!(after("QPBEQSQ > CZI1EZICZI"), (State::Idle, 3));
+}
+
+#[test]
+fn behind_an_error_a_session_rests_when_its_sync_is_answered_and_no_earlier() {
+    assert_eq!(after("PH > E"), (State::Active, 0));
+    assert_eq!(after("PH > E > QFPBDECHdcf"), (State::Active, 0));
+    assert_eq!(after("PH > E > QFPBDECHdcfS"), (State::Active, 0));
+    assert_eq!(after("PH > E > QFPBDECHdcfS > ZI"), (State::Idle, 1));
+    assert_eq!(after("PH > E > QSQ > ZI"), (State::Active, 1));
+    assert_eq!(after("PBEQ > 1E > Q"), (State::Active, 0));
+    assert_eq!(after("PBEQ > 1E > QS > ZI > Q > CZI"), (State::Idle, 2));
+}
+
+#[test]
+fn a_query_ends_what_has_no_sync_as_a_sync_would() {
+    assert_eq!(after("PBEH > 12C > Q > EZI"), (State::Idle, 1));
+    assert_eq!(after("PBEQ > 12CCZI"), (State::Idle, 1));
+    assert_eq!(after("PBEQ > 12C > PBEQS > CZI12EZI"), (State::Idle, 2), "one pair behind the other");
+}
+
+#[test]
+fn a_copy_that_fails_drops_a_query_behind_it() {
+    assert_eq!(after("PBES > 12G > dcQS > EZI"), (State::Idle, 1));
+    assert_eq!(after("PBES > 12G > dcQS > CCZIZI"), (State::Idle, 1));
+    assert_eq!(after("PBESdcQS > 12GEZI"), (State::Idle, 1));
+    assert_eq!(after("PBESdcPBEQS > 12GC1EZI"), (State::Idle, 1));
+    assert_eq!(after("PBEdcQS > 12GEZI"), (State::Idle, 1));
+    assert_eq!(after("PBEdcQS > 12GCCZIZI"), (State::Idle, 1));
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_followed_no_further() {
+    let unfollowed = |talk: &str| assert_eq!(after(talk).0, State::Unfollowed, "{talk}");
+    unfollowed("PBEQPBEQ");
+    unfollowed(&format!("{}PBEQ", "Q".repeat(32)));
+    unfollowed(&format!("PBEQ{} > E", "Q".repeat(32)));
+    unfollowed("Q > G > dSdc > E");
+    unfollowed("PBESdcQPBEQ > 12G");
+    unfollowed("PH > E > > G");
+}
+
+#[test]
 fn a_sync_behind_nothing_is_no_transaction() {
     assert_eq!(after("S > ZI"), (State::Idle, 0));
     assert_eq!(after("CS > 3ZI"), (State::Idle, 0));
@@ -195,5 +245,5 @@ fn a_session_that_is_not_followed_before_its_login_is_not_followed_behind_it() {
 
 #[test]
 fn what_is_kept_of_a_session_is_bounded() {
-    assert_eq!(std::mem::size_of::<Follow>(), 184);
+    assert_eq!(std::mem::size_of::<Follow>(), 200);
 }

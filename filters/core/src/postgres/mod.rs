@@ -12,6 +12,7 @@ mod outstanding;
 pub mod proof;
 pub mod startup;
 pub mod tls_request;
+mod unsynced;
 
 /// Request codes that stand where a protocol version would.
 /// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
