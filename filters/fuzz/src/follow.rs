@@ -44,11 +44,17 @@ fn sound(tally: &Tally, transactions: &[u64], now_us: u64) {
     assert!(line.len() < 512);
 }
 
+/// Of what is not followed any more nothing changes.
+fn for_good(was: &str, tally: &Tally) {
+    assert!(!was.starts_with("unfollowed") || was == tally.line(), "{was}, and then {}", tally.line());
+}
+
 fn postgres_learns<B: AsRef<[u8]>>(steps: impl IntoIterator<Item = (Actor, B)>) -> Learnt {
     let (mut follow, clock, mut transactions) = (PostgresFollow::default(), Clock(Cell::new(1)), Vec::new());
     let mut is_in = false;
     for (actor, bytes) in steps {
         let bytes = bytes.as_ref();
+        let was = follow.tally().line();
         match actor {
             Actor::Client => follow.client_sent(bytes, || clock.0.get()),
             Actor::Server if is_in => follow.server_sent(bytes, || clock.0.get(), |took| transactions.push(took)),
@@ -61,6 +67,7 @@ fn postgres_learns<B: AsRef<[u8]>>(steps: impl IntoIterator<Item = (Actor, B)>) 
             }
         }
         sound(follow.tally(), &transactions, clock.0.get());
+        for_good(&was, follow.tally());
     }
     let (tally, is_between) = (follow.tally(), follow.is_between_messages());
     Learnt { line: tally.line(), state: tally.state(), is_between, transactions }
@@ -93,6 +100,7 @@ pub fn mysql(input: &[u8]) {
         let (mut follow, clock, mut transactions) = (MysqlFollow::new(Some(wire)), Clock(Cell::new(1)), Vec::new());
         follow.logged_in(1, |_| {});
         for (actor, bytes) in steps {
+            let was = follow.tally().line();
             match actor {
                 Actor::Client => {
                     for command in *bytes {
@@ -104,11 +112,16 @@ pub fn mysql(input: &[u8]) {
                 // A server answers it, so it is between two packets.
                 Actor::Other if bytes.first() == Some(&0) && follow.is_between_packets() => {
                     follow.changes_user(clock.0.get());
-                    follow.logged_in(clock.0.get(), |took| transactions.push(took));
+                    let now_us = clock.0.get();
+                    match bytes.get(1) {
+                        Some(0) => follow.change_failed(now_us, |took| transactions.push(took)),
+                        _ => follow.logged_in(now_us, |took| transactions.push(took)),
+                    }
                 }
                 Actor::Other => clock.tick(bytes),
             }
             sound(follow.tally(), &transactions, clock.0.get());
+            for_good(&was, follow.tally());
         }
         let (tally, is_between) = (follow.tally(), follow.is_between_packets());
         Learnt { line: tally.line(), state: tally.state(), is_between, transactions }

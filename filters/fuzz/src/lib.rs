@@ -10,7 +10,9 @@ mod follow;
 mod judge;
 mod mysql;
 mod pieces;
+mod played;
 mod postgres;
+mod server;
 mod surplus;
 
 /// Takes any bytes; panics where something is wrong.
@@ -31,8 +33,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mysql-login", mysql::login::login),
     ("mysql-commands", mysql::commands::commands),
     ("postgres-follow", follow::postgres),
+    ("postgres-rest", played::postgres),
     ("postgres-error-code", follow::error_code),
     ("mysql-follow", follow::mysql),
+    ("mysql-rest", played::mysql),
     ("mysql-kill", mysql::kill::kill),
     ("mysql-only-kill", mysql::kill::only_kill),
     ("mysql-find-session", mysql::kill::find_session),

@@ -90,6 +90,9 @@ impl Follow {
         if matches!(kind, b'Q' | b'F' | b'E') {
             self.tally.query();
         }
+        if self.is_amid_copy(kind) {
+            return Err(TooMany);
+        }
         match kind {
             b'Q' | b'F' if self.unsynced.is_dropped() => {}
             b'Q' | b'F' => {
@@ -107,8 +110,13 @@ impl Follow {
             }
             b'c' | b'f' => {
                 // Sent ahead, if it ends a copy at all: outside of one the server drops it.
-                if !std::mem::take(&mut self.copying_in) && !self.outstanding.is_empty() {
-                    self.push(Entry::CopyEnd)?;
+                if !std::mem::take(&mut self.copying_in) {
+                    if self.unsynced.has_unanswered() {
+                        return Err(TooMany);
+                    }
+                    if !self.outstanding.is_empty() {
+                        self.push(Entry::CopyEnd)?;
+                    }
                 }
                 return Ok(());
             }
@@ -119,6 +127,15 @@ impl Follow {
             self.tally.asked(clock());
         }
         Ok(())
+    }
+
+    /// True for a message that a server takes for the end of the connection where it reads it within a copy, and else for
+    /// what it is: behind data that was sent ahead of its copy, or while one goes on. Whether that fails before can't be seen.
+    fn is_amid_copy(&mut self, kind: u8) -> bool {
+        let asks = matches!(kind, b'Q' | b'F' | b'P' | b'B' | b'D' | b'E' | b'C');
+        // Flush may stand between data and what ends the copy.
+        let is_ahead = kind != b'H' && self.client.has_passed_over() && !self.copying_in && !self.is_answered();
+        asks && self.copying_in || (asks || kind == b'S') && is_ahead && !self.unsynced.is_dropped()
     }
 
     fn push(&mut self, entry: Entry) -> Result<(), TooMany> {
@@ -215,6 +232,7 @@ impl Follow {
         self.copying_in = false;
         self.synced_copy = false;
         if self.is_answered() {
+            self.client.has_passed_over();
             self.tally.answered(state, now_us);
         }
         Ok(())
@@ -227,10 +245,6 @@ impl Follow {
             return Err(Unexplained);
         }
         self.synced_copy = false;
-        if asked == Some(Entry::Mixed) {
-            // Behind the copy's end, or the server would take the Query for an end of the connection.
-            return Ok(());
-        }
         let dropped = self.outstanding.drop_syncs().ok_or(Unexplained)?;
         self.copying_in = !dropped.found_end;
         if dropped.any {

@@ -12,6 +12,7 @@ const READY: u8 = b'Z';
 pub struct Messages {
     head: [u8; HEADER_BYTES + 1],
     have: u8,
+    has_passed_over: bool,
     skip: u32,
 }
 
@@ -30,6 +31,11 @@ impl Messages {
         self.have == 0 && self.skip == 0
     }
 
+    /// True where messages were passed over since it was asked last.
+    pub(super) fn has_passed_over(&mut self) -> bool {
+        std::mem::take(&mut self.has_passed_over)
+    }
+
     /// Skips the next `bytes`.
     pub fn skip(&mut self, bytes: u32) {
         self.skip = bytes;
@@ -42,7 +48,7 @@ impl Messages {
         loop {
             self.pass_over(bytes, bulk)?;
             match self.header(bytes)? {
-                Some(message) if bulk.contains(&message.kind) => {}
+                Some(message) if bulk.contains(&message.kind) => self.has_passed_over = true,
                 message => return Ok(message),
             }
         }
@@ -61,6 +67,7 @@ impl Messages {
             if length < 4 || length > i32::MAX as u32 {
                 return Err(Unexplained);
             }
+            self.has_passed_over = true;
             let Some(rest) = bytes.get(1 + length as usize..) else {
                 self.skip = length + 1 - bytes.len() as u32;
                 *bytes = &[];

@@ -67,11 +67,10 @@ impl Outstanding {
         if self.known < KNOWN && self.further == 0 {
             self.set(self.bits() | entry.bits() << (BITS * self.known));
             self.known += 1;
-        } else if entry != Entry::CopyEnd {
-            self.further = self.further.saturating_add(1);
-            return entry != Entry::Mixed;
+            return true;
         }
-        true
+        self.further = self.further.saturating_add(1);
+        !matches!(entry, Entry::Mixed | Entry::CopyEnd)
     }
 
     /// Takes the first that is owed an answer.

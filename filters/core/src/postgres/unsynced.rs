@@ -37,6 +37,11 @@ impl Unsynced {
         !self.open
     }
 
+    /// True where one behind all that is queued has no answer yet.
+    pub fn has_unanswered(&self) -> bool {
+        self.last > 0
+    }
+
     /// The server drops what the client sends, unless it is a Sync.
     pub fn is_dropped(&self) -> bool {
         self.dropping
