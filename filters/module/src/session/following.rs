@@ -80,8 +80,8 @@ pub struct Following {
     granted_ms: u64,
     /// What Envoy's counters have of it.
     counted: Counts,
-    /// The state's time when it was written last; 0 before.
-    written_us: u64,
+    /// The state's time when it was written last; none before the login is over.
+    written_us: Option<u64>,
     report: Option<Alarm>,
     /// Until the login is over for its deadline, then for the limits.
     look: Option<Alarm>,
@@ -104,7 +104,7 @@ impl Following {
         let granted_ms = monotonic_us() / 1_000;
         let counted = Counts::default();
         let look = Alarm::set(connection, login_deadline_ms, LOGIN_OVERDUE);
-        Self { follow, counters, limits, granted_ms, counted, written_us: 0, report: None, look }
+        Self { follow, counters, limits, granted_ms, counted, written_us: None, report: None, look }
     }
 
     fn tally(&self) -> &Tally {
@@ -116,7 +116,7 @@ impl Following {
 
     /// True from the server's first acceptance on, whatever comes behind it.
     pub fn has_logged_in(&self) -> bool {
-        self.written_us != 0
+        self.written_us.is_some()
     }
 
     /// The server has let the client in, or again behind COM_CHANGE_USER; `fact` is told with that.
@@ -135,7 +135,8 @@ impl Following {
             let facts: Vec<_> = [("login", "ok"), ("activity", line.as_str())].into_iter().chain(fact).collect();
             // In one step: each copies all that was said of the connection before.
             connection.set_texts(NAMESPACE, &facts);
-            self.written_us = self.tally().since_us().max(1);
+            self.written_us = Some(self.tally().since_us());
+            self.count_unfollowed(connection);
             self.look_at_limits(connection, false, false);
         }
         self.note_change(connection);
@@ -208,7 +209,7 @@ impl Following {
     /// What has changed is written soon, and a session that has come to rest too old is looked at now.
     pub fn note_change(&mut self, connection: &Connection<'_>) {
         let (state, since_us) = (self.tally().state(), self.tally().since_us());
-        if since_us == self.written_us || !self.has_logged_in() {
+        if self.written_us.is_none_or(|written_us| written_us == since_us) {
             return;
         }
         if self.report.is_none() {
@@ -227,10 +228,10 @@ impl Following {
     pub fn write(&mut self, connection: &Connection<'_>) {
         self.report = None;
         let (since_us, counts, counters) = (self.tally().since_us(), self.tally().counts(), self.counters);
-        if since_us == self.written_us || !self.has_logged_in() {
+        if self.written_us.is_none_or(|written_us| written_us == since_us) {
             return;
         }
-        self.written_us = since_us;
+        self.written_us = Some(since_us);
         connection.set_texts(NAMESPACE, &[("activity", &self.tally().line())]);
         let before = std::mem::replace(&mut self.counted, counts);
         for (counter, now, before) in [
@@ -242,8 +243,13 @@ impl Following {
                 connection.add(counter, now - before);
             }
         }
+        self.count_unfollowed(connection);
+    }
+
+    /// Say it where the state is written: what is unfollowed changes no more and is written once.
+    fn count_unfollowed(&self, connection: &Connection<'_>) {
         if self.tally().state() == State::Unfollowed {
-            connection.add(counters.unfollowed, 1);
+            connection.add(self.counters.unfollowed, 1);
         }
     }
 
