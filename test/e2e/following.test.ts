@@ -1,6 +1,8 @@
 /** What the nodes count of a session is what its database counts. */
 import assert from 'node:assert/strict';
+import type { Writable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import type pg from 'pg';
 import { stopEverything } from '../harness/ending.js';
 import type { MariaDb } from '../harness/mariadb.js';
 import type { Postgres } from '../harness/postgres.js';
@@ -8,7 +10,7 @@ import { type Protected, protectedMariaDb, protectedPostgres } from '../harness/
 import { Sluice } from '../harness/sluice.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { statementsAreCounted, transactionsAreCounted } from './following-cases.js';
-import { fateOf, mysqlSession, postgresSession } from './sessions.js';
+import { fateOf, mysqlSession, postgresClient, postgresSession } from './sessions.js';
 
 const password = 'correct horse';
 const ann = { user: 'ann', password, database: 'orders' };
@@ -39,6 +41,45 @@ before(async () => {
 
 after(stopEverything);
 
+/** Waits until the node has said of the only session of `service` that it rests, and has done as much. */
+async function restsHaving(service: string, done: { queries: number; errors: number }): Promise<void> {
+  await waitUntil(`the session rests, having done ${JSON.stringify(done)}`, async () => {
+    const { rows } = await sluice.brain.sessions();
+    const [shown, ...more] = rows.filter((row) => row.service === service);
+    const { state, queries, errors } = shown?.activity ?? {};
+    return state === 'idle' && queries === done.queries && errors === done.errors && more.length === 0;
+  });
+}
+
+async function unfollowed(protocol: string): Promise<number> {
+  return await sluice.envoy.stat(`dynamicmodulescustom.sluice.${protocol}.unfollowed`);
+}
+
+/** Parse of what is no SQL, and ahead of their Sync a Query and an Execute that nobody answers; returns the error's code. */
+function failedBatch(client: pg.Client): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const batch = {
+      submit(connection: pg.Connection): void {
+        connection.parse({ name: '', text: 'SELCT 1', types: [] }, true);
+        connection.query('SELECT 2');
+        connection.execute({}, true);
+        connection.sync();
+      },
+      handleError: (error: pg.DatabaseError) => resolve(error.code),
+      handleReadyForQuery: () => {},
+    };
+    client.query(batch);
+  });
+}
+
+/** The proof of its login, in the hands of the driver. */
+interface Scram {
+  readonly stream: Writable;
+  sendSCRAMClientFinalMessage(proof: string): void;
+}
+
+const messageOfNoLength = Buffer.from('Q\0\0\0\x03');
+
 for (const [version, service, database] of [
   ['Postgres 15', 'checkout', () => orders],
   ['Postgres 18', 'billing', () => invoices],
@@ -63,6 +104,44 @@ test('a session shows what it does, for how long, and what it has done', async (
     return rows[0]!.activity!.for_ms! > shown!.activity!.for_ms!;
   });
   await client.end();
+});
+
+for (const [version, service] of [
+  ['Postgres 15', 'checkout'],
+  ['Postgres 18', 'billing'],
+] as const)
+  test(`${version}: a session rests behind an error and what the server has dropped behind it`, async () => {
+    const client = await postgresSession(sluice, service, ann);
+    assert.equal(await failedBatch(client), '42601');
+    await restsHaving(service, { queries: 2, errors: 1 });
+    assert.equal((await client.query('SELECT 1 AS one')).rows[0].one, 1);
+    await restsHaving(service, { queries: 3, errors: 1 });
+    await client.end();
+    assert.equal(await unfollowed('postgres'), 0);
+  });
+
+test('a session whose change of user the server refuses rests as before', async () => {
+  const client = await mysqlSession(sluice, 'dashboard', annOfReports);
+  await client.query('BEGIN');
+  const refused = await fateOf(() => client.changeUser({ password: 'wrong horse' }));
+  assert.deepEqual(refused, { served: false, code: 1045 });
+  await restsHaving('dashboard', { queries: 1, errors: 1 });
+  await client.query('SELECT 1');
+  await restsHaving('dashboard', { queries: 2, errors: 1 });
+  await client.end();
+});
+
+test('a session that can no longer be followed when its login is over is counted as such', async () => {
+  const before = await unfollowed('postgres');
+  const client = postgresClient(sluice, 'checkout', ann);
+  const { connection } = client as unknown as { connection: Scram };
+  const prove = connection.sendSCRAMClientFinalMessage.bind(connection);
+  connection.sendSCRAMClientFinalMessage = (proof) => {
+    prove(proof);
+    connection.stream.write(messageOfNoLength);
+  };
+  await client.connect().catch(() => {});
+  await waitUntil('it is counted', async () => (await unfollowed('postgres')) === before + 1);
 });
 
 test('a client that the server turns away is counted with the reason', async () => {
