@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
+import { bookBytes, type Room } from './gathered.js';
 import { MessageReader, messageHeadBytes } from './message-reader.js';
 
 const most = 40;
@@ -87,4 +90,70 @@ test('what waits can be given up, and a new message begins', () => {
   const read: string[] = [];
   reader.push(framed(Buffer.from('next')), (message) => read.push(Buffer.from(message).toString()) > 0);
   assert.deepEqual(read, ['next']);
+});
+
+class Counted implements Room {
+  taken = 0;
+  constructor(readonly most = Number.POSITIVE_INFINITY) {}
+  take(bytes: number): string | undefined {
+    if (this.taken + bytes > this.most) return 'full';
+    this.taken += bytes;
+    return undefined;
+  }
+  giveBack(bytes: number): void {
+    this.taken -= bytes;
+  }
+}
+
+test('what waits takes room while it waits: as much as has come, twice that at most, and never what is only announced', () => {
+  fc.assert(
+    fc.property(messages, lengths, fc.nat(most), (sent, sizes, begun) => {
+      const room = new Counted();
+      const reader = new MessageReader(1 << 20, room);
+      const partial = framed(new Uint8Array(1 << 20)).subarray(0, begun);
+      for (const piece of cut(Buffer.concat([...sent.map((each) => framed(each)), partial]), sizes)) {
+        reader.push(piece, () => true);
+        if (reader.waiting === 0) assert.equal(room.taken, 0);
+        else
+          assert.ok(
+            room.taken >= bookBytes + reader.waiting && room.taken <= bookBytes + 64 + 2 * reader.waiting,
+          );
+      }
+      reader.forget();
+      assert.equal(room.taken, 0);
+    }),
+  );
+});
+
+test('a message that finds no room is refused, keeps none, and leaves the others theirs', () => {
+  const room = new Counted(3 * bookBytes);
+  const [first, second] = [new MessageReader(10_000, room), new MessageReader(10_000, room)];
+  const bytes = framed(new Uint8Array(2_000));
+  assert.equal(
+    first.push(bytes.subarray(0, 900), () => true),
+    undefined,
+  );
+  const taken = room.taken;
+  assert.deepEqual(
+    second.push(bytes.subarray(0, 900), () => true),
+    { kind: 'no-room', why: 'full' },
+  );
+  assert.deepEqual([second.waiting, room.taken], [0, taken]);
+});
+
+test('a part of a message does not keep alive what it was a slice of, and takes what is counted for it', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const room = new Counted();
+  const readers = Array.from({ length: 2_000 }, () => new MessageReader(100, room));
+  gc();
+  const before = process.memoryUsage();
+  for (const reader of readers) reader.push(new Uint8Array(64 << 10).subarray(0, 1), () => true);
+  // The second one waits for what the first has begun to sweep.
+  gc();
+  gc();
+  const { arrayBuffers, heapUsed } = process.memoryUsage();
+  const grown = arrayBuffers - before.arrayBuffers + heapUsed - before.heapUsed;
+  assert.ok(grown < 1.5 * room.taken, `${grown} bytes for ${room.taken}`);
+  for (const reader of readers) assert.equal(reader.waiting, 1);
 });

@@ -14,6 +14,8 @@ import type { Logger } from 'pino';
 import { brainIdentity, brainIdPattern } from '../../pure/identity/brain-identity.js';
 import { nodeIdExpected, nodeIdentity, nodeIdPattern } from '../../pure/identity/node-identity.js';
 import { formatAddress } from '../../pure/plan/address.js';
+import type { Room } from '../../pure/rpc/gathered.js';
+import { Rooms } from '../../pure/rpc/rooms.js';
 import type { Caller, Method } from '../../pure/rpc/rpc.js';
 import { type ConnectionOptions, Http2Connection } from './http2-connection.js';
 import { certificatesOf, isIssuedBy, type PeerCertificate, peerCertificate } from './peer-certificate.js';
@@ -49,8 +51,8 @@ export interface ChannelOptions {
   readonly serves?: () => boolean;
   /** Each who comes and is nobody. `found`: for the log. */
   readonly refused: (reason: RefusalReason, peer: string, found: string) => void;
-  /** Each call that was ended because a bound is reached. */
-  readonly exhausted: (path: string) => void;
+  /** Each call that was ended because a bound is reached. `why`: for the log. */
+  readonly exhausted: (path: string, caller: Caller, why: string) => void;
 }
 
 /** The headers by which a node or a brain names itself where it cannot prove it. */
@@ -60,6 +62,8 @@ const brainHeader = 'x-sluice-brain';
 /** Each node has one for configuration and one a worker thread. */
 const maxConnections = 32_768;
 const maxConnectionsOfNode = 512;
+/** Messages that are not whole yet, over all connections and calls. One of the largest that a method takes has half of a node's. */
+const partialBytes = { ofEach: 64 << 20, ofAll: 256 << 20 };
 /** Who takes longer is not there, or not one of ours. */
 const handshakeMs = 5_000;
 /** In their handshake at once; the oldest gives way. */
@@ -74,7 +78,7 @@ const farewellMs = 60_000;
 
 interface Open {
   readonly connection: Http2Connection;
-  /** Undefined in plaintext. */
+  /** `node edge-1`, `brain one`; undefined in plaintext. */
   readonly node: string | undefined;
   readonly certificate: PeerCertificate | undefined;
 }
@@ -87,6 +91,7 @@ export class Channel {
   readonly #countOfNode = new Map<string, number>();
   /** By `address:port` of the other end, the oldest first. */
   readonly #handshakes = new Map<string, Socket>();
+  readonly #rooms = new Rooms(partialBytes);
   readonly #looking: NodeJS.Timeout;
   #lookedMs = performance.now();
   #isDraining = false;
@@ -128,6 +133,11 @@ export class Channel {
   get port(): number {
     const address = this.#server.address();
     return typeof address === 'object' && address ? address.port : 0;
+  }
+
+  /** Held of messages that are not whole yet. */
+  get partialBytes(): number {
+    return this.#rooms.taken;
   }
 
   /** For those who come from now on. Channels stay, but for those of nodes that no CA of these stands behind any more. */
@@ -235,14 +245,14 @@ export class Channel {
       return;
     }
     const who = brain ?? (identity.kind === 'node' ? identity.node : '');
-    const key = brain === undefined ? who : `brain ${who}`;
-    const count = this.#countOfNode.get(key) ?? 0;
+    const caller: Caller = brain === undefined ? { node: who, peer } : { node: '', brain, peer };
+    const name = nameOf(caller);
+    const count = this.#countOfNode.get(name) ?? 0;
     if (count >= maxConnectionsOfNode) {
-      turnAway('too_many', `${count} connections of ${brain === undefined ? 'node' : 'brain'} ${who}`);
+      turnAway('too_many', `${count} connections of ${name}`);
       return;
     }
-    const caller: Caller = brain === undefined ? { node: who, peer } : { node: '', brain, peer };
-    this.#serve(socket, key, certificate, () => caller);
+    this.#serve(socket, name, certificate, () => caller);
   }
 
   #serve(
@@ -256,11 +266,16 @@ export class Channel {
       socket.destroy();
       return;
     }
+    let last: { readonly caller: Caller; readonly room: Room } | undefined;
     const connection = new Http2Connection(socket, {
       methods: this.#methods,
       identify,
       broken: (path, error) => this.#options.log.error({ path, err: error }, 'a method has failed'),
       exhausted: this.#options.exhausted,
+      room: (caller) => {
+        if (caller !== last?.caller) last = { caller, room: this.#rooms.of(nameOf(caller)) };
+        return last.room;
+      },
     });
     const open: Open = { connection, node, certificate };
     this.#open.add(open);
@@ -299,6 +314,9 @@ export class Channel {
     this.#options.refused(reason, peer, found.slice(0, 300));
   }
 }
+
+/** Of a brain or a node, which may be called the same. */
+const nameOf = ({ node, brain }: Caller): string => (brain === undefined ? `node ${node}` : `brain ${brain}`);
 
 /** Without tickets: a resumed session would not be held against the CA of its time. */
 function contextOf({ chain, key, clientCa }: Credentials) {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { Rooms } from '../../pure/rpc/rooms.js';
 import { type Call, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { Http2Connection } from './http2-connection.js';
 
@@ -42,6 +43,8 @@ interface Served {
   readonly bugs: unknown[];
   /** Methods whose calls were ended at a bound. */
   readonly exhausted: string[];
+  /** For what is not whole: 64 MiB. */
+  readonly rooms: Rooms;
 }
 
 /** A server whose method `/test/Held` leaves calls to the test, and `/test/Count` answers with the bytes it was sent. */
@@ -49,6 +52,7 @@ async function serve(t: TestContext): Promise<Served> {
   const calls: Call[] = [];
   const bugs: unknown[] = [];
   const exhausted: string[] = [];
+  const rooms = new Rooms({ ofEach: 64 << 20, ofAll: 256 << 20 });
   let cancelled = 0;
   const held = unary({ path: '/test/Held', maxMessageBytes: 10, decode: () => undefined }, (_, call) => {
     calls.push(call);
@@ -83,6 +87,7 @@ async function serve(t: TestContext): Promise<Served> {
         ...{ methods, identify },
         broken: (_path, error) => bugs.push(error),
         exhausted: (path) => exhausted.push(path),
+        room: ({ node }) => rooms.of(node),
       }),
     );
   });
@@ -93,7 +98,7 @@ async function serve(t: TestContext): Promise<Served> {
     server.close();
   });
   const { port } = server.address() as { port: number };
-  return { port, connections, calls, bugs, exhausted, cancelled: () => cancelled };
+  return { port, connections, calls, bugs, exhausted, rooms, cancelled: () => cancelled };
 }
 
 function client(t: TestContext, { port }: Served, options: http2.ClientSessionOptions = {}) {
@@ -315,24 +320,49 @@ function raw(t: TestContext, { port }: Served): Raw {
   };
 }
 
-test('messages that wait for their rest have a bound over all calls of a connection', async (t) => {
+/** A call that has sent this and sends more later, and how it ends. */
+function begun(session: http2.ClientHttp2Session, path: string, bytes: Uint8Array) {
+  const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' });
+  stream.on('error', () => undefined);
+  const status = new Promise<number>((resolve) => {
+    stream.once('response', (headers) => resolve(Number(headers['grpc-status'] ?? -1)));
+    stream.once('close', () => resolve(-1));
+  });
+  const written = Promise.race([new Promise((resolve) => stream.write(bytes, resolve)), status]);
+  return { stream, status, written };
+}
+
+test('messages that wait for their rest have a bound over all calls: the one that would pass it ends, the others go on', async (t) => {
   const served = await serve(t);
   const session = client(t, served);
-  const closed = once(session, 'close');
   const part = Buffer.concat([Buffer.from([0, 0, 0x10, 0, 0]), Buffer.alloc(960_000)]);
-  let sent = 0;
-  for (; !session.closed && !session.destroyed && sent < 200_000_000; sent += part.length) {
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': '/test/Count',
-      'content-type': 'application/grpc',
+  const calls = [];
+  let ended: number | undefined;
+  for (; ended === undefined && calls.length < 200; ) {
+    const call = begun(session, '/test/Count', part);
+    calls.push(call);
+    void call.status.then((status) => {
+      ended = status;
     });
-    stream.on('error', () => undefined);
-    const gone = new Promise((resolve) => stream.once('close', resolve));
-    await Promise.race([new Promise((resolve) => stream.write(part, resolve)), gone]);
+    await call.written;
   }
-  await closed;
-  assert.ok(sent < 100_000_000, `${sent} bytes`);
+  assert.equal(ended, Status.resourceExhausted);
+  assert.ok(calls.length * part.length < 70_000_000, `${calls.length} calls`);
+  assert.ok(served.rooms.taken <= 64 << 20);
+  assert.deepEqual(served.exhausted, ['/test/Count']);
+  for (const { stream } of calls) stream.close(http2.constants.NGHTTP2_CANCEL);
+  assert.equal((await call(session, '/test/Echo', framed(Buffer.from('on')))).message.toString(), 'on');
+  assert.equal(served.rooms.taken, 0);
+});
+
+test('a call that has ended gives up the message that it had begun, though its caller has not ended it', async (t) => {
+  const served = await serve(t);
+  const session = client(t, served);
+  const begin = framed(Buffer.alloc(10)).subarray(0, 9);
+  begun(session, '/test/Held', Buffer.concat([framed(Buffer.alloc(1)), begin]));
+  while (served.rooms.taken === 0) await call(session, '/test/Echo', framed(Buffer.alloc(1)));
+  served.calls[0]!.reply(Buffer.from('yes'));
+  assert.equal(served.rooms.taken, 0);
 });
 
 test('an end that speaks another protocol is closed, and others live on', async (t) => {

@@ -5,16 +5,13 @@
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type Caller, type Method, Status } from '../../pure/rpc/rpc.js';
-import { RpcStream } from './rpc-stream.js';
+import { RpcStream, type StreamOptions } from './rpc-stream.js';
 
-export interface ConnectionOptions {
+/** A method that throws is a bug: its call ends, the rest goes on. */
+export interface ConnectionOptions extends StreamOptions {
   readonly methods: ReadonlyMap<string, Method>;
   /** Who calls. @returns a text that says why that is nobody. */
   identify(header: (name: string) => string | undefined): Caller | string;
-  /** A method has thrown: a bug. Its call ends, the rest goes on. */
-  broken(path: string, error: unknown): void;
-  /** A call of this method was ended because a bound is reached. */
-  exhausted(path: string): void;
 }
 
 /** Streams at once: more than checks may ever be held. */
@@ -23,15 +20,12 @@ const maxStreams = 131_072;
 const maxHeaderBytes = 16_384;
 /** What a stream, and all of them, may send before it is taken in, which is at once. */
 const windowBytes = 1 << 20;
-/** Parts of messages that wait for their rest, of all streams. */
-const maxPartialBytes = 64 << 20;
 /** Of one connection, in megabytes; past it node:http2 refuses what it would have to remember. */
 const maxMemoryMb = 256;
 
 export class Http2Connection {
   readonly #session: ServerHttp2Session;
   #streams = 0;
-  #partialBytes = 0;
   #alive: 'yes' | 'asked' | 'unknown' = 'yes';
 
   constructor(socket: Socket, options: ConnectionOptions) {
@@ -100,16 +94,7 @@ export class Http2Connection {
     const path = headers[':path'] ?? '';
     const method = options.methods.get(path);
     const caller = options.identify(header);
-    const call = new RpcStream(stream, caller as Caller, header, {
-      broken: options.broken,
-      exhausted: options.exhausted,
-      kept: (bytes) => {
-        this.#partialBytes += bytes;
-        if (this.#partialBytes <= maxPartialBytes) return;
-        options.exhausted(path);
-        this.destroy();
-      },
-    });
+    const call = new RpcStream(stream, caller as Caller, header, options);
     if (typeof caller === 'string') call.end(Status.unauthenticated, caller);
     else if (!method) call.end(Status.unimplemented, `there is no method ${path.slice(0, 200)}`);
     else if ((method.from === 'brains') !== (caller.brain !== undefined))

@@ -1,5 +1,6 @@
 /** One gRPC call on its HTTP/2 stream: messages out of its bytes and into them, and its end. */
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Room } from '../../pure/rpc/gathered.js';
 import { MessageReader, messageHeadBytes, type Unreadable } from '../../pure/rpc/message-reader.js';
 import { type Call, type Caller, type Method, type Receiver, Status } from '../../pure/rpc/rpc.js';
 
@@ -9,10 +10,10 @@ const nothing = Buffer.alloc(0);
 export interface StreamOptions {
   /** A method has thrown: a bug. */
   broken(path: string, error: unknown): void;
-  /** The call asks for more than a bound allows. */
-  exhausted(path: string): void;
-  /** So many bytes more, or less, wait for the rest of their message. */
-  kept(bytes: number): void;
+  /** The call asks for more than a bound allows; `why` in words. */
+  exhausted(path: string, caller: Caller, why: string): void;
+  /** For messages of this caller's that are not whole yet. */
+  room(caller: Caller): Room;
 }
 
 export class RpcStream implements Call {
@@ -38,14 +39,9 @@ export class RpcStream implements Call {
 
   begin(method: Method): void {
     this.#method = method;
-    this.#reader = new MessageReader(method.maxMessageBytes);
+    this.#reader = new MessageReader(method.maxMessageBytes, this.#options.room(this.caller));
     const stream = this.#stream;
-    stream.on('close', () => {
-      const waiting = this.#reader!.waiting;
-      this.#reader!.forget();
-      if (waiting > 0) this.#options.kept(-waiting);
-      this.#cancelled();
-    });
+    stream.on('close', () => this.#cancelled());
     stream.on('aborted', () => this.#cancelled());
     this.#tell(() => {
       this.#receiver = method.accept(this);
@@ -57,19 +53,17 @@ export class RpcStream implements Call {
 
   #data(bytes: Buffer): void {
     if (this.#isOver) return;
-    const reader = this.#reader!;
-    const waited = reader.waiting;
-    const unreadable = reader.push(bytes, (message) => {
+    const unreadable = this.#reader!.push(bytes, (message) => {
       this.#take(message);
       return !this.#isOver;
     });
     if (unreadable) this.end(...this.#statusOf(unreadable));
-    if (reader.waiting !== waited) this.#options.kept(reader.waiting - waited);
   }
 
   #statusOf(unreadable: Unreadable): [Status, string] {
     if (unreadable.kind === 'compressed')
       return [Status.unimplemented, 'expected a message that is not compressed'];
+    if (unreadable.kind === 'no-room') return [Status.resourceExhausted, unreadable.why];
     const { maxMessageBytes } = this.#method!;
     return [
       Status.resourceExhausted,
@@ -97,8 +91,14 @@ export class RpcStream implements Call {
 
   #cancelled(): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#close();
     this.#tell((receiver) => receiver.cancelled());
+  }
+
+  /** What has come of a message is given up at once: the stream itself may stay until its caller, too, has ended it. */
+  #close(): void {
+    this.#isOver = true;
+    this.#reader?.forget();
   }
 
   #tell(what: (receiver: Receiver<unknown>) => void): void {
@@ -120,15 +120,16 @@ export class RpcStream implements Call {
 
   reply(message: Uint8Array): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#close();
     this.#respond();
     this.#stream.end(framed(message));
   }
 
   end(status: Status, details = ''): void {
     if (this.#isOver) return;
-    this.#isOver = true;
-    if (status === Status.resourceExhausted && this.#method) this.#options.exhausted(this.#method.path);
+    this.#close();
+    if (status === Status.resourceExhausted && this.#method)
+      this.#options.exhausted(this.#method.path, this.caller, details);
     const stream = this.#stream;
     if (stream.destroyed) return;
     const trailers = {

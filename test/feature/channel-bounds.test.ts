@@ -1,0 +1,126 @@
+/** What a node that has been let in may make the brain hold, and for how long: the channel in clear, where a node is who it says it is. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
+import { after, before, test } from 'node:test';
+import { pino } from 'pino';
+import { type Method, Status, unary } from '../../xds-server/pure/rpc/rpc.js';
+import { Channel } from '../../xds-server/shells/channel/channel.js';
+import { waitUntil } from '../harness/wait-until.js';
+
+let channel: Channel;
+/** Why calls were ended, and whose. */
+const exhausted: string[] = [];
+const sessions: http2.ClientHttp2Session[] = [];
+
+const ask = unary({ path: '/test/Ask', maxMessageBytes: 10, decode: () => undefined }, (_, call) => {
+  call.reply(Buffer.from(call.caller.node));
+  return () => undefined;
+});
+const tell: Method<undefined> = {
+  ...{ path: '/test/Tell', maxMessageBytes: 16 << 20, decode: () => undefined },
+  accept: () => ({ message: () => undefined, finished: () => undefined, cancelled: () => undefined }),
+};
+
+before(async () => {
+  channel = await Channel.listen({
+    ...{ host: '127.0.0.1', port: 0, methods: [ask, tell], log: pino({ level: 'silent' }) },
+    refused: (reason) => assert.fail(reason),
+    exhausted: (path, { node }, why) => exhausted.push(`${path} ${node}: ${why}`),
+  });
+});
+after(() => channel.destroy());
+
+function session(): http2.ClientHttp2Session {
+  const made = http2.connect(`http://127.0.0.1:${channel.port}`, { maxSessionMemory: 100 });
+  made.on('error', () => undefined);
+  sessions.push(made);
+  return made;
+}
+
+/** All of this test's have gone, and the brain has heard of it. */
+async function leave(): Promise<void> {
+  for (const each of sessions.splice(0)) each.destroy();
+  exhausted.length = 0;
+  await waitUntil('nothing is held', () => channel.partialBytes === 0);
+}
+
+interface Begun {
+  readonly stream: http2.ClientHttp2Stream;
+  /** gRPC's; undefined while it goes on. */
+  status: number | undefined;
+}
+
+/** A call of this node's that has sent so much, and has not ended. */
+async function begin(
+  on: http2.ClientHttp2Session,
+  node: string,
+  path: string,
+  bytes?: Uint8Array,
+): Promise<Begun> {
+  const stream = on.request({
+    ...{ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', 'x-sluice-node': node },
+  });
+  const begun: Begun = { stream, status: undefined };
+  stream.on('error', () => undefined);
+  const ended = new Promise<void>((resolve) => {
+    stream.on('response', (headers) => {
+      begun.status = Number(headers['grpc-status'] ?? Number.NaN);
+      resolve();
+    });
+  });
+  if (bytes) await Promise.race([new Promise((resolve) => stream.write(bytes, resolve)), ended]);
+  return begun;
+}
+
+/** Of the first so many the brain has all, or has ended one. */
+async function areHeld(calls: readonly Begun[]): Promise<void> {
+  const held = calls.length * (8 << 20);
+  await waitUntil(
+    'they are held',
+    () => channel.partialBytes >= held || calls.some(({ status }) => status !== undefined),
+  );
+}
+
+async function isServed(node: string): Promise<boolean> {
+  const { stream } = await begin(session(), node, '/test/Ask', Buffer.alloc(5));
+  const [answer] = (await once(stream, 'data')) as [Buffer];
+  return answer.subarray(5).toString() === node;
+}
+
+const head = (length: number): Buffer => {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt32BE(length, 1);
+  return bytes;
+};
+/** Seven of the eight MiB that it announces. */
+const part = Buffer.concat([head(8 << 20), Buffer.alloc(7 << 20)]);
+
+test('what a node has begun to say has a bound over all its connections, and another node is served', async () => {
+  const calls: Begun[] = [];
+  while (calls.every(({ status }) => status === undefined) && calls.length < 20) {
+    calls.push(await begin(session(), 'edge-1', '/test/Tell', part));
+    await areHeld(calls);
+  }
+  assert.equal(calls.length, 8, 'the eighth would have 64 MiB and their bookkeeping');
+  assert.equal(calls.at(-1)!.status, Status.resourceExhausted);
+  assert.ok(channel.partialBytes <= 64 << 20);
+  assert.match(exhausted.join(), /^\/test\/Tell edge-1: .* 67108864 bytes of one node$/);
+  assert.ok(await isServed('edge-2'));
+  const other = await begin(session(), 'edge-2', '/test/Tell', part);
+  assert.equal(other.status, undefined);
+  await leave();
+});
+
+test('what all nodes together have begun to say has a bound', async () => {
+  const calls: Begun[] = [];
+  for (let node = 0; calls.every(({ status }) => status === undefined) && node < 50; node += 1)
+    for (let call = 0; call < 4; call++) {
+      calls.push(await begin(session(), `edge-${node}`, '/test/Tell', part));
+      await areHeld(calls);
+    }
+  assert.ok(channel.partialBytes > 240 << 20 && channel.partialBytes <= 256 << 20, `${channel.partialBytes}`);
+  assert.match(exhausted[0]!, / 268435456 bytes of all nodes$/);
+  assert.ok(await isServed('edge-99'));
+  await leave();
+});
