@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import { after, before, test } from 'node:test';
+import { after, before, mock, test } from 'node:test';
 import { pino } from 'pino';
 import { type Method, Status, unary } from '../../xds-server/pure/rpc/rpc.js';
 import { Channel } from '../../xds-server/shells/channel/channel.js';
@@ -22,14 +22,23 @@ const tell: Method<undefined> = {
   accept: () => ({ message: () => undefined, finished: () => undefined, cancelled: () => undefined }),
 };
 
+/** What the brain takes for the time; its looks at its calls are the test's. */
+let nowMs = 0;
+
 before(async () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  mock.method(performance, 'now', () => nowMs);
   channel = await Channel.listen({
     ...{ host: '127.0.0.1', port: 0, methods: [ask, tell], log: pino({ level: 'silent' }) },
     refused: (reason) => assert.fail(reason),
     exhausted: (path, { node }, why) => exhausted.push(`${path} ${node}: ${why}`),
   });
 });
-after(() => channel.destroy());
+after(() => {
+  channel.destroy();
+  mock.timers.reset();
+  mock.restoreAll();
+});
 
 function session(): http2.ClientHttp2Session {
   const made = http2.connect(`http://127.0.0.1:${channel.port}`, { maxSessionMemory: 100 });
@@ -82,8 +91,21 @@ async function areHeld(calls: readonly Begun[]): Promise<void> {
   );
 }
 
-async function isServed(node: string): Promise<boolean> {
-  const { stream } = await begin(session(), node, '/test/Ask', Buffer.alloc(5));
+/** The brain looks so often, a second or what is said after the look before. */
+async function look(times: number, afterMs = 1_000): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    nowMs += afterMs;
+    mock.timers.tick(1_000);
+    // What is asked of the other end is answered.
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  }
+}
+
+const cutOff = (what: readonly Begun[]) => what.map(({ status }) => status);
+
+/** @param on whatever was sent on it before has been read when this resolves */
+async function isServed(node: string, on = session()): Promise<boolean> {
+  const { stream } = await begin(on, node, '/test/Ask', Buffer.alloc(5));
   const [answer] = (await once(stream, 'data')) as [Buffer];
   return answer.subarray(5).toString() === node;
 }
@@ -93,10 +115,13 @@ const head = (length: number): Buffer => {
   bytes.writeUInt32BE(length, 1);
   return bytes;
 };
+const framed = (length: number): Buffer => Buffer.concat([head(length), Buffer.alloc(length)]);
 /** Seven of the eight MiB that it announces. */
 const part = Buffer.concat([head(8 << 20), Buffer.alloc(7 << 20)]);
 
-test('what a node has begun to say has a bound over all its connections, and another node is served', async () => {
+test('what a node has begun to say has a bound over all its connections, and another node is served', {
+  timeout: 60_000,
+}, async () => {
   const calls: Begun[] = [];
   while (calls.every(({ status }) => status === undefined) && calls.length < 20) {
     calls.push(await begin(session(), 'edge-1', '/test/Tell', part));
@@ -112,7 +137,7 @@ test('what a node has begun to say has a bound over all its connections, and ano
   await leave();
 });
 
-test('what all nodes together have begun to say has a bound', async () => {
+test('what all nodes together have begun to say has a bound', { timeout: 60_000 }, async () => {
   const calls: Begun[] = [];
   for (let node = 0; calls.every(({ status }) => status === undefined) && node < 50; node += 1)
     for (let call = 0; call < 4; call++) {
@@ -122,5 +147,59 @@ test('what all nodes together have begun to say has a bound', async () => {
   assert.ok(channel.partialBytes > 240 << 20 && channel.partialBytes <= 256 << 20, `${channel.partialBytes}`);
   assert.match(exhausted[0]!, / 268435456 bytes of all nodes$/);
   assert.ok(await isServed('edge-99'));
+  await leave();
+});
+
+test('a message that stays incomplete for ten seconds ends its call, and those between two messages live on', {
+  timeout: 60_000,
+}, async () => {
+  const on = session();
+  const [dripping, silent, between, late] = [
+    await begin(on, 'edge-1', '/test/Tell', head(100)),
+    await begin(on, 'edge-1', '/test/Tell'),
+    await begin(on, 'edge-1', '/test/Tell', framed(3)),
+    await begin(on, 'edge-1', '/test/Tell', Buffer.concat([framed(3), head(100).subarray(0, 2)])),
+  ];
+  assert.ok(await isServed('edge-1', on));
+  await look(5);
+  late.stream.write(Buffer.concat([head(100).subarray(2), Buffer.alloc(100), head(100)]));
+  dripping.stream.write(Buffer.alloc(1));
+  assert.ok(await isServed('edge-1', on));
+  await look(5);
+  assert.deepEqual(cutOff([dripping, silent, between, late]), Array(4).fill(undefined));
+  await look(1);
+  await waitUntil('the first is ended', () => dripping.status !== undefined);
+  assert.equal(dripping.status, Status.deadlineExceeded);
+  assert.match(exhausted.join(), /^\/test\/Tell edge-1: the message did not come/);
+  await look(4);
+  assert.deepEqual(cutOff([silent, between, late]), Array(3).fill(undefined));
+  await look(1);
+  await waitUntil('what began behind a whole one has as long', () => late.status !== undefined);
+  await look(100);
+  assert.deepEqual(cutOff([silent, between]), [undefined, undefined]);
+  await leave();
+});
+
+test('a call of one message that brings none for ten seconds is ended', { timeout: 60_000 }, async () => {
+  const on = session();
+  const call = await begin(on, 'edge-1', '/test/Ask');
+  assert.ok(await isServed('edge-1', on));
+  await look(10);
+  assert.equal(call.status, undefined);
+  await look(1);
+  await waitUntil('it is ended', () => call.status !== undefined);
+  assert.equal(call.status, Status.deadlineExceeded);
+  await leave();
+});
+
+test('time for which the brain itself stood still is nobody’s fault', { timeout: 60_000 }, async () => {
+  const on = session();
+  const call = await begin(on, 'edge-1', '/test/Tell', head(100));
+  await waitUntil('it is held', () => channel.partialBytes > 0);
+  await look(10);
+  await look(1, 60_000);
+  assert.equal(call.status, undefined);
+  await look(1);
+  await waitUntil('it is ended', () => call.status !== undefined);
   await leave();
 });

@@ -58,6 +58,8 @@ export interface Method<Message = unknown> {
   readonly path: string;
   /** Who may call it; nodes where nothing is said. */
   readonly from?: 'brains';
+  /** A call that does not bring its first message soon is ended; others may be silent for as long as they like. */
+  readonly speaksAtOnce?: true;
   /** Larger ones are refused before they are read. */
   readonly maxMessageBytes: number;
   /** @param bytes valid during the call of this function only. @throws when they are no such message */
@@ -76,6 +78,7 @@ export function unary<Message>(
 ): Method<Message> {
   return {
     path: method.path,
+    speaksAtOnce: true,
     maxMessageBytes: method.maxMessageBytes,
     decode: method.decode,
     accept(call) {

@@ -15,10 +15,12 @@ import { brainIdentity, brainIdPattern } from '../../pure/identity/brain-identit
 import { nodeIdExpected, nodeIdentity, nodeIdPattern } from '../../pure/identity/node-identity.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Room } from '../../pure/rpc/gathered.js';
+import { Overdue } from '../../pure/rpc/overdue.js';
 import { Rooms } from '../../pure/rpc/rooms.js';
 import type { Caller, Method } from '../../pure/rpc/rpc.js';
 import { type ConnectionOptions, Http2Connection } from './http2-connection.js';
 import { certificatesOf, isIssuedBy, type PeerCertificate, peerCertificate } from './peer-certificate.js';
+import type { RpcStream } from './rpc-stream.js';
 
 /** Why a connection was refused before it could ask anything. */
 export type RefusalReason =
@@ -73,6 +75,8 @@ const maxHandshakes = 1_024;
  * granted what they cannot use. As soon as nodes notice a brain (`connection_keepalive` of their bootstrap).
  */
 const lookMs = 1_000;
+/** So many looks a message has from its first byte to its last, and a call of one message from its opening. */
+const messageLooks = 10;
 /** So long before its certificate ends a channel takes no more calls: the node's next one proves itself anew. */
 const farewellMs = 60_000;
 
@@ -92,6 +96,7 @@ export class Channel {
   /** By `address:port` of the other end, the oldest first. */
   readonly #handshakes = new Map<string, Socket>();
   readonly #rooms = new Rooms(partialBytes);
+  readonly #awaited = new Overdue<RpcStream>(messageLooks);
   readonly #looking: NodeJS.Timeout;
   #lookedMs = performance.now();
   #isDraining = false;
@@ -272,6 +277,7 @@ export class Channel {
       identify,
       broken: (path, error) => this.#options.log.error({ path, err: error }, 'a method has failed'),
       exhausted: this.#options.exhausted,
+      awaited: this.#awaited,
       room: (caller) => {
         if (caller !== last?.caller) last = { caller, room: this.#rooms.of(nameOf(caller)) };
         return last.room;
@@ -300,6 +306,7 @@ export class Channel {
     // Who stood still himself has not read yet what came meanwhile.
     const stoodStill = performance.now() - this.#lookedMs > 2 * lookMs;
     this.#lookedMs = performance.now();
+    if (!stoodStill) for (const call of this.#awaited.look()) call.overdue();
     for (const { connection, certificate, node } of [...this.#open]) {
       if (!stoodStill) connection.look();
       const leftMs = certificate ? certificate.validToMs - nowMs : Number.POSITIVE_INFINITY;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import { connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { Overdue } from '../../pure/rpc/overdue.js';
 import { Rooms } from '../../pure/rpc/rooms.js';
 import { type Call, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { Http2Connection } from './http2-connection.js';
@@ -88,6 +89,7 @@ async function serve(t: TestContext): Promise<Served> {
         broken: (_path, error) => bugs.push(error),
         exhausted: (path) => exhausted.push(path),
         room: ({ node }) => rooms.of(node),
+        awaited: new Overdue(10),
       }),
     );
   });

@@ -2,10 +2,12 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Room } from '../../pure/rpc/gathered.js';
 import { MessageReader, messageHeadBytes, type Unreadable } from '../../pure/rpc/message-reader.js';
+import type { Overdue } from '../../pure/rpc/overdue.js';
 import { type Call, type Caller, type Method, type Receiver, Status } from '../../pure/rpc/rpc.js';
 
 const headers = { ':status': 200, 'content-type': 'application/grpc' } as const;
 const nothing = Buffer.alloc(0);
+const overdueText = 'the message did not come, or not to its end, in time';
 
 export interface StreamOptions {
   /** A method has thrown: a bug. */
@@ -14,6 +16,8 @@ export interface StreamOptions {
   exhausted(path: string, caller: Caller, why: string): void;
   /** For messages of this caller's that are not whole yet. */
   room(caller: Caller): Room;
+  /** Calls whose message is waited for. */
+  readonly awaited: Overdue<RpcStream>;
 }
 
 export class RpcStream implements Call {
@@ -22,6 +26,7 @@ export class RpcStream implements Call {
   #method: Method | undefined;
   #receiver: Receiver<unknown> | undefined;
   #reader: MessageReader | undefined;
+  #isAwaited = false;
   #isComplete = false;
   #isOver = false;
   #trailers: Record<string, string> = { 'grpc-status': '0' };
@@ -40,6 +45,7 @@ export class RpcStream implements Call {
   begin(method: Method): void {
     this.#method = method;
     this.#reader = new MessageReader(method.maxMessageBytes, this.#options.room(this.caller));
+    if (method.speaksAtOnce) this.#await();
     const stream = this.#stream;
     stream.on('close', () => this.#cancelled());
     stream.on('aborted', () => this.#cancelled());
@@ -53,11 +59,33 @@ export class RpcStream implements Call {
 
   #data(bytes: Buffer): void {
     if (this.#isOver) return;
-    const unreadable = this.#reader!.push(bytes, (message) => {
+    const reader = this.#reader!;
+    const { whole } = reader;
+    const unreadable = reader.push(bytes, (message) => {
       this.#take(message);
       return !this.#isOver;
     });
     if (unreadable) this.end(...this.#statusOf(unreadable));
+    if (this.#isOver) return;
+    if (reader.whole !== whole) this.#awaitNoMore();
+    if (reader.waiting > 0 && !this.#isAwaited) this.#await();
+  }
+
+  #await(): void {
+    this.#isAwaited = true;
+    this.#options.awaited.begin(this);
+  }
+
+  #awaitNoMore(): void {
+    if (!this.#isAwaited) return;
+    this.#isAwaited = false;
+    this.#options.awaited.end(this);
+  }
+
+  /** Its message has been waited for long enough. */
+  overdue(): void {
+    this.#options.exhausted(this.#method!.path, this.caller, overdueText);
+    this.end(Status.deadlineExceeded, overdueText);
   }
 
   #statusOf(unreadable: Unreadable): [Status, string] {
@@ -98,6 +126,7 @@ export class RpcStream implements Call {
   /** What has come of a message is given up at once: the stream itself may stay until its caller, too, has ended it. */
   #close(): void {
     this.#isOver = true;
+    this.#awaitNoMore();
     this.#reader?.forget();
   }
 

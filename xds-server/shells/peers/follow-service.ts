@@ -116,6 +116,7 @@ export class FollowService {
     return {
       path: followPath,
       from: 'brains',
+      speaksAtOnce: true,
       maxMessageBytes: maxTellingBytes,
       decode: decodeTelling,
       accept: (call) => this.#accept(call),
