@@ -109,7 +109,7 @@ test('what waits takes room while it waits: as much as has come, twice that at m
   fc.assert(
     fc.property(messages, lengths, fc.nat(most), (sent, sizes, begun) => {
       const room = new Counted();
-      const reader = new MessageReader(1 << 20, room);
+      const reader = new MessageReader(1 << 20, { room });
       const partial = framed(new Uint8Array(1 << 20)).subarray(0, begun);
       for (const piece of cut(Buffer.concat([...sent.map((each) => framed(each)), partial]), sizes)) {
         reader.push(piece, () => true);
@@ -127,7 +127,10 @@ test('what waits takes room while it waits: as much as has come, twice that at m
 
 test('a message that finds no room is refused, keeps none, and leaves the others theirs', () => {
   const room = new Counted(3 * bookBytes);
-  const [first, second] = [new MessageReader(10_000, room), new MessageReader(10_000, room)];
+  const [first, second] = [1, 2].map(() => new MessageReader(10_000, { room })) as [
+    MessageReader,
+    MessageReader,
+  ];
   const bytes = framed(new Uint8Array(2_000));
   assert.equal(
     first.push(bytes.subarray(0, 900), () => true),
@@ -145,7 +148,7 @@ test('a part of a message does not keep alive what it was a slice of, and takes 
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as () => void;
   const room = new Counted();
-  const readers = Array.from({ length: 2_000 }, () => new MessageReader(100, room));
+  const readers = Array.from({ length: 2_000 }, () => new MessageReader(100, { room }));
   gc();
   const before = process.memoryUsage();
   for (const reader of readers) reader.push(new Uint8Array(64 << 10).subarray(0, 1), () => true);

@@ -3,6 +3,7 @@
  * four, the greatest first. https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests
  */
 import { boundless, Gathered, type Room } from './gathered.js';
+import { type RecordBounds, RecordReader } from './record-reader.js';
 
 export const messageHeadBytes = 5;
 
@@ -12,31 +13,48 @@ export type Unreadable =
   /** It says to be of so many bytes. */
   | { readonly kind: 'too-large'; readonly bytes: number }
   /** Too much waits already. */
-  | { readonly kind: 'no-room'; readonly why: string };
+  | { readonly kind: 'no-room'; readonly why: string }
+  /** It is no list of records. */
+  | { readonly kind: 'malformed' };
+
+export interface ReaderOptions {
+  /** For what is not whole yet. */
+  readonly room?: Room;
+  /** A message of more than `wholeBytes` is taken in pieces, each of whole records. */
+  readonly records?: RecordBounds;
+}
+
+/** Up to here a message of records, too, is taken whole. */
+export const wholeBytes = 64 << 10;
+
+/** @param isPiece records of a long message; otherwise a message */
+type Take = (bytes: Uint8Array, isPiece: boolean) => boolean;
 
 /** What has been read of some bytes; undefined: they are not to be looked at any more. */
 type Read = number | Unreadable | undefined;
 
 export class MessageReader {
   readonly #gathered: Gathered;
+  readonly #records: RecordReader | undefined;
   /** Nothing can be told with less. */
   #need = messageHeadBytes;
   #whole = 0;
 
   /**
    * @param maxMessageBytes larger ones are refused by their head
-   * @param room for a message that is not whole yet
    */
   constructor(
     private readonly maxMessageBytes: number,
-    room: Room = boundless,
+    { room = boundless, records }: ReaderOptions = {},
   ) {
     this.#gathered = new Gathered(room);
+    this.#records = records && new RecordReader(records, room);
   }
 
-  /** Bytes that wait for the rest of their message; 0 between two messages. */
+  /** Bytes that have come of a message that is not whole; 0 between two messages. */
   get waiting(): number {
-    return this.#gathered.length;
+    const left = this.#records?.left ?? 0;
+    return left > 0 ? this.#need - left : this.#gathered.length;
   }
 
   /** Messages that have become whole. */
@@ -48,10 +66,10 @@ export class MessageReader {
    * @param take is given each message that has become whole; valid during that call only. When it returns false the
    *   rest is not looked at
    */
-  push(bytes: Uint8Array, take: (message: Uint8Array) => boolean): Unreadable | undefined {
+  push(bytes: Uint8Array, take: Take): Unreadable | undefined {
     let rest = bytes;
     while (rest.length > 0) {
-      const read = this.#gathered.length === 0 ? this.#begin(rest, take) : this.#goOn(rest, take);
+      const read = this.#read(rest, take);
       if (typeof read !== 'number') {
         this.forget();
         return read;
@@ -65,26 +83,37 @@ export class MessageReader {
   /** What waits is given up. */
   forget(): void {
     this.#gathered.forget();
+    this.#records?.forget();
     this.#need = messageHeadBytes;
   }
 
+  #read(bytes: Uint8Array, take: Take): Read {
+    if (this.#records && this.#records.left > 0) return this.#takeRecords(this.#records, bytes, take);
+    return this.#gathered.length === 0 ? this.#begin(bytes, take) : this.#goOn(bytes, take);
+  }
+
   /** Most messages come whole: they are taken where they are. */
-  #begin(bytes: Uint8Array, take: (message: Uint8Array) => boolean): Read {
+  #begin(bytes: Uint8Array, take: Take): Read {
     if (bytes.length >= messageHeadBytes) {
       const unreadable = this.#readHead(bytes);
       if (unreadable) return unreadable;
+      if (this.#beginsRecords()) return messageHeadBytes;
       if (bytes.length >= this.#need) return this.#take(bytes.subarray(0, this.#need), take);
     }
     return this.#gather(bytes);
   }
 
-  #goOn(bytes: Uint8Array, take: (message: Uint8Array) => boolean): Read {
+  #goOn(bytes: Uint8Array, take: Take): Read {
     const lacking = this.#need - this.#gathered.length;
     const read = this.#gather(lacking < bytes.length ? bytes.subarray(0, lacking) : bytes);
     if (typeof read !== 'number' || this.#gathered.length < this.#need) return read;
     if (this.#need === messageHeadBytes) {
       const unreadable = this.#readHead(this.#gathered.bytes);
       if (unreadable) return unreadable;
+      if (this.#beginsRecords()) {
+        this.#gathered.forget();
+        return read;
+      }
       if (this.#need > messageHeadBytes) return read;
     }
     const message = this.#gathered.bytes;
@@ -100,10 +129,28 @@ export class MessageReader {
     return undefined;
   }
 
-  #take(framed: Uint8Array, take: (message: Uint8Array) => boolean): number | undefined {
+  #beginsRecords(): boolean {
+    if (!this.#records || this.#need <= wholeBytes) return false;
+    this.#records.begin(this.#need - messageHeadBytes);
+    return true;
+  }
+
+  #takeRecords(records: RecordReader, bytes: Uint8Array, take: Take): Read {
+    const length = Math.min(records.left, bytes.length);
+    const goesOn = records.push(bytes.subarray(0, length), (piece) => take(piece, true));
+    if (goesOn === false) return undefined;
+    if (goesOn !== true) return goesOn;
+    if (records.left === 0) {
+      this.#need = messageHeadBytes;
+      this.#whole += 1;
+    }
+    return length;
+  }
+
+  #take(framed: Uint8Array, take: Take): number | undefined {
     this.#need = messageHeadBytes;
     this.#whole += 1;
-    return take(framed.subarray(messageHeadBytes)) ? framed.length : undefined;
+    return take(framed.subarray(messageHeadBytes), false) ? framed.length : undefined;
   }
 
   #gather(bytes: Uint8Array): Read {

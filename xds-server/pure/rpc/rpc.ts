@@ -6,6 +6,7 @@
  *                │            │
  *                ╰── call.send … then one of call.reply, call.end, or receiver.cancelled when the caller has gone
  */
+import type { RecordBounds } from './record-reader.js';
 
 /** Those of https://grpc.github.io/grpc/core/md_doc_statuscodes.html that this program uses. */
 export const Status = {
@@ -64,6 +65,11 @@ export interface Method<Message = unknown> {
   readonly maxMessageBytes: number;
   /** @param bytes valid during the call of this function only. @throws when they are no such message */
   decode(bytes: Uint8Array): Message;
+  /** Of a method whose long messages are lists of records: they are taken as they come, as several messages. */
+  readonly records?: RecordBounds & {
+    /** The same of the list alone, or of a part of it. */
+    decode(bytes: Uint8Array): Message;
+  };
   accept(call: Call): Receiver<Message>;
 }
 

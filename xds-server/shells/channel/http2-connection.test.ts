@@ -48,7 +48,8 @@ interface Served {
   readonly rooms: Rooms;
 }
 
-/** A server whose method `/test/Held` leaves calls to the test, and `/test/Count` answers with the bytes it was sent. */
+/** A server whose method `/test/Held` leaves calls to the test, and `/test/Count` answers with the bytes it was sent;
+ * so does `/test/List`, and says by billions how often it was given a part of a list. */
 async function serve(t: TestContext): Promise<Served> {
   const calls: Call[] = [];
   const bugs: unknown[] = [];
@@ -76,7 +77,11 @@ async function serve(t: TestContext): Promise<Served> {
       };
     },
   };
-  const all = [echo, header, broken, picky, held, count] as Method[];
+  const list: Method<number> = {
+    ...{ ...count, path: '/test/List' },
+    records: { field: 3, maxRecordBytes: 1_000, decode: (bytes) => 1_000_000_000 + bytes.length },
+  };
+  const all = [echo, header, broken, picky, held, count, list] as Method[];
   const methods = new Map(all.map((method) => [method.path, method]));
   const connections: Http2Connection[] = [];
   const server = createServer((socket) => {
@@ -355,6 +360,43 @@ test('messages that wait for their rest have a bound over all calls: the one tha
   for (const { stream } of calls) stream.close(http2.constants.NGHTTP2_CANCEL);
   assert.equal((await call(session, '/test/Echo', framed(Buffer.from('on')))).message.toString(), 'on');
   assert.equal(served.rooms.taken, 0);
+});
+
+test('a long message that is a list is given to its method in parts as it comes, and the call goes on behind it', async (t) => {
+  const session = client(t, await serve(t));
+  const record = Buffer.concat([Buffer.from([0x0a, 0x64]), Buffer.alloc(100)]);
+  // Field 3, of 510,000 bytes.
+  const list = Buffer.concat([
+    Buffer.from([0x1a, 0xb0, 0x90, 0x1f]),
+    Buffer.concat(Array(5_000).fill(record)),
+  ]);
+  const short = Buffer.alloc(10);
+  const { message } = await call(
+    session,
+    '/test/List',
+    Buffer.concat([list, short].map((each) => framed(each))),
+  );
+  const sum = Number(message.toString());
+  assert.equal(sum % 1_000_000_000, 5_000 * record.length + short.length);
+  assert.ok(sum > 5_000_000_000, `${sum}`);
+});
+
+test('a record that is too large ends its call, and so does a list that is none', async (t) => {
+  const session = client(t, await serve(t));
+  const large = Buffer.concat([
+    Buffer.from('1ab0901f', 'hex'),
+    Buffer.from('0aac901f', 'hex'),
+    Buffer.alloc(509_996),
+  ]);
+  const answer = await call(session, '/test/List', framed(large));
+  assert.deepEqual(
+    [answer.status, answer.details],
+    [Status.resourceExhausted, 'expected a record of at most 1000 bytes, found 510000'],
+  );
+  assert.equal(
+    (await call(session, '/test/List', framed(Buffer.alloc(100_000, 0xff)))).status,
+    Status.invalidArgument,
+  );
 });
 
 test('a call that has ended gives up the message that it had begun, though its caller has not ended it', async (t) => {

@@ -7,6 +7,7 @@ import { type Call, type Caller, type Method, type Receiver, Status } from '../.
 
 const headers = { ':status': 200, 'content-type': 'application/grpc' } as const;
 const nothing = Buffer.alloc(0);
+const malformedText = 'bytes that are no message of this method';
 const overdueText = 'the message did not come, or not to its end, in time';
 
 export interface StreamOptions {
@@ -44,7 +45,11 @@ export class RpcStream implements Call {
 
   begin(method: Method): void {
     this.#method = method;
-    this.#reader = new MessageReader(method.maxMessageBytes, this.#options.room(this.caller));
+    const { maxMessageBytes, records } = method;
+    this.#reader = new MessageReader(maxMessageBytes, {
+      room: this.#options.room(this.caller),
+      ...(records && { records }),
+    });
     if (method.speaksAtOnce) this.#await();
     const stream = this.#stream;
     stream.on('close', () => this.#cancelled());
@@ -61,8 +66,8 @@ export class RpcStream implements Call {
     if (this.#isOver) return;
     const reader = this.#reader!;
     const { whole } = reader;
-    const unreadable = reader.push(bytes, (message) => {
-      this.#take(message);
+    const unreadable = reader.push(bytes, (message, isPiece) => {
+      this.#take(message, isPiece);
       return !this.#isOver;
     });
     if (unreadable) this.end(...this.#statusOf(unreadable));
@@ -92,19 +97,20 @@ export class RpcStream implements Call {
     if (unreadable.kind === 'compressed')
       return [Status.unimplemented, 'expected a message that is not compressed'];
     if (unreadable.kind === 'no-room') return [Status.resourceExhausted, unreadable.why];
-    const { maxMessageBytes } = this.#method!;
-    return [
-      Status.resourceExhausted,
-      `expected a message of at most ${maxMessageBytes} bytes, found ${unreadable.bytes}`,
-    ];
+    if (unreadable.kind === 'malformed') return [Status.invalidArgument, malformedText];
+    const { bytes } = unreadable;
+    const { maxMessageBytes, records } = this.#method!;
+    const [what, most] =
+      records && bytes <= maxMessageBytes ? ['record', records.maxRecordBytes] : ['message', maxMessageBytes];
+    return [Status.resourceExhausted, `expected a ${what} of at most ${most} bytes, found ${bytes}`];
   }
 
-  #take(bytes: Uint8Array): void {
+  #take(bytes: Uint8Array, isPiece: boolean): void {
     let message: unknown;
     try {
-      message = this.#method!.decode(bytes);
+      message = (isPiece ? this.#method!.records! : this.#method!).decode(bytes);
     } catch {
-      this.end(Status.invalidArgument, 'bytes that are no message of this method');
+      this.end(Status.invalidArgument, malformedText);
       return;
     }
     this.#tell((receiver) => receiver.message(message));

@@ -5,7 +5,7 @@
 import type { NodeId } from '../../pure/ledger/events.js';
 import type { SessionNews } from '../../pure/peers/messages.js';
 import type { Method } from '../../pure/rpc/rpc.js';
-import { type LogEntry, readLogEntries } from './log-entry.js';
+import { entriesField, type LogEntry, readLogEntries, readTcpEntries } from './log-entry.js';
 import { newsOf } from './report.js';
 
 export interface AccessLogOptions {
@@ -15,6 +15,12 @@ export interface AccessLogOptions {
   /** A stream of the node's has broken; it opens another when it can. */
   readonly cutOff: (node: NodeId) => void;
 }
+
+/**
+ * Of an entry of Envoy's: some two KiB, and in it what a client has in his certificate and his first message, some 100 KiB
+ * each at most. Decoding it takes some milliseconds.
+ */
+const maxEntryBytes = 512 << 10;
 
 /** StreamAccessLogsResponse. */
 const nothing = new Uint8Array();
@@ -31,6 +37,7 @@ export class AccessLogService {
       path: '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs',
       maxMessageBytes: this.#options.maxMessageBytes,
       decode: readLogEntries,
+      records: { field: entriesField, maxRecordBytes: maxEntryBytes, decode: readTcpEntries },
       accept: (call) => ({
         message: (entries) => {
           for (const entry of entries) {

@@ -47,20 +47,33 @@ const types = new Map<number, LogEntry['type']>([
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Of a StreamAccessLogsMessage: its TCPAccessLogEntries. */
+export const entriesField = 3;
+
 /** All TCP entries of one message of the stream, in their order. @throws when the bytes are no such message. */
 export function readLogEntries(bytes: Uint8Array): LogEntry[] {
   const reader = readerOf(bytes);
   const entries: LogEntry[] = [];
   eachField(reader, reader.len, (field) => {
-    if (field !== 3) return false;
-    eachNested(reader, (inner) => {
-      if (inner !== 1) return false;
-      entries.push(readEntry(reader));
-      return true;
-    });
+    if (field !== entriesField) return false;
+    eachNested(reader, (inner) => take(reader, inner, entries));
     return true;
   });
   return entries;
+}
+
+/** The same of TCPAccessLogEntries, which is what a part of them is too. */
+export function readTcpEntries(bytes: Uint8Array): LogEntry[] {
+  const reader = readerOf(bytes);
+  const entries: LogEntry[] = [];
+  eachField(reader, reader.len, (field) => take(reader, field, entries));
+  return entries;
+}
+
+function take(reader: FieldReader, field: number, entries: LogEntry[]): boolean {
+  if (field !== 1) return false;
+  entries.push(readEntry(reader));
+  return true;
 }
 
 function readEntry(reader: FieldReader): LogEntry {
