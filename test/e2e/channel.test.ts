@@ -100,6 +100,27 @@ test('a node is not told what is another node’s', { timeout: 60_000 }, async (
   client.close();
 });
 
+test('a node that asks for more than a bound allows is counted each time, and named in the log once a second', {
+  timeout: 60_000,
+}, async () => {
+  const exhausted = 'sluice_calls_exhausted_total{method="Check"}';
+  const before = await metric(exhausted);
+  const client = clientAs(await sluice.brain.channel!.node('edge-2'), 'envoy.service.auth.v3.Authorization');
+  const attributes = { context_extensions: { much: 'x'.repeat(300_000) } };
+  const ask = () =>
+    new Promise<ServiceError>((resolve) =>
+      client.Check({ attributes }, (error: ServiceError) => resolve(error)),
+    );
+  const fromMs = performance.now();
+  for (let call = 0; call < 50; call++) assert.equal((await ask()).code, 8);
+  const seconds = (performance.now() - fromMs) / 1000;
+  assert.equal((await metric(exhausted)) - before, 50);
+  const lines = sluice.brain.log.split('\n').filter((line) => line.includes('a call to the brain is ended'));
+  assert.ok(lines.length >= 1 && lines.length <= seconds + 1, `${lines.length} lines in ${seconds} s`);
+  assert.match(lines[0]!, /"node":"edge-2".*"cause":"message_size".*at most 262144 bytes/);
+  client.close();
+});
+
 /** Fingerprint of the certificate that the brain shows now. */
 function brainShows(): Promise<string> {
   return new Promise((resolve, reject) => {

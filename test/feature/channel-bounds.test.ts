@@ -31,7 +31,7 @@ before(async () => {
   channel = await Channel.listen({
     ...{ host: '127.0.0.1', port: 0, methods: [ask, tell], log: pino({ level: 'silent' }) },
     refused: (reason) => assert.fail(reason),
-    exhausted: (path, { node }, why) => exhausted.push(`${path} ${node}: ${why}`),
+    exhausted: ({ path, caller, cause, why }) => exhausted.push(`${path} ${caller.node}: ${cause}: ${why}`),
   });
 });
 after(() => {
@@ -130,7 +130,7 @@ test('what a node has begun to say has a bound over all its connections, and ano
   assert.equal(calls.length, 8, 'the eighth would have 64 MiB and their bookkeeping');
   assert.equal(calls.at(-1)!.status, Status.resourceExhausted);
   assert.ok(channel.partialBytes <= 64 << 20);
-  assert.match(exhausted.join(), /^\/test\/Tell edge-1: .* 67108864 bytes of one node$/);
+  assert.match(exhausted.join(), /^\/test\/Tell edge-1: partial_bytes: .* 67108864 bytes of one node$/);
   assert.ok(await isServed('edge-2'));
   const other = await begin(session(), 'edge-2', '/test/Tell', part);
   assert.equal(other.status, undefined);
@@ -170,7 +170,7 @@ test('a message that stays incomplete for ten seconds ends its call, and those b
   await look(1);
   await waitUntil('the first is ended', () => dripping.status !== undefined);
   assert.equal(dripping.status, Status.deadlineExceeded);
-  assert.match(exhausted.join(), /^\/test\/Tell edge-1: the message did not come/);
+  assert.match(exhausted.join(), /^\/test\/Tell edge-1: message_time: the message did not come/);
   await look(4);
   assert.deepEqual(cutOff([silent, between, late]), Array(3).fill(undefined));
   await look(1);

@@ -42,7 +42,7 @@ before(async () => {
     methods: [hold],
     log: pino({ level: 'silent' }),
     refused: (reason) => assert.fail(reason),
-    exhausted: (path) => assert.fail(path),
+    exhausted: ({ path }) => assert.fail(path),
   });
 });
 

@@ -122,7 +122,16 @@ export class Brain {
         surplusMethod((sessions, node) => this.#parts.deciding.surplus(node, sessions)),
         ...(this.#options.candidate ? [this.#parts.deciding.following.method] : []),
       ],
-      exhausted: (path) => this.#parts.metrics.exhausted(path),
+      exhausted: ({ path, caller, cause, why }) => {
+        this.#parts.metrics.exhausted(path);
+        const fields = { ...caller, path, cause, why: why.slice(0, 300) };
+        const kind = `${cause} ${caller.brain ?? ''} ${caller.node}`;
+        this.#parts.strangers.warn(
+          kind,
+          fields,
+          'a call to the brain is ended: it asks for more than a bound allows',
+        );
+      },
       refused: (reason, peer, found) => {
         this.#parts.metrics.channelRefused(reason);
         this.#parts.strangers.warn(reason, { reason, peer, found }, 'a connection to the brain is refused');

@@ -92,9 +92,9 @@ export class Parts {
     this.deciding = this.#newDeciding();
     this.authz = this.#newAuthz();
     this.sessions = new AccessLogService({
-      // All that a node keeps may come as one message: its buffer and the entry that has filled it, and less than a tenth of
-      // that for their lengths. It is read entry by entry, so that its size is nobody's memory and nobody's pause.
-      maxMessageBytes: 2 * unsentReportBytes,
+      // All that a node keeps may come as one message: its buffer, the entry that has filled it, and what came while the
+      // brain took nothing. It is read entry by entry, so that its size is nobody's memory and nobody's pause.
+      maxMessageBytes: 4 * unsentReportBytes,
       tell: (session) => this.deciding.desk.tell(session),
       cutOff: (node) => this.deciding.desk.cutOff(node),
     });

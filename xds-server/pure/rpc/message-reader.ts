@@ -38,7 +38,7 @@ export class MessageReader {
   readonly #records: RecordReader | undefined;
   /** Nothing can be told with less. */
   #need = messageHeadBytes;
-  #whole = 0;
+  #taken = 0;
 
   /**
    * @param maxMessageBytes larger ones are refused by their head
@@ -57,9 +57,9 @@ export class MessageReader {
     return left > 0 ? this.#need - left : this.#gathered.length;
   }
 
-  /** Messages that have become whole. */
-  get whole(): number {
-    return this.#whole;
+  /** Messages that have become whole, and pieces of long ones. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /**
@@ -137,19 +137,22 @@ export class MessageReader {
 
   #takeRecords(records: RecordReader, bytes: Uint8Array, take: Take): Read {
     const length = Math.min(records.left, bytes.length);
-    const goesOn = records.push(bytes.subarray(0, length), (piece) => take(piece, true));
+    const goesOn = records.push(bytes.subarray(0, length), (piece) => {
+      this.#taken += 1;
+      return take(piece, true);
+    });
     if (goesOn === false) return undefined;
     if (goesOn !== true) return goesOn;
     if (records.left === 0) {
       this.#need = messageHeadBytes;
-      this.#whole += 1;
+      this.#taken += 1;
     }
     return length;
   }
 
   #take(framed: Uint8Array, take: Take): number | undefined {
     this.#need = messageHeadBytes;
-    this.#whole += 1;
+    this.#taken += 1;
     return take(framed.subarray(messageHeadBytes), false) ? framed.length : undefined;
   }
 

@@ -20,7 +20,7 @@ import { Rooms } from '../../pure/rpc/rooms.js';
 import type { Caller, Method } from '../../pure/rpc/rpc.js';
 import { type ConnectionOptions, Http2Connection } from './http2-connection.js';
 import { certificatesOf, isIssuedBy, type PeerCertificate, peerCertificate } from './peer-certificate.js';
-import type { RpcStream } from './rpc-stream.js';
+import type { Exhaustion, RpcStream } from './rpc-stream.js';
 
 /** Why a connection was refused before it could ask anything. */
 export type RefusalReason =
@@ -53,8 +53,7 @@ export interface ChannelOptions {
   readonly serves?: () => boolean;
   /** Each who comes and is nobody. `found`: for the log. */
   readonly refused: (reason: RefusalReason, peer: string, found: string) => void;
-  /** Each call that was ended because a bound is reached. `why`: for the log. */
-  readonly exhausted: (path: string, caller: Caller, why: string) => void;
+  readonly exhausted: (exhaustion: Exhaustion) => void;
 }
 
 /** The headers by which a node or a brain names itself where it cannot prove it. */

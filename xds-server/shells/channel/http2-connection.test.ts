@@ -92,7 +92,7 @@ async function serve(t: TestContext): Promise<Served> {
       new Http2Connection(socket, {
         ...{ methods, identify },
         broken: (_path, error) => bugs.push(error),
-        exhausted: (path) => exhausted.push(path),
+        exhausted: ({ path }) => exhausted.push(path),
         room: ({ node }) => rooms.of(node),
         awaited: new Overdue(10),
       }),

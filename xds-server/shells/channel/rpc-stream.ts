@@ -10,11 +10,21 @@ const nothing = Buffer.alloc(0);
 const malformedText = 'bytes that are no message of this method';
 const overdueText = 'the message did not come, or not to its end, in time';
 
+/** A call that was ended because a bound is reached. */
+export interface Exhaustion {
+  readonly path: string;
+  readonly caller: Caller;
+  /** One of a few; `method`: a bound of the method's own. */
+  readonly cause: 'method' | 'message_size' | 'partial_bytes' | 'message_time';
+  /** In words. */
+  readonly why: string;
+}
+
 export interface StreamOptions {
   /** A method has thrown: a bug. */
   broken(path: string, error: unknown): void;
-  /** The call asks for more than a bound allows; `why` in words. */
-  exhausted(path: string, caller: Caller, why: string): void;
+  /** The call asks for more than a bound allows. */
+  exhausted(exhaustion: Exhaustion): void;
   /** For messages of this caller's that are not whole yet. */
   room(caller: Caller): Room;
   /** Calls whose message is waited for. */
@@ -65,14 +75,14 @@ export class RpcStream implements Call {
   #data(bytes: Buffer): void {
     if (this.#isOver) return;
     const reader = this.#reader!;
-    const { whole } = reader;
+    const { taken } = reader;
     const unreadable = reader.push(bytes, (message, isPiece) => {
       this.#take(message, isPiece);
       return !this.#isOver;
     });
-    if (unreadable) this.end(...this.#statusOf(unreadable));
+    if (unreadable) this.#refuse(unreadable);
     if (this.#isOver) return;
-    if (reader.whole !== whole) this.#awaitNoMore();
+    if (reader.taken !== taken) this.#awaitNoMore();
     if (reader.waiting > 0 && !this.#isAwaited) this.#await();
   }
 
@@ -89,20 +99,29 @@ export class RpcStream implements Call {
 
   /** Its message has been waited for long enough. */
   overdue(): void {
-    this.#options.exhausted(this.#method!.path, this.caller, overdueText);
-    this.end(Status.deadlineExceeded, overdueText);
+    this.#exhaust('message_time', overdueText, Status.deadlineExceeded);
   }
 
-  #statusOf(unreadable: Unreadable): [Status, string] {
-    if (unreadable.kind === 'compressed')
-      return [Status.unimplemented, 'expected a message that is not compressed'];
-    if (unreadable.kind === 'no-room') return [Status.resourceExhausted, unreadable.why];
-    if (unreadable.kind === 'malformed') return [Status.invalidArgument, malformedText];
-    const { bytes } = unreadable;
+  #refuse(unreadable: Unreadable): void {
+    const { kind } = unreadable;
     const { maxMessageBytes, records } = this.#method!;
-    const [what, most] =
-      records && bytes <= maxMessageBytes ? ['record', records.maxRecordBytes] : ['message', maxMessageBytes];
-    return [Status.resourceExhausted, `expected a ${what} of at most ${most} bytes, found ${bytes}`];
+    if (kind === 'compressed') this.end(Status.unimplemented, 'expected a message that is not compressed');
+    else if (kind === 'malformed') this.end(Status.invalidArgument, malformedText);
+    else if (kind === 'no-room') this.#exhaust('partial_bytes', unreadable.why);
+    else {
+      const { bytes } = unreadable;
+      const isRecord = records && bytes <= maxMessageBytes;
+      const most = isRecord
+        ? `record of at most ${records.maxRecordBytes}`
+        : `message of at most ${maxMessageBytes}`;
+      this.#exhaust('message_size', `expected a ${most} bytes, found ${bytes}`);
+    }
+  }
+
+  #exhaust(cause: Exhaustion['cause'], why: string, status: Status = Status.resourceExhausted): void {
+    if (this.#isOver) return;
+    this.#options.exhausted({ path: this.#method!.path, caller: this.caller, cause, why });
+    this.#finish(status, why);
   }
 
   #take(bytes: Uint8Array, isPiece: boolean): void {
@@ -162,9 +181,12 @@ export class RpcStream implements Call {
 
   end(status: Status, details = ''): void {
     if (this.#isOver) return;
+    if (status === Status.resourceExhausted && this.#method) this.#exhaust('method', details);
+    else this.#finish(status, details);
+  }
+
+  #finish(status: Status, details: string): void {
     this.#close();
-    if (status === Status.resourceExhausted && this.#method)
-      this.#options.exhausted(this.#method.path, this.caller, details);
     const stream = this.#stream;
     if (stream.destroyed) return;
     const trailers = {

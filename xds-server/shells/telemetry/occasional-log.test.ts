@@ -25,3 +25,17 @@ test('of one kind a line a second is said, with how many there were before it', 
     ],
   );
 });
+
+test('of ten thousand kinds no more than some sixty are told apart in a second, and all are again in the next', () => {
+  const lines: string[] = [];
+  let nowMs = 0;
+  const log = new OccasionalLog(createLogger('info', { write: (line) => lines.push(line) }), () => nowMs);
+  const flood = (): number => {
+    lines.length = 0;
+    for (let kind = 0; kind < 10_000; kind++) log.warn(`node ${kind}`, {}, 'no');
+    return lines.length;
+  };
+  assert.equal(flood(), 65);
+  nowMs = 1_000;
+  assert.equal(flood(), 65);
+});
