@@ -39,6 +39,8 @@ const methods = [
   'DeltaAggregatedResources',
   'StreamAggregatedResources',
   'FindSession',
+  'Surplus',
+  'Follow',
 ] as const;
 
 const typeNames = new Map<string, string>(Object.entries(TypeUrl).map(([name, url]) => [url, name]));
