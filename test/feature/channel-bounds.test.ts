@@ -25,11 +25,16 @@ const tell: Method<undefined> = {
 /** What the brain takes for the time; its looks at its calls are the test's. */
 let nowMs = 0;
 
+const list: Method<undefined> = {
+  ...{ ...tell, path: '/test/List' },
+  records: { field: 3, maxRecordBytes: 1_000, decode: () => undefined },
+};
+
 before(async () => {
   mock.timers.enable({ apis: ['setInterval'] });
   mock.method(performance, 'now', () => nowMs);
   channel = await Channel.listen({
-    ...{ host: '127.0.0.1', port: 0, methods: [ask, tell], log: pino({ level: 'silent' }) },
+    ...{ host: '127.0.0.1', port: 0, methods: [ask, tell, list], log: pino({ level: 'silent' }) },
     refused: (reason) => assert.fail(reason),
     exhausted: ({ path, caller, cause, why }) => exhausted.push(`${path} ${caller.node}: ${cause}: ${why}`),
   });
@@ -201,5 +206,27 @@ test('time for which the brain itself stood still is nobody’s fault', { timeou
   assert.equal(call.status, undefined);
   await look(1);
   await waitUntil('it is ended', () => call.status !== undefined);
+  await leave();
+});
+
+test('of a long list each part has ten seconds: it may come slowly, and not stand still', {
+  timeout: 60_000,
+}, async () => {
+  const on = session();
+  const record = Buffer.concat([Buffer.from('0a64', 'hex'), Buffer.alloc(100)]);
+  // Field 3, of 5,000 records; its head is four bytes long.
+  const begun = Buffer.concat([head(5_000 * record.length + 4), Buffer.from('1ab0901f', 'hex'), record]);
+  const call = await begin(on, 'edge-1', '/test/List', begun);
+  for (let part = 0; part < 3; part++) {
+    assert.ok(await isServed('edge-1', on));
+    await look(8);
+    call.stream.write(record);
+  }
+  assert.ok(await isServed('edge-1', on));
+  await look(10);
+  assert.equal(call.status, undefined);
+  await look(1);
+  await waitUntil('it is ended', () => call.status !== undefined);
+  assert.equal(call.status, Status.deadlineExceeded);
   await leave();
 });
