@@ -97,6 +97,7 @@ export const brainTargets: Readonly<Record<string, BrainTarget>> = {
     words: ['%0A', '%', 'AAAA', '=='],
   },
   'brain-framing': { fuzz: channel.framing, seeds: seeds.calls },
+  'brain-records': { fuzz: channel.records, seeds: seeds.reports() },
   'brain-check': { fuzz: messages.check, seeds: seeds.checks(), words: ['sluice', 'connection'] },
   'brain-report': { fuzz: messages.report, seeds: seeds.reports(), words: ['sluice', 'service/'] },
   'brain-discovery': {

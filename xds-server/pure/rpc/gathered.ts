@@ -14,7 +14,8 @@ export const boundless: Room = { take: () => undefined, giveBack: () => undefine
 
 /** What an array in memory takes beside its bytes: itself, its buffer and the allocator's own. */
 export const bookBytes = 512;
-const leastBytes = 64;
+/** Most messages that come in two parts need no more. */
+export const leastBytes = 1024;
 const nothing = new Uint8Array();
 
 export class Gathered {
@@ -35,7 +36,7 @@ export class Gathered {
   }
 
   /**
-   * @param need that there will be in the end: memory is taken for what has come, not for what was announced
+   * @param need that there will be in the end: beyond a little, memory is taken for what has come, not for what was announced
    * @returns why there is no room; nothing is kept then
    */
   append(bytes: Uint8Array, need: number): string | undefined {
