@@ -47,7 +47,7 @@ export class Gathered {
       const why = this.#room.take(more);
       if (why !== undefined) return why;
       const buffer = new Uint8Array(capacity);
-      buffer.set(this.bytes);
+      if (this.#length > 0) buffer.set(this.bytes);
       this.#buffer = buffer;
     }
     this.#buffer.set(bytes, this.#length);
