@@ -1,5 +1,6 @@
 /**
- * An Envoy that stands still while it dials a database, and goes on when it has been given up for long: the server has taken
+ * Connections that come to stand too late. A server takes in nobody for longer than a grant is good: it is not dialled any more. And
+ * an Envoy that stands still while it dials a database, and goes on when it has been given up for long: the server has taken
  * its connection in and shows nobody, as it has read nothing. No login comes of it.
  */
 import assert from 'node:assert/strict';
@@ -18,12 +19,13 @@ import { olderAndNewer } from './older-and-newer.js';
 import { postgresSession } from './sessions.js';
 
 const account = { name: 'ann', password: 'correct horse' };
-/** Longer than a node may stand still before it leaves a login. */
+/** Longer than a connection may take to stand. */
 const standstillMs = 4_000;
 
 // Room for the observer's second connection, which asks for those who log in, beside the harness's own.
 const options = { budget: 3, reserve: 3, accounts: [account], databases: ['orders'] };
 const service = { max_connections: 1 };
+const login = { user: account.name, password: account.password, database: 'orders' };
 
 let servers: Readonly<Record<string, Protected<Postgres>>>;
 let sluice: Sluice;
@@ -71,19 +73,38 @@ function isDialled(port: number): boolean {
     });
 }
 
+/** Sends what a node dials the server for, which takes in nobody. @returns the client, and the connections of others */
+async function dialling(name: string): Promise<{ client: RawClient; crowded: readonly net.Socket[] }> {
+  const { server } = servers[name]!;
+  const client = await RawClient.connect({ host: sluice.host, port: sluice.ports.pg });
+  await client.send(sslRequest);
+  await client.until(1);
+  await client.startTls({ servername: hostnameOf(name), ca: sluice.certificates.caText });
+  process.kill(server.pid, 'SIGSTOP');
+  const crowded = await crowd(server);
+  for (const socket of crowded.splice(-1)) socket.destroy();
+  await client.send(startup(parameters('user', 'ann', 'database', 'orders')));
+  await waitUntil('the node dials', async () => isDialled(server.port));
+  return { client, crowded };
+}
+
+test('a server that takes in nobody is not dialled for longer than the grant allows, and the client reads why', async () => {
+  const { server } = servers.older!;
+  const { client, crowded } = await dialling('older');
+  const answer = (await client.closed()).toString('latin1');
+  assert.match(answer, /C08006\0.*could not be reached.*while the grant was good/s);
+  assert.equal(isDialled(server.port), false);
+  for (const socket of crowded) socket.destroy();
+  process.kill(server.pid, 'SIGCONT');
+  const session = await postgresSession(sluice, 'older', login);
+  assert.equal(await server.count(account.name), 1);
+  await session.end();
+});
+
 for (const name of ['older', 'newer'])
   test(`a connection that was taken in while its node stood still is left before anybody logs in: ${name}`, async () => {
     const { server } = servers[name]!;
-    const client = await RawClient.connect({ host: sluice.host, port: sluice.ports.pg });
-    await client.send(sslRequest);
-    await client.until(1);
-    await client.startTls({ servername: hostnameOf(name), ca: sluice.certificates.caText });
-
-    process.kill(server.pid, 'SIGSTOP');
-    const crowded = await crowd(server);
-    for (const socket of crowded.splice(-1)) socket.destroy();
-    await client.send(startup(parameters('user', 'ann', 'database', 'orders')));
-    await waitUntil('the node dials', async () => isDialled(server.port));
+    const { client, crowded } = await dialling(name);
     sluice.envoy.signal('SIGSTOP');
     for (const socket of crowded) socket.destroy();
     process.kill(server.pid, 'SIGCONT');
@@ -93,7 +114,6 @@ for (const name of ['older', 'newer'])
     const answer = (await client.closed()).toString('latin1');
     assert.match(answer, /C57P03\0.*stood still/s);
     // Another one has the only connection that there may be.
-    const login = { user: account.name, password: account.password, database: 'orders' };
     const session = await postgresSession(sluice, name, login);
     assert.equal(await server.count(account.name), 1);
     await session.end();

@@ -124,7 +124,11 @@ const triesOfCheck = 90;
 /** The longest pause between a session's reports. */
 export const reportIntervalMs = 2000;
 
-/** Past this much unsent, entries are dropped while the brain is away: some ten thousand of them. They may come as one message. */
+/**
+ * From this much unsent on, some ten thousand entries, Envoy sends with each entry in place of each batch. What a brain that is
+ * connected does not read it keeps beyond that, until the channel's keepalive cuts the brain off; then, and without a brain, entries
+ * are dropped. They may come as one message.
+ */
 export const unsentReportBytes = 16 * 1024 * 1024;
 
 /**
