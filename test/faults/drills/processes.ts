@@ -66,9 +66,7 @@ export const brainStopped: Drill<Field> = {
 
 export const envoyKilled: Drill<Field> = {
   name: 'Envoy killed, a new one in its place',
-  // What it was granted and has not said a word of may be used for 2.75 s; and Postgres before 18 lists no logins: those
-  // that it broke off are asked for behind the queue before the server.
-  excuses: { closed: true, cut: true, settledWithinMs: 5_000 },
+  excuses: { closed: true, cut: true },
   async fault(field) {
     await field.edge.kill();
     await pause(2_000);

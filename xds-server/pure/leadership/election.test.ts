@@ -145,3 +145,16 @@ test('after a failure the pause grows, and has an end', () => {
     commands = driven.pass(defaultElection.backOff.mostMs);
   }
 });
+
+test('a look that was lost is no trouble when etcd was heard since it was sent; one behind that is', () => {
+  const driven = new Driven();
+  const problem = () => driven.election.trouble?.problem;
+  of('look', driven.tell({ kind: 'tick' }));
+  driven.nowMs += 100;
+  driven.tell({ kind: 'seen', revision: 9, holder: other });
+  driven.pass(defaultElection.patienceMs);
+  assert.equal(problem(), undefined);
+  of('look', driven.pass(lookMs));
+  driven.pass(defaultElection.patienceMs);
+  assert.match(problem() ?? '', /has not answered/);
+});

@@ -73,6 +73,8 @@ export class Election {
   /** In a row. */
   #failures = 0;
   #trouble: Trouble | undefined;
+  /** When etcd was heard of last. */
+  #heardMs = Number.NEGATIVE_INFINITY;
 
   /**
    * @param brain this one's name, as in the key
@@ -157,6 +159,7 @@ export class Election {
   #unwatched({ problem }: Event<'unwatched'>, chance: number): void {
     this.#watching = false;
     this.#watchAtMs = this.#nowMs + this.#pauseMs(chance);
+    this.#failures++;
     this.#troubled(problem);
   }
 
@@ -192,7 +195,9 @@ export class Election {
     const asked = this.#asked.get(request);
     if (!asked) return;
     this.#asked.delete(request);
-    this.#troubled(problem);
+    this.#failures++;
+    // A look that was lost says nothing when its answer came by another way since. What asks for more than news is missed.
+    if (asked.kind !== 'look' || asked.sentMs >= this.#heardMs) this.#troubled(problem);
     const againMs = this.#nowMs + this.#pauseMs(chance);
     if (asked.kind === 'lease' || asked.kind === 'campaign') this.#campaignAtMs = againMs;
     // Sooner than in its turn: the term is running out.
@@ -246,10 +251,10 @@ export class Election {
   #answered(): void {
     this.#failures = 0;
     this.#trouble = undefined;
+    this.#heardMs = this.#nowMs;
   }
 
   #troubled(problem: string): void {
-    this.#failures++;
     this.#trouble = { sinceMs: this.#trouble?.sinceMs ?? this.#nowMs, problem };
   }
 
