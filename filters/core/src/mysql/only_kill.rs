@@ -5,8 +5,9 @@
 //!    └────── anything else ──▶ Refused, for good: nothing passes any more
 //! ```
 //! A command passes whole or not at all, so whoever is behind this sees whole packets. No sql_mode and no character set can
-//! make more of a statement than is seen here: it is one without `;`, executable comments and subqueries wherever they stand,
-//! in texts too.
+//! make more of a statement than is seen here: it is one without `;`, executable comments, subqueries and calls of functions
+//! wherever they stand, in texts too. A call could go on at the server when its client is long gone, and with it the connection
+//! that is kept for KILL; drivers put lists of words together, no more.
 
 use super::packet::{self, HEADER_BYTES};
 
@@ -19,6 +20,11 @@ const COM_PING: u8 = 0x0e;
 
 /// The longest command that passes. Drivers set a dozen variables in one statement.
 pub const MAX_COMMAND_BYTES: usize = 1 + 4_096;
+
+/// How a query begins that can stand where a value can.
+const QUERIES: [&str; 3] = ["SELECT", "TABLE", "VALUES"];
+/// What drivers call when they put a variable's new value together.
+const CALLED: [&str; 4] = ["CONCAT", "IF", "IFNULL", "REPLACE"];
 
 /// The commands of one client.
 #[derive(Debug)]
@@ -85,11 +91,11 @@ fn statement_passes(text: &[u8]) -> bool {
     let Some(Word::Name(first)) = words.next() else { return false };
     let is = |word: Option<Word<'_>>, name: &str| matches!(word, Some(Word::Name(found)) if same(found, name));
     if same(first, "KILL") {
-        return !text.has_name("SELECT");
+        return !text.0.contains(&b'(');
     }
     if same(first, "SET") {
         // MariaDB's SET STATEMENT … FOR is whatever follows it.
-        return !is(words.next(), "STATEMENT") && !text.has_name("SELECT");
+        return !is(words.next(), "STATEMENT") && !text.has_query() && !text.calls();
     }
     if same(first, "SHOW") {
         let next = words.next();
@@ -176,8 +182,23 @@ impl<'a> Text<'a> {
         })
     }
 
-    fn has_name(&self, name: &str) -> bool {
-        self.0.windows(name.len()).any(|at| same(at, name))
+    /// True where a query may begin; WITH has one of these within. What is no ASCII may be a space to the server.
+    fn has_query(&self) -> bool {
+        let is_apart = |byte: &u8| !is_of_name(*byte) || !byte.is_ascii() || *byte == b'.';
+        self.0.split(is_apart).any(|name| QUERIES.iter().any(|query| same(name, query)))
+    }
+
+    /// True where more than [`CALLED`] may be called. A quoted name is none that is known.
+    fn calls(&self) -> bool {
+        let begins = |word| matches!(word, Some(Word::Sign(b'=' | b',' | b'(' | b'+' | b'-')));
+        let (mut last_but_one, mut last) = (None, None);
+        self.words().any(|word| {
+            // What stands before it is its own name: no `database.` is in front of that.
+            let is_known = |name| CALLED.iter().any(|called| same(name, called)) && begins(last_but_one);
+            let may_open = begins(last) || matches!(last, Some(Word::Name(name)) if is_known(name));
+            (last_but_one, last) = (last, Some(word));
+            word == Word::Sign(b'(') && !may_open
+        })
     }
 }
 

@@ -24,6 +24,10 @@ fn kill_and_what_drivers_say_before_it_passes() {
         "SET NAMES utf8mb4",
         "SET autocommit=1, sql_mode = concat(@@sql_mode,',STRICT_TRANS_TABLES')",
         "set session transaction isolation level read committed",
+        "SET @@table_open_cache = 4000, sql_select_limit = DEFAULT, sql_mode = 'NO_TABLE_OPTIONS,NO_AUTO_VALUE_ON_ZERO'",
+        "SET @selected = 1, @values_1 = 'table$'",
+        "set sql_mode = (if(@@sql_mode = '', 'ANSI', concat(replace(@@sql_mode, 'ANSI', ''), ',STRICT_ALL_TABLES')))",
+        "SET @a = 1 + (2), @b = IFNULL (@@sql_mode, -(1))",
         "SELECT @@version_comment LIMIT 1",
         "select @@session.auto_increment_increment AS a, @@character_set_client AS b, @@wait_timeout c",
         "/* mysql-connector-j */SELECT  @@max_allowed_packet",
@@ -61,6 +65,12 @@ fn anything_else_does_not() {
         "SETTLE",
         "DELETE FROM t",
         "BEGIN",
+        "TABLE t",
+        "VALUES ROW(1)",
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "HANDLER t OPEN",
+        "DO SLEEP(9)",
+        "CALL f()",
     ] {
         assert!(!may(text), "{text:?}");
     }
@@ -91,6 +101,54 @@ fn a_second_statement_does_not_hide_behind_the_first() {
     ] {
         assert!(!may(text), "{text:?}");
     }
+}
+
+#[test]
+fn a_query_does_not_hide_within_a_statement() {
+    for text in [
+        "SET @a = (TABLE t)",
+        "SET @a=(tAbLe t)",
+        "SET @a = (VALUES ROW(1))",
+        "SET @a = ((\tVALUES(1)))",
+        "SET @a = (WITH a AS (TABLE t) TABLE a)",
+        "SET @a = EXISTS (TABLE t)",
+        "SET @a = (TABLE`t`)",
+        "SET @a = (TABLE\"t\")",
+        "SET @a = (1.+(TABLE t))",
+        "KILL (TABLE t)",
+        "KILL (VALUES ROW(1))",
+        "KILL QUERY (VALUES (1))",
+        "KILL (7)",
+    ] {
+        assert!(!may(text), "{text:?}");
+    }
+    // A server that reads latin1 takes this byte for a space.
+    assert!(!passes(b"\x03SET @a = (\xa0SELECT\xa0SLEEP(9))", false));
+    assert!(!passes(b"\x03SET @a = (\xa0TABLE\xa0t)", false));
+}
+
+#[test]
+fn a_function_that_may_take_its_time_is_not_called() {
+    for text in [
+        "SET @a = SLEEP(1000)",
+        "SET @a = sleep (1000)",
+        "SET @a = BENCHMARK(1000000000, 1)",
+        "SET @a = GET_LOCK('a', 1000)",
+        "SET @a = CONCAT(f(1), 'x')",
+        "SET @a = `f`(1)",
+        "SET @a = \"f\"(1)",
+        "SET @a = `concat`(1)",
+        "SET @a = d.concat(1)",
+        "SET @a = d .concat(1)",
+        "SET @a = d. concat(1)",
+        "SET @a = d . concat(1)",
+        "SET @a = `d`.concat(1)",
+        "KILL CONNECTION_ID()",
+        "KILL QUERY f(7)",
+    ] {
+        assert!(!may(text), "{text:?}");
+    }
+    assert!(!passes(b"\x03SET @a = sleep\xa0(1000)", false));
 }
 
 #[test]
