@@ -12,8 +12,9 @@ use super::following::Following;
 use super::mysql::Mysql;
 use super::postgres::Postgres;
 use super::reaching::Reaching;
+use super::scheduled::KILL_OVER;
 use super::upstream_tls::UpstreamTls;
-use super::{KILL_OVER, OnlyKill, Refused, Session, Stage};
+use super::{OnlyKill, Refused, Session, Stage};
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
 

@@ -8,7 +8,8 @@ use sluice_core::refusal::Refusal;
 use sluice_core::tls_request::{Refused as NoTls, insecure};
 
 use super::following::Following;
-use super::{CLOSE, KILL_DETAILS, LEAVE_OVER, OnlyKill, Session, Stage};
+use super::scheduled::{CLOSE, LEAVE_OVER};
+use super::{OnlyKill, Session, Stage};
 use crate::deadline::Alarm;
 use crate::farewell::{Farewell, LAST_WORDS_MS, spoken};
 
@@ -22,6 +23,7 @@ const LEAVE_MS: u64 = 5_000;
 const BRIEF_WORDS_MS: u64 = 100;
 /// Drivers read what comes unasked as the answer to their next command, which they number 0.
 const UNASKED_SEQUENCE: u8 = 1;
+pub(super) const KILL_DETAILS: &str = "sluice_kill_session_over";
 
 impl Session {
     pub(super) fn refuse(&mut self, connection: &Connection<'_>, refusal: &Refusal, sequence: u8, details: &str) {

@@ -14,15 +14,9 @@ use sluice_core::postgres::{self, error_code::ErrorCode};
 use sluice_core::tally::{Counts, State, Tally};
 use sluice_core::verdict;
 
+use super::scheduled::{LIMITS, LOGIN_OVERDUE, REPORT};
 use crate::NAMESPACE;
 use crate::deadline::Alarm;
-
-/// The event of the alarm that writes what has changed.
-pub const REPORT: u64 = 3;
-/// The event of the alarm that looks at the limits.
-pub const LIMITS: u64 = 4;
-/// The event of the alarm by which a login must be over.
-pub const LOGIN_OVERDUE: u64 = 7;
 
 const REPORT_MS: u64 = 1_000;
 /// When a limit is reached amid a message of the server, as soon again.

@@ -7,10 +7,9 @@ use sluice_core::postgres::proof::Proof;
 
 use super::following::Following;
 use super::report_server;
+use super::scheduled::OVERDUE;
 use crate::deadline::Alarm;
 
-/// The event of the alarm by which a failed login's error passes although the server has not closed.
-pub const OVERDUE: u64 = 5;
 /// A server closes right behind its error. One that does not shall not keep its client from reading it.
 const OVERDUE_MS: u64 = 200;
 

@@ -11,7 +11,8 @@ use sluice_abi::{Connection, Level, Upstream, log, monotonic_ms};
 use sluice_core::refusal::Refusal;
 use sluice_core::tls_request as words;
 
-use super::{LOOK_UPSTREAM, Session};
+use super::Session;
+use super::scheduled::LOOK_UPSTREAM;
 use crate::deadline::Alarm;
 
 /// tcp_proxy closes without a word when it gives up. As long as it still tries, a failed try can be put into words; it must
