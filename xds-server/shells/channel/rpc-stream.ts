@@ -1,12 +1,11 @@
-/** One gRPC call on its HTTP/2 stream: messages out of its bytes and into them, and its end. */
-import { constants, type ServerHttp2Stream } from 'node:http2';
+/** One gRPC call on its HTTP/2 stream: messages out of its bytes, its bounds, and its end. How it is answered: rpc-response.ts. */
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Room } from '../../pure/rpc/gathered.js';
-import { MessageReader, messageHeadBytes, type Unreadable } from '../../pure/rpc/message-reader.js';
+import { MessageReader, type Unreadable } from '../../pure/rpc/message-reader.js';
 import type { Overdue } from '../../pure/rpc/overdue.js';
 import { type Call, type Caller, type Method, type Receiver, Status } from '../../pure/rpc/rpc.js';
+import { RpcResponse } from './rpc-response.js';
 
-const headers = { ':status': 200, 'content-type': 'application/grpc' } as const;
-const nothing = Buffer.alloc(0);
 const malformedText = 'bytes that are no message of this method';
 const overdueText = 'the message did not come, or not to its end, in time';
 
@@ -33,6 +32,7 @@ export interface StreamOptions {
 
 export class RpcStream implements Call {
   readonly #stream: ServerHttp2Stream;
+  readonly #response: RpcResponse;
   readonly #options: StreamOptions;
   #method: Method | undefined;
   #receiver: Receiver<unknown> | undefined;
@@ -40,7 +40,6 @@ export class RpcStream implements Call {
   #isAwaited = false;
   #isComplete = false;
   #isOver = false;
-  #trailers: Record<string, string> = { 'grpc-status': '0' };
 
   constructor(
     stream: ServerHttp2Stream,
@@ -49,6 +48,7 @@ export class RpcStream implements Call {
     options: StreamOptions,
   ) {
     this.#stream = stream;
+    this.#response = new RpcResponse(stream);
     this.#options = options;
     stream.on('error', () => undefined);
   }
@@ -166,8 +166,7 @@ export class RpcStream implements Call {
 
   send(message: Uint8Array, taken?: () => void): void {
     if (this.#isOver) return;
-    this.#respond();
-    this.#stream.write(framed(message), () => {
+    this.#response.send(message, () => {
       if (taken && !this.#isOver) taken();
     });
   }
@@ -175,8 +174,7 @@ export class RpcStream implements Call {
   reply(message: Uint8Array): void {
     if (this.#isOver) return;
     this.#close();
-    this.#respond();
-    this.#stream.end(framed(message));
+    this.#response.reply(message);
   }
 
   end(status: Status, details = ''): void {
@@ -187,45 +185,6 @@ export class RpcStream implements Call {
 
   #finish(status: Status, details: string): void {
     this.#close();
-    const stream = this.#stream;
-    if (stream.destroyed) return;
-    const trailers = {
-      'grpc-status': String(status),
-      ...(details && { 'grpc-message': percentEncoded(details) }),
-    };
-    if (!stream.headersSent) {
-      stream.respond({ ...headers, ...trailers }, { endStream: true });
-      if (!this.#isComplete) stream.close(constants.NGHTTP2_NO_ERROR);
-      return;
-    }
-    this.#trailers = trailers;
-    if (status === Status.ok) stream.end();
-    else stream.end(nothing);
+    this.#response.end(status, details, this.#isComplete);
   }
-
-  #respond(): void {
-    const stream = this.#stream;
-    if (stream.headersSent || stream.destroyed) return;
-    stream.on('wantTrailers', () => stream.sendTrailers(this.#trailers));
-    stream.respond(headers, { waitForTrailers: true });
-  }
-}
-
-function framed(message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(messageHeadBytes + message.length);
-  bytes[0] = 0;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, messageHeadBytes);
-  return bytes;
-}
-
-/** gRPC over HTTP/2, Status-Message: printable ASCII without % as it is. */
-function percentEncoded(text: string): string {
-  return [...Buffer.from(text.slice(0, 1000))]
-    .map((byte) =>
-      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-    )
-    .join('');
 }
