@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { brainIdentity } from '../pure/identity/brain-identity.js';
 import { renderProblem } from '../pure/spec/problem.js';
 import type { ChannelStatus } from '../pure/status/status.js';
-import type { Credentials } from '../shells/channel/channel.js';
+import type { Credentials } from '../shells/channel/tls-handshakes.js';
 import { ChannelFiles, type ChannelPaths } from '../shells/store/channel-files.js';
 import { problemStatus } from './problem-status.js';
 
