@@ -10,7 +10,7 @@ const nodeHeader = 'x-sluice-node';
 const brainHeader = 'x-sluice-brain';
 
 /** `found`: what stands there instead of an id. */
-export type Identity =
+type Identity =
   | { readonly kind: 'caller'; readonly caller: Caller }
   | { readonly kind: 'nobody'; readonly found: string };
 

@@ -25,7 +25,7 @@ export interface Credentials {
   readonly clientCa: Uint8Array;
 }
 
-export interface HandshakeOutcomes {
+interface HandshakeOutcomes {
   completed(socket: TLSSocket, peer: string): void;
   /** `found`: for the log. */
   refused(reason: RefusalReason, peer: string, found: string): void;
