@@ -101,6 +101,18 @@ test('a server that takes in nobody is not dialled for longer than the grant all
   await session.end();
 });
 
+test('for a node that stands still its kernel soon gives up a server that takes in nobody', async () => {
+  const { server } = servers.newer!;
+  const { client, crowded } = await dialling('newer');
+  sluice.envoy.signal('SIGSTOP');
+  // Its timers are not served. After the second SYN the kernel waits for as long as it would before a third.
+  await waitUntil('the kernel has given up', async () => !isDialled(server.port), 10_000);
+  sluice.envoy.signal('SIGCONT');
+  for (const socket of crowded) socket.destroy();
+  process.kill(server.pid, 'SIGCONT');
+  assert.match((await client.closed()).toString('latin1'), /C(08006|57P03)\0/);
+});
+
 for (const name of ['older', 'newer'])
   test(`a connection that was taken in while its node stood still is left before anybody logs in: ${name}`, async () => {
     const { server } = servers[name]!;

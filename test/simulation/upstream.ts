@@ -26,6 +26,16 @@ export class Upstream {
     connection.localAddress = this.#freePort(random);
     const { life, clock } = this.#node;
     const patienceMs = Math.min(connectTimeoutMs, byMs - clock.monotonicMs) - 20;
+    // A SYN that was lost is sent again after a second. For a node that stands still the kernel does it, and nobody gives it up. A
+    // MySQL server counts it from its accept on.
+    if (this.#beside.traits.isMysql && random.chance(0.1)) {
+      agenda.after(1_000, () => {
+        if (life !== this.#node.life || connection.isOver) return;
+        if (clock.monotonicMs <= byMs || this.#node.isStopped) this.#open(connection, server);
+        else this.#node.leave(connection);
+      });
+      return;
+    }
     // Most come through at once, and those that do not, late.
     const isLate = patienceMs > 15 && random.chance(0.1);
     agenda.within(random, isLate ? patienceMs / 2 : 0, isLate ? patienceMs : 15, () => {

@@ -72,3 +72,14 @@ test('the estimate is never ahead of the node’s clock, whatever the transit an
     }),
   );
 });
+
+test('a grant lives at most a minute’s drift too long on a node whose clock is slow, however its checks come', () => {
+  const slow = 0.005;
+  const clock = new NodeClock();
+  // The first of a window, one as late as a window can be, and one before that is over too.
+  for (const atMs of [0, 59_990, 89_980]) {
+    clock.observe(stamps(atMs * (1 - slow)), atMs);
+    const livesMs = (clock.nodeMs(atMs + 1_000) + node.offsetMs) / (1 - slow) - atMs;
+    assert.ok(livesMs < 1_000 + 310, `${livesMs} at ${atMs}`);
+  }
+});

@@ -37,6 +37,7 @@ export class NodeClock {
   /** Smallest (brain − node) of this window and of the one before. */
   #current = Number.POSITIVE_INFINITY;
   #previous = Number.POSITIVE_INFINITY;
+  #previousStartMs = Number.NEGATIVE_INFINITY;
 
   /**
    * Takes in what a check says.
@@ -52,8 +53,8 @@ export class NodeClock {
       this.#epochMs = epoch;
     }
     if (arrivedMs - this.#windowStartMs >= windowMs) {
-      this.#previous =
-        arrivedMs - this.#windowStartMs < 2 * windowMs ? this.#current : Number.POSITIVE_INFINITY;
+      this.#previous = this.#current;
+      this.#previousStartMs = this.#windowStartMs;
       this.#current = Number.POSITIVE_INFINITY;
       this.#windowStartMs = arrivedMs;
     }
@@ -64,6 +65,7 @@ export class NodeClock {
 
   /** The node's monotonic clock at `brainMs`; only after an `observe`. */
   nodeMs(brainMs: number): number {
-    return brainMs - Math.min(this.#current, this.#previous);
+    const isFresh = brainMs - this.#previousStartMs <= 2 * windowMs;
+    return brainMs - (isFresh ? Math.min(this.#current, this.#previous) : this.#current);
   }
 }

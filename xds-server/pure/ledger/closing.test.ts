@@ -182,6 +182,22 @@ test('an unconfirmed grant is freed by the first list after it: what it opened w
   assert.equal(driven.target().used, 0);
 });
 
+test('a grant that was taken for unused, reported late and over then, keeps no slot for somebody who was there before it', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: { maxConnections: 2 } } });
+  const somebody = [{ serverId: 70, peer: '10.9.9.9:1', user: 'postgres' }];
+  driven.observed(somebody);
+  driven.check('a');
+  driven.pass(confirmationMs(driven.settings));
+  driven.nowMs += 1;
+  driven.observed(somebody);
+  assert.equal(driven.target().used, 0);
+  driven.report('a', { localAddress: '10.0.0.9:4000' });
+  driven.end('a', 'proxy-closed', { localAddress: '10.0.0.9:4000' });
+  driven.pass(2 * driven.settings.marginMs);
+  driven.observed(somebody);
+  assert.equal(driven.target().used, 0);
+});
+
 test('an unconfirmed grant is freed when no session is left that could be its own', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.observed([{ serverId: 70, peer: '10.9.9.9:1' }]);

@@ -6,22 +6,27 @@ const most = 20_000;
 export class Ended {
   readonly #keptMs: number;
   /** The oldest first. */
-  readonly #at = new Map<ConnectionId, number>();
+  readonly #by = new Map<ConnectionId, { readonly atMs: number; readonly earliestStep: number }>();
 
   constructor(keptMs: number) {
     this.#keptMs = keptMs;
   }
 
   has(connection: ConnectionId): boolean {
-    return this.#at.has(connection);
+    return this.#by.has(connection);
   }
 
-  add(connection: ConnectionId, nowMs: number): void {
-    this.#at.delete(connection);
-    this.#at.set(connection, nowMs);
-    for (const [oldest, atMs] of this.#at) {
-      if (this.#at.size <= most && nowMs - atMs <= this.#keptMs) break;
-      this.#at.delete(oldest);
+  /** The step of its grant; −∞ where that is not known. */
+  earliestStep(connection: ConnectionId): number {
+    return this.#by.get(connection)?.earliestStep ?? Number.NEGATIVE_INFINITY;
+  }
+
+  add(connection: ConnectionId, nowMs: number, earliestStep = Number.NEGATIVE_INFINITY): void {
+    this.#by.delete(connection);
+    this.#by.set(connection, { atMs: nowMs, earliestStep });
+    for (const [oldest, { atMs }] of this.#by) {
+      if (this.#by.size <= most && nowMs - atMs <= this.#keptMs) break;
+      this.#by.delete(oldest);
     }
   }
 }

@@ -63,7 +63,7 @@ export class Slots {
     this.#announce(slot);
   }
 
-  /** For a connection that no grant of this ledger is known of. @returns nothing when there are too many to be true. */
+  /** For a connection that no grant of this ledger is known of, or that was taken for over. @returns nothing when there are too many to be true. */
   takeIn({ connection, node, service: name = nowhere, upstream }: Event<'report' | 'end'>): Slot | undefined {
     if (this.#books.slots.size >= maxSlots) return undefined;
     const service = this.#books.service(name);
@@ -78,6 +78,8 @@ export class Slots {
     };
     // One that was let in for KILL alone counts as any other: it is over in seconds.
     const slot = newSlot(client, target, Number.NEGATIVE_INFINITY, false);
+    // A node that has stood still may say late what a list has shown to be over; who was there before its grant it is not.
+    slot.earliestStep = this.#proven.earliestStep(connection);
     this.#books.addSlot(slot);
     return slot;
   }
@@ -127,7 +129,7 @@ export class Slots {
     // Before the rows of those that are free go.
     const [bySlot, byDoor] = [doubts?.bySlot, doubts?.byDoor];
     for (const slot of free) {
-      this.#proven.add(slot.connection, this.#outcome.nowMs);
+      this.#proven.add(slot.connection, this.#outcome.nowMs, slot.earliestStep);
       this.free(slot);
     }
     if (bySlot) this.#books.setDoubts(target, bySlot);

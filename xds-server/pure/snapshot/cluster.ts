@@ -1,4 +1,5 @@
 import type { Cluster } from '#envoy-api/envoy/config/cluster/v3/Cluster.js';
+import type { SocketOption } from '#envoy-api/envoy/config/core/v3/SocketOption.js';
 import type { DnsCluster } from '#envoy-api/envoy/extensions/clusters/dns/v3/DnsCluster.js';
 import type { ServicePlan, TargetPlan } from '../plan/plan.js';
 import { isIpAddress } from '../spec/ip.js';
@@ -28,6 +29,7 @@ export function cluster(service: ServicePlan, target: TargetPlan): Cluster {
       thresholds: [{ max_connections: { value: breaker }, max_pending_requests: { value: breaker } }],
     },
     per_connection_buffer_limit_bytes: { value: bufferBytes },
+    upstream_bind_config: { socket_options: [aSecondSynAtMost] },
     upstream_connection_options: {
       tcp_keepalive: {
         keepalive_time: { value: 30 },
@@ -45,6 +47,18 @@ export function isResolvedByEnvoy(target: TargetPlan): boolean {
 
 /** A LAN answers in milliseconds; a SYN may be lost once. The session filter gives up earlier where the grant was late. */
 const connectTimeoutMs = 1250;
+
+/**
+ * For a node that stands still its kernel dials on: a second after the first SYN once more, and no third time after two more. By
+ * then the grant is taken for lost. Linux, tcp(7): TCP_SYNCNT.
+ */
+const aSecondSynAtMost: SocketOption = {
+  description: 'TCP_SYNCNT',
+  level: 6,
+  name: 7,
+  int_value: 1,
+  state: 'STATE_PREBIND',
+};
 
 /** Envoy's own default, written down because it must never change: the service's limit comes by runtime. */
 const breaker = 1024;

@@ -81,3 +81,14 @@ fn so_is_one_whose_server_speaks_before_anybody_has_looked_and_its_words_stay_he
         played.client_sends(b"p\0\0\0\x05x");
     }
 }
+
+#[test]
+fn a_server_that_has_spoken_in_time_may_take_its_time_over_tls() {
+    let mut played = opened_for("postgres", STARTUP, "grant", GRANT_MS as f64, true);
+    played.world.way.set(Way::Connected);
+    played.server_sends(b"S");
+    played.world.turn();
+    wait(LATE_MS);
+    looked(&played, Way::Connected);
+    assert!(played.world.is_open(), "{}", last_words(&played));
+}

@@ -39,6 +39,11 @@ impl Reaching {
         Some(Self { by_ms, stands: false, look })
     }
 
+    /// Its server has spoken.
+    pub fn stands(&mut self) {
+        self.stands = true;
+    }
+
     /// Nobody has seen it stand until now, when it may have been taken for lost.
     pub fn is_late(&self) -> bool {
         !self.stands && monotonic_ms().saturating_sub(LATE_MS) > self.by_ms
@@ -69,7 +74,7 @@ impl Session {
         log(Level::Debug, || format!("server still silent, {upstream:?}"));
         reaching.stands |= upstream == Upstream::Connected;
         if !reaching.stands && upstream == Upstream::Pending && monotonic_ms() >= reaching.by_ms {
-            let words = words::unreachable("It did not take the connection in while the grant was good.".to_owned());
+            let words = words::unreachable("The connection did not come to stand while the grant was good.".to_owned());
             self.cut(connection, &words, sequence, "sluice_upstream_failed");
             return;
         }

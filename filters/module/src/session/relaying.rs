@@ -74,6 +74,8 @@ impl Session {
         let is_late = self.reaching.as_ref().is_some_and(Reaching::is_late);
         if self.tls.is_none() {
             self.reaching = None;
+        } else if let (false, Some(reaching)) = (is_late, &mut self.reaching) {
+            reaching.stands();
         }
         self.server_has_spoken |= !buffer.is_empty();
         let is_mute = end_stream && !self.server_has_spoken;
