@@ -13,9 +13,6 @@ export const settings: LedgerSettings = { ...defaultSettings, recoveryQueue: 30 
 /** Shorter than Postgres's minute, so that it ends within a schedule. */
 export const loginTimeoutMs = 5_000;
 
-/** Of Envoy's clusters. */
-export const connectTimeoutMs = 1_250;
-
 /** The longest session for KILL alone. */
 export const killSessionMs = 1_000;
 

@@ -2,7 +2,7 @@
 import type { Connection } from './connection.js';
 import type { Envoy, Neighbours } from './envoy.js';
 import type { Random } from './random.js';
-import { connectTimeoutMs, killSessionMs, loginTimeoutMs } from './traits.js';
+import { killSessionMs, loginTimeoutMs } from './traits.js';
 
 export class Upstream {
   readonly #node: Envoy;
@@ -25,7 +25,7 @@ export class Upstream {
     connection.dialled = server;
     connection.localAddress = this.#freePort(random);
     const { life, clock } = this.#node;
-    const patienceMs = Math.min(connectTimeoutMs, byMs - clock.monotonicMs) - 20;
+    const patienceMs = byMs - clock.monotonicMs - 20;
     // A SYN that was lost is sent again after a second. For a node that stands still the kernel does it, and nobody gives it up. A
     // MySQL server counts it from its accept on.
     if (this.#beside.traits.isMysql && random.chance(0.1)) {

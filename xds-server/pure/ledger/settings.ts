@@ -46,9 +46,9 @@ export interface LoginSettings {
 }
 
 export const defaultSettings: LedgerSettings = {
-  grantTtlMs: 1_000,
+  grantTtlMs: 700,
   leastTtlMs: 200,
-  connectGraceMs: 250,
+  connectGraceMs: 550,
   reportIntervalMs: 2_000,
   follows: 'restart',
   marginMs: 500,

@@ -99,9 +99,9 @@ const loginDeadlineMs = 30_000;
 
 /**
  * A connection to a server must stand so long after its grant's end at the latest: until then the ledger counts it. Who was
- * granted at once has a second more, so that a lost SYN may be sent again; who got his grant late has no more than a LAN takes.
+ * granted at once has a grant's time (0.7 s) more, so that a lost SYN may be sent again, a second behind the first.
  */
-export const connectGraceMs = 250;
+export const connectGraceMs = 550;
 
 /** More than any startup message is allowed to have (10,000 bytes in Postgres, less than 16 KiB in MySQL). */
 const earlyDataBytes = 64 * 1024;
