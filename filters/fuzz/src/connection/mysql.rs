@@ -5,7 +5,7 @@ use sluice_core::mysql::packet::{HEADER_BYTES, framed};
 
 use super::played::Played;
 use super::{begun, beyond};
-use crate::envoy::{Fact, Way};
+use crate::envoy::Fact;
 use crate::judge::{assert_err_packet, is_err_packet};
 use crate::mysql::commands::{admits_only, carried_out};
 use crate::mysql::{packets, server_reads};
@@ -133,7 +133,7 @@ pub fn connection(input: &[u8]) {
         );
         let refusal = beyond(read, said);
         assert!(refusal.is_empty() || !world.is_open(), "the client reads what the server never said");
-        if is_served && !played.disturbed && world.way.get() != Way::Failed {
+        if is_served && !played.disturbed {
             assert!(world.is_open() && refusal.is_empty(), "a sound session is refused");
         }
     }

@@ -119,7 +119,11 @@ impl Played {
             9 => world.way.set(Way::Connected),
             10 if step.get(1) == Some(&0) => world.answers(None),
             10 if step.len() > 1 => world.answers(step.get(2..)),
-            10 => world.way.set(Way::Failed),
+            10 => {
+                // It may come to stand behind that, as another try would; the client has read that it failed.
+                world.way.set(Way::Failed);
+                self.disturbed = true;
+            }
             11 => world.rings(Place::Startup, 1),
             12 => {
                 world.rings(Place::Session, 2);

@@ -2,7 +2,6 @@
 
 use super::played::Played;
 use super::{begun, beyond};
-use crate::envoy::Way;
 use crate::judge::{assert_error_response, is_error_response};
 
 const CANCEL_REQUEST: &[u8] = &[4, 210, 22, 46];
@@ -53,7 +52,7 @@ pub fn connection(input: &[u8]) {
         assert_error_response(refusal);
         assert!(!world.is_open(), "a refusal, and on it goes");
     }
-    if is_served && !played.disturbed && world.way.get() != Way::Failed {
+    if is_served && !played.disturbed {
         assert!(world.is_open() && refusal.is_empty(), "a sound session is refused: {:?}", world.closed.borrow());
     }
 }
