@@ -58,7 +58,10 @@ async function cancelled(
   const server = { target: { endpoints: [endpoint] }, endpoint, host, port } as unknown as Server;
   const taken = await sendCancel(server, processID, secret, { tls });
   if (taken) assert.equal(await end, '57014');
-  const stopped = !(await active());
+  // The client reads of it a moment before the server shows it.
+  const stopped = taken
+    ? await waitUntil('the statement is over', async () => !(await active()))
+    : !(await active());
   await postgres.query('SELECT pg_terminate_backend($1)', [processID]);
   await end;
   await client.end().catch(() => {});
