@@ -29,7 +29,7 @@ export function cluster(service: ServicePlan, target: TargetPlan): Cluster {
       thresholds: [{ max_connections: { value: breaker }, max_pending_requests: { value: breaker } }],
     },
     per_connection_buffer_limit_bytes: { value: bufferBytes },
-    upstream_bind_config: { socket_options: [aSecondSynAtMost] },
+    upstream_bind_config: { socket_options: [twoSynsAtMost] },
     upstream_connection_options: {
       tcp_keepalive: {
         keepalive_time: { value: 30 },
@@ -52,7 +52,7 @@ const connectTimeoutMs = 1250;
  * For a node that stands still its kernel dials on: a second after the first SYN once more, and no third time after two more. By
  * then the grant is taken for lost. Linux, tcp(7): TCP_SYNCNT.
  */
-const aSecondSynAtMost: SocketOption = {
+const twoSynsAtMost: SocketOption = {
   description: 'TCP_SYNCNT',
   level: 6,
   name: 7,

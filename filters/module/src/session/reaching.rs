@@ -39,8 +39,8 @@ impl Reaching {
         Some(Self { by_ms, stands: false, look })
     }
 
-    /// Its server has spoken.
-    pub fn stands(&mut self) {
+    /// The server's word proves that it stands.
+    pub fn server_spoke(&mut self) {
         self.stands = true;
     }
 

@@ -75,7 +75,7 @@ impl Session {
         if self.tls.is_none() {
             self.reaching = None;
         } else if let (false, Some(reaching)) = (is_late, &mut self.reaching) {
-            reaching.stands();
+            reaching.server_spoke();
         }
         self.server_has_spoken |= !buffer.is_empty();
         let is_mute = end_stream && !self.server_has_spoken;
