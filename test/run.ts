@@ -31,6 +31,8 @@ interface Outcome {
   readonly skipped?: number;
   /** Test files with the time each took, where a suite has files. */
   readonly files?: ReadonlyMap<string, number>;
+  /** Each test that failed, and why. */
+  readonly failures?: readonly string[];
 }
 
 const cores = availableParallelism();
@@ -105,7 +107,8 @@ function testFiles(isWanted: (file: string) => boolean): string[] {
 
 function nodeTests(files: readonly string[], concurrency: number, timeout = fileTimeoutMs): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const outcome = { passed: 0, failed: 0, skipped: 0, files: new Map<string, number>() };
+    const failures: string[] = [];
+    const outcome = { passed: 0, failed: 0, skipped: 0, files: new Map<string, number>(), failures };
     if (files.length === 0) return resolve(outcome);
     const events = run({ files: [...files], concurrency, timeout });
     const count = (key: 'passed' | 'failed') => (event: TestEvent) => {
@@ -117,6 +120,9 @@ function nodeTests(files: readonly string[], concurrency: number, timeout = file
     };
     events.on('test:pass', count('passed'));
     events.on('test:fail', count('failed'));
+    events.on('test:fail', (event) => {
+      if (event.details.type !== 'suite') failures.push(failureOf(event));
+    });
     events.once('error', reject);
     const report = events.compose(new spec());
     report.once('end', () => resolve(outcome));
@@ -129,6 +135,23 @@ interface TestEvent {
   readonly file?: string;
   readonly skip?: string | boolean;
   readonly details: { readonly duration_ms: number; readonly type?: string };
+}
+
+interface FailedTest {
+  readonly name: string;
+  readonly file?: string;
+  readonly details: { readonly error: Error };
+}
+
+/** Where the failure is, and the first lines of what it says: a difference of two long values may have thousands. */
+function failureOf({ name, file = top, details }: FailedTest): string {
+  const { cause, message } = details.error;
+  const said = (cause instanceof Error ? cause.message : String(cause ?? message))
+    .split('\n')
+    .slice(0, 20)
+    .join('\n')
+    .slice(0, 2_000);
+  return `${path.relative(top, file)}: ${name}\n${said}`.replaceAll('\n', '\n    ');
 }
 
 function cargoTests(): Promise<Outcome> {
@@ -154,7 +177,7 @@ function cargoTests(): Promise<Outcome> {
   });
 }
 
-function counts({ passed, failed, skipped }: Required<Omit<Outcome, 'files'>>): string {
+function counts({ passed, failed, skipped }: Record<'passed' | 'failed' | 'skipped', number>): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
@@ -173,24 +196,34 @@ async function main(names: readonly string[]): Promise<void> {
   }
   const rows: string[] = [];
   const slowest: [file: string, ms: number][] = [];
+  const allFailures: string[] = [];
   const total = { passed: 0, failed: 0, skipped: 0, ms: 0 };
   for (const suite of suites) {
     if (names.length > 0 ? !names.includes(suite.name) : suite.optional) continue;
     process.stdout.write(`\n== ${suite.name}\n`);
     const started = performance.now();
-    const { passed, failed, skipped = 0, files = new Map<string, number>() } = await suite.run();
+    const {
+      passed,
+      failed,
+      skipped = 0,
+      files = new Map<string, number>(),
+      failures = [],
+    } = await suite.run();
     const ms = performance.now() - started;
     total.passed += passed;
     total.failed += failed;
     total.skipped += skipped;
     total.ms += ms;
     slowest.push(...files);
+    allFailures.push(...failures);
     rows.push(`${suite.name.padEnd(22)}${seconds(ms)}  ${counts({ passed, failed, skipped })}`);
   }
   slowest.sort(([, a], [, b]) => b - a);
   process.stdout.write(`\n== where the time went\n${rows.join('\n')}\n`);
   process.stdout.write(`${'all'.padEnd(22)}${seconds(total.ms)}\n`);
   for (const [file, ms] of slowest.slice(0, 8)) process.stdout.write(`  ${seconds(ms)}  ${file}\n`);
+  // At the end, where it is still read when only the end of a long log is kept.
+  for (const failure of allFailures) process.stdout.write(`\n== failed\n${failure}\n`);
   process.stdout.write(`\n${counts(total)}\n`);
   process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 }
