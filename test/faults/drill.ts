@@ -107,7 +107,7 @@ export async function hold<On extends Ground>(
     'the ledger counts what the database counts',
     async () => {
       const [grants, sessions] = await Promise.all([ground.grants(), ground.sessions()]);
-      if (performance.now() - frozenMs > settledWithinMs) last ||= await unsettled(ground, sessions);
+      if (performance.now() - frozenMs > settledWithinMs) last = await unsettled(ground, sessions);
       return grants === sessions;
     },
     settledAtLastMs,

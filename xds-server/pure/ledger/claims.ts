@@ -140,6 +140,6 @@ export function isSameSession(one: string | undefined, other: string | undefined
   return portOf(one) === portOf(other) && !(isAddress(one) && isAddress(other));
 }
 
-function portOf(peer: string): string {
+export function portOf(peer: string): string {
   return peer.slice(peer.lastIndexOf(':') + 1);
 }

@@ -118,7 +118,7 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
   return { free, doubts: says ? doubts : undefined };
 
   function rows(): UncertainRows {
-    uncertain ??= new UncertainRows(list.rows, marginMs);
+    uncertain ??= new UncertainRows(list.uncertain(marginMs), (slot) => list.showsAddressOf(slot));
     return uncertain;
   }
 

@@ -13,6 +13,7 @@ import {
   isOurGrant,
   isStronger,
   isSuccessor,
+  isUncertain,
   strength,
 } from './claims.js';
 import { Departed } from './departed.js';
@@ -139,7 +140,17 @@ export class SessionList {
   /** Whether the list, if it shows the slot's session, could not be told to show it. */
   isVague(slot: Slot): boolean {
     if (slot.serverId !== undefined || slot.listedId !== undefined) return false;
-    return slot.localAddress === undefined || !this.#truthful.has(slot.node) || !isOurGrant(slot);
+    return !this.showsAddressOf(slot) || !isOurGrant(slot);
+  }
+
+  /** Whether a row with another address is not the slot's. */
+  showsAddressOf({ localAddress, node }: Slot): boolean {
+    return localAddress !== undefined && this.#truthful.has(node);
+  }
+
+  /** Rows that may be somebody's who is not known by them: a row that its owner has by his own address is his. */
+  uncertain(marginMs: number): Row[] {
+    return [...this.rows].filter((row) => isUncertain(row, marginMs) && !this.#isByOwnAddress(row));
   }
 
   /**
@@ -235,6 +246,12 @@ export class SessionList {
     // An address is one's own while one is open, and a list that comes late may show who had it before.
     if (state === 'closing' || openedByMs === undefined || openedByMs >= this.askedAtMs) return false;
     return !this.#departed.haveKeyOf(row) && this.#rivals.isOnlyOne(slot);
+  }
+
+  #isByOwnAddress(row: Row): boolean {
+    const { owner } = row;
+    if (owner?.listedId !== row.serverId) return false;
+    return hasAddress(owner, row) && this.showsAddressOf(owner);
   }
 
   #own(slot: Slot, row: Row): void {

@@ -2,19 +2,25 @@
  * The rows of a list that are not surely somebody's, for the question whether one of them may be a slot's. A node may take
  * thousands of grants along, at a server with thousands of sessions: no slot is compared with each row.
  */
-import { accountsOf, isUncertain, mayBe } from './claims.js';
+import { accountsOf, isSameSession, mayBe, portOf } from './claims.js';
+import { groupedBy } from './grouped.js';
 import type { Row, Slot } from './records.js';
 import { firstAbove } from './sorted.js';
 
 export class UncertainRows {
   readonly #rows: readonly Row[];
+  /** Whether a row with another address is not the slot's. */
+  readonly #isByAddress: (slot: Slot) => boolean;
+  /** Under '' those of which the list shows no address. */
+  #byPort: ReadonlyMap<string, readonly Row[]> | undefined;
   /** In which steps they were first seen: by account, in order. */
   readonly #seen = new Map<Row['account'], number[]>();
   /** Those that were logging in when a slot should have been shown: many slots have the same suspects. */
   readonly #suspected = new Map<Slot['suspects'], readonly Row[]>();
 
-  constructor(rows: Iterable<Row>, marginMs: number) {
-    this.#rows = [...rows].filter((row) => isUncertain(row, marginMs));
+  constructor(rows: readonly Row[], isByAddress: (slot: Slot) => boolean) {
+    this.#rows = rows;
+    this.#isByAddress = isByAddress;
     for (const { account, seenStep } of this.#rows) {
       const steps = this.#seen.get(account);
       if (steps) steps.push(seenStep);
@@ -23,8 +29,9 @@ export class UncertainRows {
     for (const steps of this.#seen.values()) steps.sort((a, b) => a - b);
   }
 
-  /** `mayBe` for any of them. */
+  /** `mayBe` for any of them that has its address, where that can be told. */
   haveOneFor(slot: Slot): boolean {
+    if (this.#isByAddress(slot)) return this.#atAddressOf(slot).some((row) => mayBe(slot, row));
     for (const account of accountsOf(slot) ?? this.#seen.keys()) {
       const steps = this.#seen.get(account) ?? [];
       const next = steps[firstAbove(steps, slot.earliestStep)];
@@ -33,8 +40,18 @@ export class UncertainRows {
     return this.#among(slot.suspects).some((row) => mayBe(slot, row));
   }
 
-  /** Of how many of them `mayBe` is true for some of the slots; or of more. */
+  /** How many of them there is one for some of the slots among; or more. */
   mostFor(slots: readonly Slot[]): number {
+    const anywhere = slots.filter((slot) => !this.#isByAddress(slot));
+    const atAddress = new Set<Row>();
+    for (const slot of slots)
+      if (this.#isByAddress(slot))
+        for (const row of this.#atAddressOf(slot)) if (mayBe(slot, row)) atAddress.add(row);
+    const most = atAddress.size + (anywhere.length > 0 ? this.#mostAnywhere(anywhere) : 0);
+    return Math.min(most, this.#rows.length);
+  }
+
+  #mostAnywhere(slots: readonly Slot[]): number {
     let [earliestStep, latestStep] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const slot of slots) {
       earliestStep = Math.min(earliestStep, slot.earliestStep);
@@ -53,6 +70,12 @@ export class UncertainRows {
         if (row.seenStep > Math.max(earliestStep, latestStep) && (accounts?.has(row.account) ?? true))
           late.add(row);
     return inTime + late.size;
+  }
+
+  #atAddressOf({ localAddress }: Slot): readonly Row[] {
+    this.#byPort ??= groupedBy(this.#rows, ({ peer }) => (peer === undefined ? '' : portOf(peer)));
+    const near = [...(this.#byPort.get(portOf(localAddress!)) ?? []), ...(this.#byPort.get('') ?? [])];
+    return near.filter(({ peer }) => isSameSession(peer, localAddress));
   }
 
   #among(suspects: Slot['suspects']): readonly Row[] {
