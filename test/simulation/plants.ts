@@ -208,6 +208,22 @@ export const plants: readonly Plant[] = [
     ),
   },
   {
+    name: 'an address that is translated on its way is taken for the node’s own',
+    where: 'ledger/session-list.ts: showsAddressOf',
+    invariants: ['I1'],
+    parts: twisted((apply) => {
+      const shown = new Map<number, string>();
+      return (event, nowMs) => {
+        if (event.kind === 'observed')
+          for (const { serverId, peer } of event.sessions) if (peer !== undefined) shown.set(serverId, peer);
+        if (event.kind !== 'report') return apply(event, nowMs);
+        const localAddress = shown.get(event.upstream.serverId ?? 0);
+        const upstream = localAddress === undefined ? event.upstream : { ...event.upstream, localAddress };
+        return apply({ ...event, upstream }, nowMs);
+      };
+    }),
+  },
+  {
     name: 'a node may speak of another one’s connection',
     where: 'ledger/ledger.ts: #isAnothers',
     invariants: ['I1', 'I3'],
