@@ -5,6 +5,7 @@ import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js
 import type { LedgerEvent, UpstreamFacts } from './events.js';
 import { confirmationMs } from './settings.js';
 
+const remoteAddress = '10.0.0.1:5432';
 const addressOf = (node: string, port: number): string => `10.1.1.${node.slice(1)}:${port}`;
 
 class Nodes {
@@ -26,8 +27,8 @@ class Nodes {
   }
 
   /** The server shows the node's address for a session whose id is known. */
-  showAddressOf(node: string): void {
-    const upstream = { serverId: 900, localAddress: addressOf(node, 900) };
+  showAddressOf(node: string, server = remoteAddress): void {
+    const upstream = { serverId: 900, localAddress: addressOf(node, 900), remoteAddress: server };
     this.check(`shown-${node}`, node);
     this.report(`shown-${node}`, node, upstream);
     this.driven.observed([{ serverId: 900, peer: upstream.localAddress }]);
@@ -39,7 +40,7 @@ class Nodes {
     this.check('lost', 'n1');
     this.driven.pass(confirmationMs(this.driven.settings) - 100);
     this.check('young', 'n2');
-    this.report('young', 'n2', { localAddress: addressOf('n2', 4001) });
+    this.report('young', 'n2', { localAddress: addressOf('n2', 4001), remoteAddress });
     this.driven.pass(this.driven.settings.marginMs);
   }
 }
@@ -52,14 +53,22 @@ test('a row that another node’s session has by its own address is not that of 
   assert.deepEqual(nodes.driven.connections, ['young']);
 });
 
-test('it may be where the server has not been seen to show that node’s own addresses', () => {
+test('it may be, where the server has not been seen to show that node’s own addresses', () => {
   const nodes = new Nodes();
   nodes.lostBesideYoung();
   nodes.driven.observed([{ serverId: 71, peer: addressOf('n2', 4001) }]);
   assert.deepEqual(nodes.driven.connections, ['lost', 'young']);
 });
 
-test('it may be where another session of the node may have the address by now', () => {
+test('it may be, where only another server has shown them', () => {
+  const nodes = new Nodes();
+  nodes.showAddressOf('n2', '10.0.0.2:5432');
+  nodes.lostBesideYoung();
+  nodes.driven.observed([{ serverId: 71, peer: addressOf('n2', 4001) }]);
+  assert.deepEqual(nodes.driven.connections, ['lost', 'young']);
+});
+
+test('it may be, where another session of the node may have the address by now', () => {
   const nodes = new Nodes();
   nodes.showAddressOf('n2');
   nodes.check('rival', 'n2');
@@ -71,7 +80,7 @@ test('it may be where another session of the node may have the address by now', 
 
 /** A grant of the brain before this one that is over, and of which only the address is known. */
 function endedElsewhere(nodes: Nodes): void {
-  const upstream = { localAddress: addressOf('n1', 4001) };
+  const upstream = { localAddress: addressOf('n1', 4001), remoteAddress };
   nodes.report('earlier', 'n1', upstream);
   nodes.end('earlier', 'n1', { upstream, evidence: 'proxy-closed' });
   nodes.driven.pass(nodes.driven.settings.marginMs);

@@ -31,14 +31,16 @@ type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
 export type CountRow = (row: Row, by: 1 | -1) => void;
 
 const nobody: ReadonlySet<ServerId> = new Set();
-const maxTruthful = 10_000;
+/** Bounds of what is known about addresses. A node that is not known waits longer for its proofs. */
+const mostNodes = 10_000;
+const mostServers = 64;
 
 export class SessionList {
   readonly #count: CountRow;
   #rows = new Rows();
   readonly #departed = new Departed();
-  /** Nodes whose own addresses are what the server sees: no NAT between. */
-  readonly #truthful = new Set<NodeId>();
+  /** Servers that see the node's own addresses: no NAT between. */
+  readonly #sighted = new Map<NodeId, Set<string>>();
   /** Of the slots that there were when the list came. */
   #rivals = new Rivals([], 0);
   askedAtMs = Number.NEGATIVE_INFINITY;
@@ -144,8 +146,9 @@ export class SessionList {
   }
 
   /** Whether a row with another address is not the slot's. */
-  showsAddressOf({ localAddress, node }: Slot): boolean {
-    return localAddress !== undefined && this.#truthful.has(node);
+  showsAddressOf({ localAddress, remoteAddress, node }: Slot): boolean {
+    if (localAddress === undefined || remoteAddress === undefined) return false;
+    return this.#sighted.get(node)?.has(remoteAddress) ?? false;
   }
 
   /** Rows that may be somebody's who is not known by them: a row that its owner has by his own address is his. */
@@ -229,14 +232,22 @@ export class SessionList {
   /** What a list says of the slots that it shows. */
   #learn(slots: ReadonlySet<Slot>, step: number): void {
     for (const slot of slots) {
-      const { row, serverId, node } = slot;
+      const { row, serverId } = slot;
       if (this.isMissing(slot)) slot.latestStep = Math.min(slot.latestStep, step);
       if (!row || strength(slot, row) === 0) continue;
       if (serverId !== undefined || (this.#isByAddress(slot, row) && !this.#rivals.mayHave(row, slot)))
         slot.listedId = row.serverId;
-      if (serverId === undefined || !hasAddress(slot, row)) continue;
-      if (this.#truthful.size >= maxTruthful) this.#truthful.clear();
-      this.#truthful.add(node);
+      if (serverId !== undefined && hasAddress(slot, row)) this.#sees(slot);
+    }
+  }
+
+  #sees({ node, remoteAddress }: Slot): void {
+    if (remoteAddress === undefined) return;
+    const known = this.#sighted.get(node);
+    if (known && known.size < mostServers) known.add(remoteAddress);
+    else if (!known) {
+      if (this.#sighted.size >= mostNodes) this.#sighted.clear();
+      this.#sighted.set(node, new Set([remoteAddress]));
     }
   }
 
