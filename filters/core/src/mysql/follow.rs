@@ -15,34 +15,19 @@
 //! The state of a transaction is what the last status flags said. An ERR has none, and may have ended a transaction or (in
 //! a procedure) left one open: until the next answer it is not certain.
 
+use super::answers::{
+    EOF, ERR, FILE, OK, OK_BYTES, Prepared, Unexplained, definitions_of_result, is_end, status, status_of_end,
+    status_of_eof, status_of_ok,
+};
 use super::commands::Started;
 use super::outstanding::{Kind, Outstanding};
-use super::packet::CONTINUES;
 use super::packets::{Packet, Packets};
 use super::wire::Wire;
-use crate::cursor::Cursor;
 use crate::tally::{State, Tally};
 
-const OK: u8 = 0x00;
-const FILE: u8 = 0xfb;
-const EOF: u8 = 0xfe;
-const ERR: u8 = 0xff;
 const COM_QUERY: u8 = 0x03;
 const COM_STMT_EXECUTE: u8 = 0x17;
 const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
-
-/// An EOF packet is shorter; what begins like one and is not is a row.
-const EOF_BYTES: u32 = 9;
-/// An OK packet is no shorter.
-const OK_BYTES: u32 = 7;
-
-/// <https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html>: SERVER_STATUS_flags_enum
-mod status {
-    pub const IN_TRANSACTION: u16 = 1;
-    pub const MORE_RESULTS: u16 = 8;
-    pub const CURSOR_EXISTS: u16 = 64;
-    pub const OUT_PARAMETERS: u16 = 4096;
-}
 
 /// Where in an answer the next packet of the server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,10 +65,6 @@ pub struct Follow {
     /// The rows are what a procedure gives back, so a result follows: MySQL does not say so at their end.
     gives_back: bool,
 }
-
-/// What no server would say to what was seen.
-#[derive(Debug)]
-struct Unexplained;
 
 type Followed = Result<(), Unexplained>;
 
@@ -256,8 +237,8 @@ impl Follow {
                 self.answered(Some(status), clock, transaction)
             }
             (Step::Answer, Kind::Fields) if first != EOF => Ok(()),
-            (Step::Answer, _) | (Step::Rows, _) if self.is_end(first, length) => {
-                let status = self.status_of_end(payload)?;
+            (Step::Answer, _) | (Step::Rows, _) if is_end(self.wire, first, length) => {
+                let status = status_of_end(self.wire, payload)?;
                 self.answered(Some(status), clock, transaction)
             }
             (Step::Rows, _) => Ok(()),
@@ -267,7 +248,7 @@ impl Follow {
                 }
                 Ok(())
             }
-            (Step::DefinitionsEnd(then), _) if self.is_end(first, length) => {
+            (Step::DefinitionsEnd(then), _) if is_end(self.wire, first, length) => {
                 let status = status_of_eof(payload)?;
                 let has_cursor = then == Then::Rows && status & status::CURSOR_EXISTS != 0;
                 self.gives_back = then == Then::Rows && status & status::OUT_PARAMETERS != 0;
@@ -283,50 +264,20 @@ impl Follow {
         }
     }
 
-    fn is_end(&self, first: u8, length: u32) -> bool {
-        first == EOF && length < if self.wire.deprecate_eof { CONTINUES } else { EOF_BYTES }
-    }
-
-    fn status_of_end(&self, payload: &[u8]) -> Result<u16, Unexplained> {
-        if self.wire.deprecate_eof { status_of_ok(payload) } else { status_of_eof(payload) }
-    }
-
     fn columns(&mut self, payload: &[u8]) -> Followed {
-        let mut cursor = Cursor::new(payload);
-        let mut defined = true;
-        if self.wire.optional_metadata {
-            defined = cursor.u8().ok_or(Unexplained)? != 0;
-        }
-        let columns = cursor.length_encoded().ok_or(Unexplained)?;
-        if self.wire.cache_metadata {
-            defined = cursor.u8().ok_or(Unexplained)? != 0;
-        }
-        let columns = u16::try_from(columns).map_err(|_| Unexplained)?;
-        if columns == 0 {
-            return Err(Unexplained);
-        }
-        self.define(if defined { columns } else { 0 }, Then::Rows);
+        let definitions = definitions_of_result(self.wire, payload)?;
+        self.define(definitions, Then::Rows);
         Ok(())
     }
 
-    /// Reads COM_STMT_PREPARE_OK; true when nothing follows it.
+    /// True when nothing follows.
     fn prepared(&mut self, payload: &[u8]) -> Result<bool, Unexplained> {
-        let mut cursor = Cursor::new(payload);
-        if cursor.u8() != Some(OK) {
-            return Err(Unexplained);
-        }
-        cursor.take(4).ok_or(Unexplained)?;
-        let columns = cursor.u16_le().ok_or(Unexplained)?;
-        let parameters = cursor.u16_le().ok_or(Unexplained)?;
-        // A filler, the number of warnings; and whether definitions follow.
-        cursor.take(3).ok_or(Unexplained)?;
-        let defined = !self.wire.optional_metadata || cursor.u8() != Some(0);
-        Ok(!defined
-            || if parameters > 0 {
-                self.define(parameters, Then::Columns(columns))
-            } else {
-                self.go_on(Then::Columns(columns))
-            })
+        let Prepared { parameters, columns } = Prepared::read(self.wire, payload)?;
+        Ok(if parameters > 0 {
+            self.define(parameters, Then::Columns(columns))
+        } else {
+            self.go_on(Then::Columns(columns))
+        })
     }
 
     /// `left` definitions are still to come; true when nothing follows at all.
@@ -386,20 +337,6 @@ impl Follow {
         }
         Ok(())
     }
-}
-
-fn status_of_ok(payload: &[u8]) -> Result<u16, Unexplained> {
-    let mut cursor = Cursor::new(payload);
-    cursor.u8().ok_or(Unexplained)?;
-    cursor.length_encoded().ok_or(Unexplained)?;
-    cursor.length_encoded().ok_or(Unexplained)?;
-    cursor.u16_le().ok_or(Unexplained)
-}
-
-fn status_of_eof(payload: &[u8]) -> Result<u16, Unexplained> {
-    let mut cursor = Cursor::new(payload);
-    cursor.take(3).ok_or(Unexplained)?;
-    cursor.u16_le().ok_or(Unexplained)
 }
 
 #[cfg(test)]

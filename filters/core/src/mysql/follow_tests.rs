@@ -1,6 +1,7 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::mysql::packet::CONTINUES;
 use crate::mysql::packet::framed;
 use crate::tally::Counts;
 

@@ -13,6 +13,7 @@
 //!    │◀── OK / ERR ────┼◀───────────────────────── OK / ERR ──┤
 //! ```
 
+mod answers;
 pub mod capability;
 pub mod change_user;
 pub mod commands;
