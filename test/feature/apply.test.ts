@@ -1,6 +1,6 @@
 /** `sluice apply`, `diff` and `show` as an operator runs them: what they say, and their exit codes. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 import { Certificates } from '../harness/certificates.js';
@@ -41,10 +41,12 @@ before(async () => {
 const save = (text: string): void => writeFileSync(file, text);
 
 describe('a store that was empty', () => {
-  const store = `dir:${path.join(scratchFolder('apply'), 'store')}`;
+  const place = path.join(scratchFolder('apply'), 'store');
+  const store = `dir:${place}`;
   const run = (command: string, ...args: string[]) => sluiceCommand(command, ...args, '--store', store);
 
   test('has nothing to show', async () => {
+    mkdirSync(place);
     const { code, stderr } = await run('show');
     assert.deepEqual([code, stderr], [1, `sluice: ${store} is empty\n`]);
   });
@@ -127,6 +129,27 @@ describe('a store that was empty', () => {
     assert.equal((await run('apply', file)).code, 1);
     assert.equal((await run('apply', file, '--no-files')).code, 0);
   });
+});
+
+test('a folder that is not there is no empty store, but for who applies', async () => {
+  save(spec(40));
+  const place = path.join(scratchFolder('apply'), 'not', 'there');
+  const store = `dir:${place}`;
+  const missing = `sluice: ${store}: expected a folder, found none; look at the path, or begin a store there with \`sluice apply\`\n`;
+  for (const [args, code] of [
+    [['show'], 1],
+    [['show', '--json'], 1],
+    [['diff', file], 2],
+    [['diff', file, '--json'], 2],
+  ] as const) {
+    const said = await sluiceCommand(...args, '--store', store);
+    assert.deepEqual([said.code, said.stdout, said.stderr], [code, '', missing], args.join(' '));
+    assert.ok(!existsSync(place));
+  }
+  const changed = await sluiceCommand('apply', file, '--revision', '3', '--store', store);
+  assert.deepEqual([changed.code, changed.stdout, changed.stderr], [1, '', missing]);
+  assert.equal((await sluiceCommand('apply', file, '--store', store)).code, 0);
+  assert.equal((await sluiceCommand('diff', file, '--store', store)).code, 0);
 });
 
 test('a change of the oldest MySQL or MariaDB version says which listeners it drains, before it is applied', async () => {

@@ -33,6 +33,13 @@ export interface SpecStore {
   /** @throws StoreTrouble */
   read(): Promise<StoredSpec | undefined>;
   /**
+   * Why there is no store yet that could be empty, in words for the operator: whoever only reads has named another than he
+   * means; who writes makes it. undefined: there is one, or nothing has to be made.
+   *
+   * @throws StoreTrouble
+   */
+  absence(): Promise<string | undefined>;
+  /**
    * Once this says `written`, no crash of anybody undoes it.
    *
    * @param expected the revision that is changed; 0: the store is empty

@@ -85,6 +85,7 @@ async function diff(
 ): Promise<boolean> {
   return withStore(parts, command, options, async (store) => {
     const { before, after, change } = await compare(parts, store, file, options);
+    if (!before) await mustBeThere(store);
     say(options, { ...change, warnings: after.warnings }, [
       ...render(change),
       change.different
@@ -102,7 +103,10 @@ export function showCommand(parts: StoreCommands): Command {
   return addStoreOptions(command, storeWords).action(async (options: Options) => {
     await withStore(parts, command, options, async (store) => {
       const stored = await store.read();
-      if (!stored) throw new AnswerIsNo(`${store.name} is empty`);
+      if (!stored) {
+        await mustBeThere(store);
+        throw new AnswerIsNo(`${store.name} is empty`);
+      }
       const text = Buffer.from(stored.bytes).toString('utf8');
       // For `sluice apply --revision`: of this very text, whatever comes meanwhile.
       if (!options.json) process.stderr.write(`sluice: ${at(stored.revision)} of ${store.name}\n`);
@@ -126,6 +130,7 @@ interface Change {
 async function apply(parts: StoreCommands, store: SpecStore, file: string, options: Options): Promise<void> {
   const { before, after, change } = await compare(parts, store, file, options);
   const expected = options.revision ?? change.revision;
+  if (!before && expected > 0) await mustBeThere(store);
   const conflict = (found: number): never => {
     const answer = { ok: false, conflict: { expected, found } };
     if (options.json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
@@ -164,6 +169,15 @@ async function compare(parts: StoreCommands, store: SpecStore, file: string, opt
   }
   const before = await store.read();
   return { before, after, change: changeOf(parts, before, after) };
+}
+
+/** Of one that has nothing: for whoever expects something of it. @throws StoreTrouble */
+async function mustBeThere(store: SpecStore): Promise<void> {
+  const absence = await store.absence();
+  if (absence === undefined) return;
+  throw new StoreTrouble(
+    `${store.name}: ${absence}; look at the path, or begin a store there with \`sluice apply\``,
+  );
 }
 
 function changeOf(

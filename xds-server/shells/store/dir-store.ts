@@ -50,6 +50,10 @@ export class DirStore implements SpecStore {
     return newest === 0 ? undefined : (await this.#revision(newest)).stored;
   }
 
+  async absence(): Promise<string | undefined> {
+    return (await this.#found()) ? undefined : 'expected a folder, found none';
+  }
+
   async write(spec: Uint8Array, expected: number): Promise<Written> {
     try {
       return await this.#write(spec, expected);
@@ -164,10 +168,15 @@ export class DirStore implements SpecStore {
   }
 
   async #names(): Promise<readonly string[]> {
+    return (await this.#found()) ?? [];
+  }
+
+  /** undefined: there is no such folder. */
+  async #found(): Promise<readonly string[] | undefined> {
     try {
       return await this.disk.names(this.#folder);
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return [];
+      if (codeOf(error) === 'ENOENT') return undefined;
       throw new StoreTrouble(`${this.#folder}: expected a readable folder, found error ${codeOf(error)}`);
     }
   }

@@ -58,6 +58,11 @@ export class EtcdStore implements SpecStore {
     return storedIn((await readAnywhere(this.#client, this.#key, this.#members)).entry);
   }
 
+  /** A key that nobody has written is all that an empty store is. */
+  async absence(): Promise<undefined> {
+    return undefined;
+  }
+
   async write(spec: Uint8Array, expected: number): Promise<Written> {
     this.#writes += 1;
     const writer = Buffer.from(`${this.#writer}/${this.#writes}`);
