@@ -20,7 +20,7 @@ const broken: readonly [why: string, text: string, first: RegExp][] = [
   [
     'a missing quotation mark',
     'listeners:\n  pg: "x\n',
-    /^spec \(line 3\): expected a closing or separating character/,
+    /^spec \(line 2\): expected a closing quotation mark, found none to the end of the file$/,
   ],
   ['uneven indentation', 'a:\n   b: 1\n  c: 2\n', /^spec \(line 3\): expected YAML that is indented evenly/],
   ['a tab', 'a:\n\tb: 1\n', /^spec \(line 2\): expected spaces as indentation, found a tab/],
@@ -48,6 +48,57 @@ for (const [why, text, first] of broken)
       lines.join('\n'),
     );
     assert.ok(!lines.join().includes('hunter2'));
+  });
+
+/** One slip in a spec that is well otherwise, and the one line that is said of it. */
+const slips: readonly [slip: string, text: string, lines: readonly RegExp[]][] = [
+  [
+    'a line that is indented too far',
+    'a:\n  b: 1\n   c: 2\n  d: 3\n  e: 4\n',
+    [/^spec \(line 2\): expected a value that ends with its line.*; look for a line below that is indented/],
+  ],
+  [
+    'a line that is not indented far enough',
+    'a:\n  b:\n    c: 1\n   d: 2\n   e: 3\n  f: 4\n',
+    [/^spec \(line 4\): expected YAML that is indented evenly, .*; look at this line and those above/],
+  ],
+  [
+    'a first line that is indented',
+    ` a: 1\n${'b: {c: [1, 2, 3]}\n'.repeat(30)}`,
+    [/^spec \(line 2\): expected .*; look for .* above that is indented/],
+  ],
+  [
+    'a missing colon',
+    'a\n  b: 1\n  c: 2\n  d:\n    e: 3\n',
+    [/^spec \(line 1\): expected a key on one line, found a longer one; look for a missing colon$/],
+  ],
+  [
+    'a single quotation mark that nothing closes',
+    `a:\n  b: 'x\n  c: {d: 1}\n${'e: 2\n'.repeat(30)}`,
+    [/^spec \(line 2\): expected a closing quotation mark, found none to the end of the file$/],
+  ],
+  [
+    'a missing bracket',
+    'a:\n  b: {c: 1\n  d: 2\ne: 3\nf: [4]\n',
+    [/^spec \(line 3\): .* a bracket that is not closed$/],
+  ],
+  [
+    'tabs, each of which is one',
+    'a:\n\tb: 1\nc:\n  d: 2\n\te: 3\nf:\n  g: 4\n',
+    [/\(line 2\).*found a tab/, /\(line 5\).*found a tab/],
+  ],
+  [
+    'tags and keys, which leave the rest as it is',
+    'a: !x 1\nb: !y 2\n{c: 1}: d\n',
+    [/\(line 1\).*a YAML tag/, /\(line 2\).*a YAML tag/, /\(line 3\).*a text as key/],
+  ],
+];
+
+for (const [slip, text, expected] of slips)
+  test(`of ${slip}, says so and nothing that follows from it`, () => {
+    const lines = linesOf(text);
+    assert.equal(lines.length, expected.length, lines.join('\n'));
+    for (const [index, line] of lines.entries()) assert.match(line, expected[index]!);
   });
 
 test('aliases may spare repetition', () => {

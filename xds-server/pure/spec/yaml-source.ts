@@ -31,12 +31,12 @@ export function readYaml(text: string): YamlSource {
     return refused({ expected: `at most ${maxDepth} levels of nesting`, found: 'more' });
   if (documents.length > 1) return refused({ expected: 'one YAML document', found: 'several' });
   const document = documents[0]!;
-  const faults = [...document.errors, ...document.warnings];
+  const faults = faultsOf(document);
   if (faults.length > 0) {
     return {
       ok: false,
-      problems: faults.slice(0, 20).map(({ code, pos }) => {
-        const { line, col } = lines.linePos(pos[0]);
+      problems: faults.slice(0, 20).map(({ code, at }) => {
+        const { line, col } = lines.linePos(at);
         return { path: '', ...(syntax[code] ?? syntax.other!), line, column: col };
       }),
     };
@@ -78,11 +78,62 @@ function refused(problem: Omit<Problem, 'path'>): YamlSource {
   return { ok: false, problems: [{ path: '', ...problem }] };
 }
 
+interface Fault {
+  /** Of the library, or `unclosed`. */
+  readonly code: string;
+  readonly at: number;
+}
+
+/** These leave what comes after them as it is. */
+const harmless = new Set([
+  'ALIAS_PROPS',
+  'BAD_ALIAS',
+  'BAD_DQ_ESCAPE',
+  'NON_STRING_KEY',
+  'TAG_RESOLVE_FAILED',
+]);
+
+/**
+ * In the order of the text, up to the first after which the rest is read otherwise than it was meant: what is found there
+ * would mostly follow from that one. Tabs are told all the same, each is one.
+ */
+function faultsOf(document: Document): readonly Fault[] {
+  const faults = [...document.errors, ...document.warnings].map(({ code, pos }): Fault => {
+    const opening = code === 'MISSING_CHAR' ? openingOf(document, pos[0]) : undefined;
+    return opening === undefined ? { code, at: pos[0] } : { code: 'unclosed', at: opening };
+  });
+  faults.sort((one, other) => one.at - other.at);
+  const first = faults.findIndex(({ code }) => !harmless.has(code));
+  if (first === -1) return faults;
+  const tabs = faults.slice(first + 1).filter(({ code }) => code === 'TAB_AS_INDENT');
+  return [...faults.slice(0, first + 1), ...(faults[first]!.code === 'TAB_AS_INDENT' ? tabs : [])];
+}
+
+/** Where the quotation mark stands of a text that goes on until `end`. */
+function openingOf(document: Document, end: number): number | undefined {
+  let opening: number | undefined;
+  visit(document, {
+    Scalar: (_, { type, range }) => {
+      if (type?.startsWith('QUOTE') && range?.[1] === end) opening = range[0];
+    },
+  });
+  return opening;
+}
+
 /** By the library's codes and in our words: its own messages quote the text. */
 const syntax: Readonly<Record<string, { expected: string; found: string; hint?: string }>> = {
   ALIAS_PROPS: { expected: 'an alias alone', found: 'an alias with an anchor or tag' },
   BAD_ALIAS: { expected: 'the name of an anchor', found: 'a malformed alias' },
-  BAD_INDENT: { expected: 'YAML that is indented evenly', found: 'another indentation' },
+  BAD_INDENT: {
+    expected: 'YAML that is indented evenly',
+    found: 'another indentation',
+    hint: 'look at this line and those above, also for a bracket that is not closed',
+  },
+  BLOCK_AS_IMPLICIT_KEY: {
+    expected: 'a value that ends with its line',
+    found: 'another key in it',
+    hint: 'look for a line below that is indented too far, or a colon that needs quotation marks',
+  },
   MISSING_CHAR: {
     expected: 'a closing or separating character',
     found: 'none',
@@ -97,6 +148,12 @@ const syntax: Readonly<Record<string, { expected: string; found: string; hint?: 
   RESOURCE_EXHAUSTION: { expected: 'less nesting', found: 'more than can be read' },
   TAB_AS_INDENT: { expected: 'spaces as indentation', found: 'a tab' },
   TAG_RESOLVE_FAILED: { expected: 'plain values', found: 'a YAML tag' },
+  UNEXPECTED_TOKEN: {
+    expected: 'well-formed YAML',
+    found: 'what does not belong here',
+    hint: 'look for a stray character, or a line above that is indented otherwise',
+  },
+  unclosed: { expected: 'a closing quotation mark', found: 'none to the end of the file' },
   other: { expected: 'well-formed YAML', found: 'something else' },
 };
 
