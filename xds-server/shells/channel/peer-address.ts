@@ -10,11 +10,16 @@ export function endOf(socket: {
   return formatAddress({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
 }
 
+/** What a TLS socket was made of. Node keeps it to itself. */
+export function socketBelow(socket: TLSSocket): Socket | undefined {
+  return (socket as unknown as { readonly _parent?: Socket })._parent;
+}
+
 /**
  * Of a TLS socket that Node has closed by itself, over a certificate that it does not trust: it no longer knows its other
- * end, and the socket below it does, which was asked while it was open. Node keeps that one to itself.
+ * end, and the socket below it does, which was asked while it was open.
  */
 export function endOfClosed(socket: TLSSocket): string {
-  const { _parent: below } = socket as unknown as { readonly _parent?: Socket };
+  const below = socketBelow(socket);
   return endOf(socket.remoteAddress === undefined && below ? below : socket);
 }

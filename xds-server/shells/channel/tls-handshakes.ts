@@ -5,7 +5,7 @@
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { endOf, endOfClosed } from './peer-address.js';
+import { endOf, endOfClosed, socketBelow } from './peer-address.js';
 
 /** Why a connection was refused before it could ask anything. */
 export type RefusalReason =
@@ -13,7 +13,11 @@ export type RefusalReason =
   | 'expired_certificate'
   | 'untrusted_certificate'
   | 'not_a_node'
+  /** Over its name, its CA or its time: the other end says no more. */
+  | 'brain_not_trusted'
   | 'not_tls'
+  /** Also a brain that does not trust this one: Node sends no alert. */
+  | 'hung_up'
   | 'handshake_timeout'
   | 'too_many';
 
@@ -40,6 +44,8 @@ export class TlsHandshakes {
   readonly server: Server;
   /** By `address:port` of the other end, the oldest first. */
   readonly #underWay = new Map<string, Socket>();
+  /** Broken off to make room. */
+  readonly #crowded = new WeakSet<Socket>();
 
   constructor(credentials: Credentials, outcomes: HandshakeOutcomes) {
     this.server = createServer({
@@ -59,7 +65,10 @@ export class TlsHandshakes {
       const found = socket.authorizationError
         ? String(socket.authorizationError)
         : (error.code ?? error.message);
-      outcomes.refused(reasonOf(found), endOfClosed(socket), found);
+      const below = socketBelow(socket);
+      if (below && this.#crowded.has(below))
+        outcomes.refused('too_many', endOfClosed(socket), `${maxHandshakes} are in their handshake`);
+      else outcomes.refused(reasonOf(found), endOfClosed(socket), found);
       socket.destroy();
     });
   }
@@ -83,6 +92,7 @@ export class TlsHandshakes {
     if (this.#underWay.size <= maxHandshakes) return;
     const [oldest, crowded] = this.#underWay.entries().next().value!;
     this.#underWay.delete(oldest);
+    this.#crowded.add(crowded);
     crowded.destroy();
   }
 }
@@ -103,6 +113,8 @@ function reasonOf(code: string): RefusalReason {
   if (code.includes('HAS_EXPIRED')) return 'expired_certificate';
   if (code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'no_certificate';
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'handshake_timeout';
-  if (code.startsWith('ERR_') || code === 'ECONNRESET' || code === 'EPROTO') return 'not_tls';
+  if (/_ALERT_(.*CERTIFICATE|UNKNOWN_CA)/.test(code)) return 'brain_not_trusted';
+  if (code === 'ECONNRESET') return 'hung_up';
+  if (code.startsWith('ERR_') || code === 'EPROTO') return 'not_tls';
   return 'untrusted_certificate';
 }
