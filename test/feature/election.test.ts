@@ -27,10 +27,14 @@ interface Voter {
   readonly etcd: EtcdClient;
 }
 
-async function voter(brain: string, endpoints: readonly string[], stands = true): Promise<Voter> {
+async function voter(
+  brain: string,
+  endpoints: readonly string[],
+  { stands = true, host = brain, log = pino({ level: 'silent' }) } = {},
+): Promise<Voter> {
   const etcd = new EtcdClient({ endpoints });
   const election = new ElectionLoop({
-    ...{ etcd, prefix, brain, address: `${brain}.test:18000`, stands, now, log: pino({ level: 'silent' }) },
+    ...{ etcd, prefix, brain, address: `${host}.test:18000`, stands, now, log },
   });
   await atEnd(async () => {
     election.stop();
@@ -58,9 +62,28 @@ test('of several brains one leads, and the others know who and where', async () 
   assert.ok(held.untilMs - now() <= defaultElection.ttlMs * (1 - defaultElection.drift));
 });
 
+test('one that was given the id of the leader says so and where that is, and leads once that is gone', async () => {
+  const etcd = await Etcd.start();
+  const first = await voter('a', etcd.endpoints, { host: 'first' });
+  await untilLeader(first);
+  const said: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => void said.push(line) });
+  const second = await voter('a', etcd.endpoints, { host: 'second', log });
+  await waitUntil('it knows', () => second.election.namesake);
+  assert.equal(second.election.namesake, 'first.test:18000');
+  assert.deepEqual(second.election.leadership, { kind: 'nobody' });
+  assert.equal(first.election.namesake, undefined);
+  const { msg, brain, address } = JSON.parse(said.at(-1)!);
+  assert.match(msg, /^another process leads under the id of this brain/);
+  assert.deepEqual([brain, address], ['a', 'first.test:18000']);
+  await first.election.resign();
+  await untilLeader(second);
+  assert.equal(second.election.namesake, undefined);
+});
+
 test('one that does not stand looks on, also when nobody leads, and leads when it stands', async () => {
   const etcd = await Etcd.start();
-  const a = await voter('a', etcd.endpoints, false);
+  const a = await voter('a', etcd.endpoints, { stands: false });
   const b = await voter('b', etcd.endpoints);
   await untilLeader(b);
   await waitUntil('a follows', () => a.election.leadership.kind === 'follower');

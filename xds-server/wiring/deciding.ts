@@ -117,10 +117,10 @@ export class Deciding {
 
   get status(): LeadershipStatus {
     const { candidate, now } = this.#options;
-    const trouble = this.#election?.trouble;
+    const { trouble, namesake } = this.#election ?? {};
     const { followers, link, unreachedForMs } = this.following;
     return leadershipStatus({
-      ...{ leadership: this.#leadership, brain: candidate?.brain, trouble, nowMs: now() },
+      ...{ leadership: this.#leadership, brain: candidate?.brain, trouble, namesake, nowMs: now() },
       ...{ followers, link, unreachedForMs },
     });
   }

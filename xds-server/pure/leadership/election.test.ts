@@ -89,6 +89,24 @@ test('a brain that finds a key with its own name and a lease that it has not ask
   const commands = driven.tell({ kind: 'seen', request: look.request, revision: 5, holder });
   assert.deepEqual(commands, []);
   assert.deepEqual(driven.election.leadership, { kind: 'nobody' });
+  assert.deepEqual(driven.election.namesake, holder);
+  driven.tell({ kind: 'seen', revision: 6, holder: undefined });
+  assert.equal(driven.election.namesake, undefined);
+});
+
+test('a brain takes no key of its own for that of another by its name, also when it has let it go', () => {
+  const driven = Driven.leader();
+  const own = driven.election.holder!;
+  const namesake = () => driven.election.namesake?.lease;
+  assert.equal(namesake(), undefined);
+  of('revoke', driven.tell({ kind: 'resign' }));
+  driven.tell({ kind: 'seen', revision: 6, holder: own });
+  assert.deepEqual(driven.election.leadership, { kind: 'nobody' });
+  assert.equal(namesake(), undefined);
+  driven.tell({ kind: 'seen', revision: 7, holder: { ...own, lease: 'of another' } });
+  assert.equal(namesake(), 'of another');
+  driven.tell({ kind: 'seen', revision: 9, holder: other });
+  assert.equal(namesake(), undefined);
 });
 
 test('a lease that etcd does not know is the end, at once; the key is campaigned for anew', () => {

@@ -62,6 +62,8 @@ export class Election {
   #revisionAfter: RequestId = 0;
   #holder: Holder | undefined;
   #lease: Lease | undefined;
+  /** Under which this brain has asked for the key last. */
+  #stoodUnder: LeaseId | undefined;
   /** Of the key that was made under the lease; undefined: none is known to have been. */
   #term: Term | undefined;
   #stands: boolean;
@@ -117,6 +119,12 @@ export class Election {
   /** Whoever has the key by the newest news; also this brain. */
   get holder(): Holder | undefined {
     return this.#holder;
+  }
+
+  /** Whoever has the key under the name of this brain, and is another process; for people: it decides nothing. */
+  get namesake(): Holder | undefined {
+    const isOwn = this.#term !== undefined || this.#holder?.lease === this.#stoodUnder;
+    return this.#holder?.brain === this.#brain && !isOwn ? this.#holder : undefined;
   }
 
   /** Undefined while etcd answers. */
@@ -281,8 +289,10 @@ export class Election {
       this.#commands.push({ kind: 'keepAlive', request: this.#ask('keepAlive'), lease: lease.id });
     }
     if (!this.#mayCampaign() || this.#campaignAtMs > this.#nowMs) return;
-    if (lease) this.#commands.push({ kind: 'campaign', request: this.#ask('campaign'), lease: lease.id });
-    else this.#commands.push({ kind: 'lease', request: this.#ask('lease'), ttlMs });
+    if (lease) {
+      this.#stoodUnder = lease.id;
+      this.#commands.push({ kind: 'campaign', request: this.#ask('campaign'), lease: lease.id });
+    } else this.#commands.push({ kind: 'lease', request: this.#ask('lease'), ttlMs });
   }
 
   /** Nobody has the key as far as is known, and that it has been asked for is not under way. */

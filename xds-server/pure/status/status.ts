@@ -158,6 +158,11 @@ export interface LeadershipStatus {
   readonly address: string | null;
   /** What this brain is. `none`: nobody leads as far as it knows. */
   readonly role: 'leader' | 'follower' | 'none';
+  /**
+   * Where another process is dialled that leads under the id of this brain: an earlier run of it, for some seconds, or one
+   * that was given its id. null: none. It is nobody to follow.
+   */
+  readonly namesake: string | null;
   /** Of whoever leads; grows with each. */
   readonly term: number | null;
   /** Left of this brain's term, to be renewed; 0: it is over, and nothing is granted. null: not its term, or one without end. */

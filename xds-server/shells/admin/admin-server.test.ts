@@ -22,6 +22,7 @@ const status: Status = {
     leader: null,
     address: null,
     role: 'leader',
+    namesake: null,
     term: null,
     remaining_ms: null,
     etcd: null,

@@ -47,6 +47,7 @@ const status: Status = {
     leader: 'a',
     address: null,
     role: 'leader',
+    namesake: null,
     term: 17,
     remaining_ms: 900,
     etcd: { problem: 'no answer within 500 ms', for_ms: 4_200 },
@@ -120,7 +121,7 @@ const follower: Status = {
   services: status.services.map((row) => ({ ...row, ...noUsage, longest_wait_ms: null, held_by: null })),
   leadership: {
     ...{ brain: 'b', leader: 'a', address: '10.0.0.2:18000', role: 'follower', term: 17 },
-    ...{ remaining_ms: null, etcd: null, followers: [] },
+    ...{ namesake: null, remaining_ms: null, etcd: null, followers: [] },
     link: { open: false, for_ms: 2_100, problem: 'it is silent' },
   },
 };
@@ -198,6 +199,23 @@ describe('asking a running brain', () => {
     assert.match(stdout, /^It has not reached it for 2 s: it is silent$/m);
     assert.match(stdout, /^DATABASE +BUDGET\norders\/primary +90$/m);
     assert.match(stdout, /^SERVICE +LIMIT +PRIORITY +TENANT +HOSTNAME\ncheckout +10 +7 +shop +checkout\./m);
+  });
+
+  test('status of a brain whose id another process leads under says so, and where that is', async (t) => {
+    const { brain, etcd, followers } = follower.leadership;
+    const nobody = { leader: null, address: null, role: 'none', term: null, remaining_ms: null } as const;
+    const namesake = '10.0.0.2:18000';
+    says = {
+      ...follower,
+      leadership: { ...nobody, ...{ brain, etcd, followers, link: null }, namesake },
+    };
+    t.after(() => {
+      says = status;
+    });
+    const { stdout } = await sluice('status', '--admin', admin);
+    assert.match(stdout, /^This is brain b\. Another process leads under that id, at 10\.0\.0\.2:18000: /m);
+    assert.match(stdout, /one that was given its id: each needs its own \(--brain\)\.$/m);
+    assert.doesNotMatch(stdout, /No brain leads/);
   });
 
   test('status --json is the admin API’s own answer', async () => {

@@ -144,6 +144,7 @@ function leadershipLines({
   leader,
   address,
   role,
+  namesake,
   term,
   remaining_ms,
   etcd,
@@ -152,7 +153,12 @@ function leadershipLines({
 }: LeadershipStatus): readonly string[] {
   if (brain === null) return [];
   const lines = [];
-  if (role === 'none') lines.push(`This is brain ${brain}. No brain leads: clients wait.`);
+  if (role === 'none' && namesake)
+    lines.push(
+      `This is brain ${brain}. Another process leads under that id, at ${namesake}: clients wait here.`,
+      'It is an earlier run of this brain, for some seconds, or one that was given its id: each needs its own (--brain).',
+    );
+  else if (role === 'none') lines.push(`This is brain ${brain}. No brain leads: clients wait.`);
   else if (role === 'follower')
     lines.push(
       `This is brain ${brain}. Brain ${leader} at ${address} leads, term ${term}, and has the counts.`,

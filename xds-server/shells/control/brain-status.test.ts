@@ -14,7 +14,7 @@ const parsed = parseSpec(yaml());
 assert.ok(parsed.ok);
 const plan = planOf(parsed.spec);
 
-function statusOf(leadership: Leadership, brain: string | undefined): Status {
+function brainStatus(leadership: Leadership, brain: string | undefined, namesake?: string): BrainStatus {
   const nobody = { trouble: undefined, followers: [], link: undefined, unreachedForMs: 0, nowMs: 0 };
   return new BrainStatus({
     version: '0.1.0',
@@ -27,9 +27,12 @@ function statusOf(leadership: Leadership, brain: string | undefined): Status {
     activity: () => undefined,
     observer: () => undefined,
     nodes: () => [],
-    leadership: () => leadershipStatus({ ...nobody, leadership, brain }),
-  }).status();
+    leadership: () => leadershipStatus({ ...nobody, leadership, brain, namesake }),
+  });
 }
+
+const statusOf = (leadership: Leadership, brain: string | undefined): Status =>
+  brainStatus(leadership, brain).status();
 
 const counted = {
   targets: 'total granted active closing waiting unclaimed recovering observer',
@@ -63,4 +66,11 @@ test('a brain that does not lead shows what the plan says, and null for all that
     assert.equal(status.tenants.find(({ tenant }) => tenant === 'shop')?.max_connections, 120);
   }
   assert.deepEqual([leads.targets[0]?.total, leads.targets[0]?.recovering], [0, true]);
+});
+
+test('what a brain that is not ready lacks is a leader, or an id that nobody else has', () => {
+  assert.deepEqual(brainStatus({ kind: 'nobody' }, 'a').missing(), ['no brain leads']);
+  assert.deepEqual(brainStatus({ kind: 'nobody' }, 'a', '10.0.0.2:18000').missing(), [
+    'another process leads as brain a, at 10.0.0.2:18000 (an earlier run of this one, for some seconds, or one that was given its id)',
+  ]);
 });

@@ -209,14 +209,17 @@ export class BrainStatus {
 
 /** @returns undefined when somebody may grant */
 function leaderMissing(status: LeadershipStatus): string | undefined {
-  const { role, remaining_ms, etcd, leader, address, link } = status;
+  const { role, remaining_ms, etcd, brain, leader, address, namesake, link } = status;
   if (link && !link.open) {
     const why = link.problem === null ? '' : `: ${link.problem}`;
     return `brain ${leader} at ${address} leads and is not reached${why}`;
   }
   const isOver = role === 'leader' && remaining_ms === 0;
   if (role !== 'none' && !isOver) return undefined;
-  const what = isOver ? 'the term of this brain is over and etcd has not renewed it' : 'no brain leads';
+  const nobody = namesake
+    ? `another process leads as brain ${brain}, at ${namesake} (an earlier run of this one, for some seconds, or one that was given its id)`
+    : 'no brain leads';
+  const what = isOver ? 'the term of this brain is over and etcd has not renewed it' : nobody;
   return etcd ? `${what}: ${etcd.problem}` : what;
 }
 

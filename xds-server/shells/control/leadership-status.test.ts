@@ -4,7 +4,7 @@ import { alone } from '../../pure/leadership/leadership.js';
 import { leadershipStatus } from './leadership-status.js';
 
 const at = {
-  ...{ brain: 'a', trouble: undefined, nowMs: 1_000, followers: [], link: undefined },
+  ...{ brain: 'a', trouble: undefined, nowMs: 1_000, followers: [], link: undefined, namesake: undefined },
   unreachedForMs: 0,
 };
 
@@ -36,4 +36,12 @@ test('a follower says since when it does not reach the leader, and why', () => {
     leadershipStatus({ ...at, leadership, link: { isOpen, problem }, unreachedForMs: 1_200.4 }).link;
   assert.deepEqual(link(true), { open: true, for_ms: null, problem: null });
   assert.deepEqual(link(false, 'it is silent'), { open: false, for_ms: 1_200, problem: 'it is silent' });
+});
+
+test('a leader that has the id of this brain is told of, and is nobody to follow', () => {
+  const namesake = '10.0.0.2:18000';
+  const status = leadershipStatus({ ...at, leadership: { kind: 'nobody' }, namesake });
+  assert.deepEqual([status.role, status.leader, status.address], ['none', null, null]);
+  assert.equal(status.namesake, namesake);
+  assert.equal(leadershipStatus({ ...at, leadership: { kind: 'nobody' } }).namesake, null);
 });

@@ -8,6 +8,8 @@ export interface LeadershipFacts {
   readonly brain: string | undefined;
   /** Why etcd cannot be asked, and since when. */
   readonly trouble: { readonly forMs: number; readonly problem: string } | undefined;
+  /** Where another process is dialled that leads under the id of this brain. */
+  readonly namesake: string | undefined;
   /** Brains that follow this one. */
   readonly followers: LeadershipStatus['followers'];
   /** To the leader, where that is another brain. */
@@ -21,7 +23,7 @@ export interface LeadershipFacts {
 export function leadershipStatus(facts: LeadershipFacts): LeadershipStatus {
   const { leadership, brain, trouble, followers, nowMs } = facts;
   const etcd = trouble ? { problem: trouble.problem, for_ms: Math.round(trouble.forMs) } : null;
-  const of = { brain: brain ?? null, etcd, followers, link: null };
+  const of = { brain: brain ?? null, etcd, followers, link: null, namesake: facts.namesake ?? null };
   if (leadership.kind === 'nobody')
     return { ...of, leader: null, address: null, role: 'none', term: null, remaining_ms: null };
   const { term } = leadership;

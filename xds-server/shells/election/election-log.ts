@@ -6,7 +6,6 @@ export class ElectionLog {
   readonly #log: Logger;
   readonly #brain: string;
   #leads = '';
-  #namesake = '';
   #troubled = false;
   #over = false;
 
@@ -28,23 +27,21 @@ export class ElectionLog {
     this.#over = over;
   }
 
-  #sayWhoLeads({ leadership, holder }: Election): void {
-    const leads = leadership.kind === 'nobody' ? 'nobody' : `${leadership.kind} ${leadership.term}`;
-    if (leads !== this.#leads) {
-      if (leadership.kind === 'leader') this.#log.info({ term: leadership.term }, 'this brain leads');
-      else if (leadership.kind === 'follower') {
-        const { brain, address, term } = leadership;
-        this.#log.info({ brain, address, term }, 'another brain leads');
-      } else this.#log.warn('no brain leads: clients wait');
-      this.#leads = leads;
-    }
-    if (holder?.brain !== this.#brain || leadership.kind !== 'nobody' || this.#namesake === holder.lease)
-      return;
-    this.#namesake = holder.lease;
-    this.#log.warn(
-      { brain: this.#brain },
-      'a brain with the id of this one leads: an earlier run of it, whose lease will be over, or another that was given its id',
-    );
+  #sayWhoLeads({ leadership, namesake }: Election): void {
+    const nobody = namesake ? `namesake ${namesake.lease}` : 'nobody';
+    const leads = leadership.kind === 'nobody' ? nobody : `${leadership.kind} ${leadership.term}`;
+    if (leads === this.#leads) return;
+    this.#leads = leads;
+    if (leadership.kind === 'leader') this.#log.info({ term: leadership.term }, 'this brain leads');
+    else if (leadership.kind === 'follower') {
+      const { brain, address, term } = leadership;
+      this.#log.info({ brain, address, term }, 'another brain leads');
+    } else if (namesake)
+      this.#log.warn(
+        { brain: this.#brain, address: namesake.address },
+        'another process leads under the id of this brain: an earlier run of it, for some seconds, or one that was given its id (--brain); clients wait',
+      );
+    else this.#log.warn('no brain leads: clients wait');
   }
 
   #sayTrouble({ trouble }: Election): void {

@@ -72,6 +72,11 @@ export class ElectionLoop implements LeadershipSource {
     return trouble && { forMs: this.#options.now() - trouble.sinceMs, problem: trouble.problem };
   }
 
+  /** Where another process is dialled that leads under the id of this brain; undefined: none does. */
+  get namesake(): string | undefined {
+    return this.#election.namesake?.address;
+  }
+
   subscribe(listener: (leadership: Leadership) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

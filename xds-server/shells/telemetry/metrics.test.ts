@@ -83,6 +83,7 @@ let leadership: LeadershipStatus = {
   etcd: { problem: 'no answer', for_ms: 10 },
   followers: [{ brain: 'b', nodes: 3 }],
   link: null,
+  namesake: null,
 };
 
 function metrics(): Metrics {
