@@ -80,6 +80,8 @@ export class Truth {
   compare({ server, owner, openedMs }: DatabaseSession): void {
     const { service, tenant, onlyKill } = owner!;
     if (owner!.isImpostor) this.#compareImpostors(owner!);
+    // A server may take in late what was granted long before: it is judged by what could be known then.
+    const grantedFromMs = openedMs - confirmationMs(settings);
     // Before it can have been told of everything a ledger gives nothing: what it gives all the same has no excuse.
     const present = this.#present();
     const isEarly =
@@ -94,15 +96,16 @@ export class Truth {
       for (const session of database.sessions) {
         if (!session.owner) continue;
         const account =
-          isEarly || this.#isKnown(session, session.owner, present)
+          isEarly || this.#isKnown(session, session.owner, present, grantedFromMs)
             ? 'known'
-            : this.#account(session, present);
+            : this.#account(session, present, grantedFromMs);
         if (session.server === server) {
           if (account === 'people') maybePeople++;
           else if (account !== 'unlisted') there++;
         }
         const isCounted =
-          account === 'known' || (account === session.owner.service && this.#wasThere(account, session));
+          account === 'known' ||
+          (account === session.owner.service && this.#wasThere(account, session, grantedFromMs));
         if (isCounted && session.owner.service === service) {
           ofService++;
           if (!session.owner.onlyKill) ordinary++;
@@ -114,7 +117,7 @@ export class Truth {
           isCounted &&
           session.owner.tenant === tenant &&
           (account === 'known' || session.server === server) &&
-          (grantedBy(present, session.owner) || this.#isPlanned(session.owner.service))
+          (grantedBy(present, session.owner) || this.#isPlanned(session.owner.service, grantedFromMs))
         )
           ofTenant++;
       }
@@ -161,24 +164,29 @@ export class Truth {
   }
 
   /** All the time that something which opens now may have been granted in: whose tenant a service has, its plan says. */
-  #isPlanned(service: string): boolean {
-    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
-    return this.#plans.every(({ plan, untilMs }) => untilMs < sinceMs || plan.services.has(service));
+  #isPlanned(service: string, grantedFromMs: number): boolean {
+    return this.#plans.every(({ plan, untilMs }) => untilMs < grantedFromMs || plan.services.has(service));
   }
 
   /** By every plan that something which opens now may have been granted under. */
-  #wasThere(service: string, { server }: DatabaseSession): boolean {
-    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
+  #wasThere(service: string, { server }: DatabaseSession, grantedFromMs: number): boolean {
     return this.#plans.every(({ plan, untilMs }) => {
       const target = targetAt(plan, server)?.name;
-      return untilMs < sinceMs || (target !== undefined && plan.services.get(service)?.target === target);
+      return (
+        untilMs < grantedFromMs || (target !== undefined && plan.services.get(service)?.target === target)
+      );
     });
   }
 
   /** Long enough for nothing to open any more that was granted before; and its server was not left out since. */
-  #isKnown({ server, openedMs }: DatabaseSession, { knownTo, knownMs }: Owner, present: Present): boolean {
+  #isKnown(
+    { server, openedMs }: DatabaseSession,
+    { knownTo, knownMs }: Owner,
+    present: Present,
+    grantedFromMs: number,
+  ): boolean {
     if (this.#nobodysMs(server) > openedMs) return false;
-    return knownTo === present.number && knownMs <= this.#agenda.nowMs - confirmationMs(settings);
+    return knownTo === present.number && knownMs <= grantedFromMs;
   }
 
   /** The ledger granted it, and has not had to forget it since: of what is at a server that nobody asks nothing can be proved. */
@@ -191,24 +199,24 @@ export class Truth {
   }
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
-  #account(session: DatabaseSession, present: Present): string {
+  #account(session: DatabaseSession, present: Present, grantedFromMs: number): string {
     const { server, shownTo, firstShownMs, shownMs, namedTo, namedMs, openedMs } = session;
     const { number, startedMs, recoveryMs } = present;
     if (openedMs < this.#nobodysMs(server) && shownMs <= this.#nobodysMs(server)) return 'unlisted';
     const isOlder = openedMs <= startedMs + recoveryMs;
     if (shownTo !== number) return isOlder ? 'unlisted' : 'opened after the recovery';
     // What opens now may have been granted before its login was over, and it in a list.
-    if (!this.#traits.listsLogins && isOlder && firstShownMs > this.#agenda.nowMs - confirmationMs(settings))
-      return 'unlisted';
+    if (!this.#traits.listsLogins && isOlder && firstShownMs > grantedFromMs) return 'unlisted';
     if (!this.#traits.showsUsers) return 'people';
-    const sinceMs = this.#agenda.nowMs - confirmationMs(settings);
     const owners = ownersOf(session, this.plan);
     // What opens now may have been granted when no service had its account.
     const wasNobodys = ({ plan, untilMs }: Planned): boolean =>
-      untilMs >= sinceMs && targetAt(plan, server) !== undefined && ownersOf(session, plan).length === 0;
+      untilMs >= grantedFromMs &&
+      targetAt(plan, server) !== undefined &&
+      ownersOf(session, plan).length === 0;
     if (owners.length === 0 || this.#plans.some(wasNobodys)) return 'people';
     // It logs in, or did when something was granted that opens now.
-    if (namedTo !== number || namedMs > sinceMs) return 'several';
+    if (namedTo !== number || namedMs > grantedFromMs) return 'several';
     // Also of one that is gone.
     return owners.length > 1 || this.#traits.sharedUser ? 'several' : owners[0]!;
   }
