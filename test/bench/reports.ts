@@ -41,6 +41,7 @@ function entry(n: number): object {
     common_properties: {
       access_log_type: 2,
       duration: { seconds: 35, nanos: 0 },
+      downstream_remote_address: address(`10.2.${(n >> 8) & 255}.${n & 255}`, 50_000 + (n >> 16)),
       upstream_cluster: 'service/checkout',
       upstream_local_address: address(`10.1.${(n >> 8) & 255}.${n & 255}`, 40_000 + (n >> 16)),
       upstream_remote_address: address('10.0.0.5', 5432),
