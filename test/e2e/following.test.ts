@@ -1,5 +1,6 @@
 /** What the nodes count of a session is what its database counts. */
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import type { Writable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import type pg from 'pg';
@@ -87,6 +88,30 @@ for (const [version, service, database] of [
   transactionsAreCounted(version, () => ({ sluice, service, account: ann, server: database().server }));
 
 statementsAreCounted('MariaDB', () => ({ sluice, service: 'dashboard', account: annOfReports }));
+
+/** The only session, when its node has reported it and the database has shown its account. */
+async function whose(): Promise<{ readonly user: string; readonly client: string }> {
+  return await waitUntil('the session shows whose it is', async () => {
+    const { rows } = await sluice.brain.sessions();
+    const [shown, ...more] = rows.filter(({ state }) => state !== 'closing');
+    if (!shown || more.length > 0 || shown.user === null || shown.client === null) return false;
+    return { user: shown.user, client: shown.client };
+  });
+}
+
+test('a session shows whose it is: its client’s own address, and the account that the database has for it', async () => {
+  const addressOf = ({ localAddress, localPort }: net.Socket): string => `${localAddress}:${localPort}`;
+  for (const service of ['checkout', 'billing']) {
+    const stream = new net.Socket();
+    const client = await postgresSession(sluice, service, ann, { stream });
+    assert.deepEqual(await whose(), { user: 'ann', client: addressOf(stream) }, service);
+    await client.end();
+  }
+  const socket = net.connect(sluice.ports.mysql, sluice.host);
+  const client = await mysqlSession(sluice, 'dashboard', annOfReports, socket);
+  assert.deepEqual(await whose(), { user: 'ann', client: addressOf(socket) });
+  await client.end();
+});
 
 test('a session shows what it does, for how long, and what it has done', async () => {
   const client = await postgresSession(sluice, 'checkout', ann);

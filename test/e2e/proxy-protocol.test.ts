@@ -235,7 +235,11 @@ for (const version of ['v1', 'v2'] as const)
     );
     assert.equal(row?.host, `${peers.client}:${peers.clientPort}`);
     const { rows } = await sluice.brain.sessions();
-    assert.equal(rows.filter(({ service }) => service === 'dashboard').length, 1);
+    const shown = rows.filter(({ service }) => service === 'dashboard');
+    assert.deepEqual(
+      shown.map(({ client }) => client),
+      [`${peers.client}:${peers.clientPort}`],
+    );
     connection.end();
     await sluice.brain.waitForTaken('dashboard', 0);
   });

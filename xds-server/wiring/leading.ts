@@ -7,7 +7,7 @@
  *                admission ◀── questions
  */
 import type { Logger } from 'pino';
-import { ActivityBook, type ActivityView } from '../pure/activity/activity-book.js';
+import { ActivityBook, type ActivityView, type ClientAddress } from '../pure/activity/activity-book.js';
 import type { CancelRequest } from '../pure/cancel/cancel-request.js';
 import { SessionDirectory } from '../pure/cancel/session-directory.js';
 import type { ConnectionId, LedgerEffect, NodeId } from '../pure/ledger/events.js';
@@ -167,6 +167,10 @@ export class Leading {
 
   activity(connection: ConnectionId): ActivityView | undefined {
     return this.#activity.view(connection, this.#now());
+  }
+
+  client(connection: ConnectionId): ClientAddress | undefined {
+    return this.#activity.client(connection);
   }
 
   observer(target: TargetName): ReturnType<Observers['view']> {

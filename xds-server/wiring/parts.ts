@@ -109,6 +109,7 @@ export class Parts {
       plan: () => this.enactment.plan,
       ledger: (view) => this.deciding.view(view),
       activity: (connection) => this.deciding.leading?.activity(connection),
+      client: (connection) => this.deciding.leading?.client(connection),
       observer: (target) => this.deciding.leading?.observer(target),
       nodes: () => this.xds.nodes(),
       channel: () => this.credentials.status,

@@ -123,6 +123,7 @@ export function report(input: Buffer): void {
       );
     };
     assert.equal(one.type, kinds[common?.access_log_type ?? 0] ?? 'other');
+    assert.deepEqual(one.client, addressOf(optional(common, 'downstream_remote_address')));
     assert.equal(one.cluster, optional(common, 'upstream_cluster'));
     assert.equal(one.upstreamLocal, address('upstream_local_address'));
     assert.equal(one.upstreamRemote, address('upstream_remote_address'));

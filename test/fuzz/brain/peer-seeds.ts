@@ -6,7 +6,8 @@ import { encodeOrders, encodeTelling } from '../../../xds-server/shells/peers/wi
 const connection = '0123456789abcdef0123456789abcdef';
 const [node, service] = ['edge-1', 'checkout'];
 const upstream = { localAddress: '10.1.0.1:4711', remoteAddress: '10.0.0.5:5432', serverId: 77 };
-const work = { service, line: 'idle 1', ageMs: 5, bornMonotonicMs: 9 };
+const client = { host: '10.0.0.9', port: 50_412 };
+const work = { service, line: 'idle 1', ageMs: 5, bornMonotonicMs: 9, client };
 
 const question = { connection, node, service, source: '10.0.0.9', bornMs: 990, sentMs: 980, frontId: 7 };
 const told: readonly (readonly News[])[] = [

@@ -67,6 +67,7 @@ export function reports(): Buffer[] {
     const common_properties = {
       access_log_type: type,
       duration: { seconds: 2, nanos: 5e8 },
+      downstream_remote_address: socket('2001:db8::7', 50_412),
       upstream_cluster: 'service/checkout',
       upstream_local_address: socket('10.1.0.1', 4711),
       upstream_remote_address: socket('::1', 5432),

@@ -9,6 +9,7 @@ const report = (line: unknown, more: Partial<ActivityReport> = {}): ActivityRepo
   line,
   ageMs: 2_000,
   bornMonotonicMs: 50_000,
+  client: undefined,
   isEnd: false,
   ...more,
 });
@@ -93,6 +94,50 @@ test('a state lasts since it began on the node', () => {
   const nobody = 'cd'.repeat(16);
   made.take(report('idle 51500 0 0 0 0 0 ', { connection: nobody, bornMonotonicMs: undefined }), now);
   assert.equal(made.view(nobody, now)?.forMs, undefined);
+});
+
+const ann = { host: '10.0.0.9', port: 50_412 };
+
+test('a session’s client is known from its first report on, before there is a line of it', () => {
+  const made = book();
+  assert.equal(made.client(connection), undefined);
+  made.take(report(undefined, { client: ann }), now);
+  assert.deepEqual(made.client(connection), ann);
+  assert.equal(made.view(connection, now), undefined);
+  assert.equal(made.take(report('idle 51000 2 3 1 900 800 2'), now)?.transactions, 2);
+  assert.deepEqual(made.client(connection), ann, 'a brain that does not tell it takes nothing away');
+});
+
+test('a client that an older brain did not tell is known when a newer one tells the same session', () => {
+  const made = book();
+  const line = 'idle 51000 2 3 1 900 800 2';
+  made.take(report(line), now);
+  made.take(report(line, { client: ann }), now);
+  assert.deepEqual(made.client(connection), ann);
+});
+
+test('a client is taken from the first report that has it, and kept as that told it', () => {
+  const made = book();
+  made.take(report('idle 51000 2 3 1 900 800 2', { client: ann }), now);
+  made.take(report('idle 52000 3 4 1 900 800 3', { client: { ...ann } }), now);
+  assert.equal(made.client(connection), ann);
+});
+
+test('a session’s client is known when it has ended, too: its slot may be closing', () => {
+  const made = book();
+  made.take(report('idle 51000 2 3 1 900 800 2', { client: ann, isEnd: true }), now);
+  assert.equal(made.view(connection, now), undefined);
+  assert.deepEqual(made.client(connection), ann);
+});
+
+test('no number of clients makes it grow for ever', () => {
+  const made = book();
+  const name = (n: number): string => n.toString(16).padStart(32, '0');
+  for (let n = 0; n < 100_001; n += 1)
+    made.take(report(undefined, { connection: name(n), client: ann }), now);
+  assert.deepEqual([made.client(name(0)), made.client(name(1))], [undefined, ann]);
+  for (let n = 1; n < 20_002; n += 1) made.take(report(undefined, { connection: name(n), isEnd: true }), now);
+  assert.deepEqual([made.client(name(1)), made.client(name(2))], [undefined, ann]);
 });
 
 test('no number of sessions makes it grow for ever', () => {

@@ -1,5 +1,5 @@
 /**
- * The last word of each session about itself, and what it adds to the one before. A report may come twice, late, or
+ * The last word of each session about itself, and what it adds to the one before; and whose it is. A report may come twice, late, or
  * behind its session's end; it is counted once. Bounded: of more sessions than that, those that have been silent longest
  * are forgotten, and counted from their next report on.
  */
@@ -14,7 +14,15 @@ export interface ActivityReport {
   readonly ageMs: number;
   /** The node's monotonic clock at the connection's birth; undefined: not known. */
   readonly bornMonotonicMs: number | undefined;
+  readonly client: ClientAddress | undefined;
   readonly isEnd: boolean;
+}
+
+/** Where a client is, as its node sees it. */
+export interface ClientAddress {
+  /** IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
 }
 
 /** What a session does, seen from the time of asking. */
@@ -24,22 +32,24 @@ export interface ActivityView {
   readonly counts: ActivityCounts;
 }
 
-/** The line alone, as it is a fifth of what is read from it. */
 interface Known {
-  readonly line: string;
+  /** The line alone, as it is a fifth of what is read from it; undefined until there is one that says something. */
+  line: string | undefined;
   /** On the brain's clock: the state's beginning; undefined where the node's clock is not known. */
-  readonly sinceMs: number | undefined;
+  sinceMs: number | undefined;
+  /** Of the first report that has it: it does not change. */
+  client: ClientAddress | undefined;
 }
 
 /** Some 300 bytes each. */
 const maxSessions = 100_000;
-/** Sessions that have ended, so that a late report is known for what it is. */
+/** Sessions that have ended, so that a late report is known for what it is; and their clients, while slots are closing. */
 const maxEnded = 20_000;
 
 export class ActivityBook {
   readonly #startedMs: number;
   readonly #known = new Map<string, Known>();
-  readonly #ended = new Set<string>();
+  readonly #ended = new Map<string, ClientAddress | undefined>();
 
   /** @param startedMs the brain's clock now: what older sessions did before is not counted */
   constructor(startedMs: number) {
@@ -48,13 +58,19 @@ export class ActivityBook {
 
   /** @returns what is new; undefined when nothing is. */
   take(report: ActivityReport, nowMs: number): ActivityCounts | undefined {
-    const { connection, line, isEnd } = report;
+    const { connection, line, client, isEnd } = report;
     if (this.#ended.has(connection)) return undefined;
-    const known = this.#known.get(connection);
+    const known = this.#known.get(connection) ?? this.#begin(connection);
+    known.client ??= client;
     // The most frequent of all reports is one without news.
-    const news = known?.line === line ? undefined : this.#news(report, known, nowMs);
-    if (isEnd) this.#end(connection);
+    const news = known.line === line ? undefined : this.#news(report, known, nowMs);
+    if (isEnd) this.#end(connection, known);
     return news;
+  }
+
+  /** Whose it is, or was until it ended; undefined where no report of it has said so. */
+  client(connection: string): ClientAddress | undefined {
+    return this.#known.get(connection)?.client ?? this.#ended.get(connection);
   }
 
   view(connection: string, nowMs: number): ActivityView | undefined {
@@ -66,20 +82,28 @@ export class ActivityBook {
     return { state: activity.state, forMs, counts: activity.counts };
   }
 
-  #news(report: ActivityReport, known: Known | undefined, nowMs: number): ActivityCounts | undefined {
+  #begin(connection: string): Known {
+    const known = { line: undefined, sinceMs: undefined, client: undefined };
+    this.#known.set(connection, known);
+    if (this.#known.size > maxSessions) this.#known.delete(this.#known.keys().next().value!);
+    return known;
+  }
+
+  #news(report: ActivityReport, known: Known, nowMs: number): ActivityCounts | undefined {
     const activity = parseActivity(report.line);
     if (!activity) return undefined;
     // Reports that overtook each other: the older one has nothing to say.
-    const last = parseActivity(known?.line);
+    const last = parseActivity(known.line);
     if (last && activity.sinceMs < last.sinceMs) return undefined;
     const isOlderThanThis = nowMs - report.ageMs < this.#startedMs;
     const before = last?.counts ?? (isOlderThanThis ? activity.counts : noCounts);
     const more = added(before, activity.counts);
     // Not one session's counts: whatever it is, it is not believed.
     if (!more) return undefined;
+    known.line = report.line as string;
+    known.sinceMs = sinceOf();
     this.#known.delete(report.connection);
-    this.#known.set(report.connection, { line: report.line as string, sinceMs: sinceOf() });
-    if (this.#known.size > maxSessions) this.#known.delete(this.#known.keys().next().value!);
+    this.#known.set(report.connection, known);
     return more.queries + more.transactions + more.errors > 0 ? more : undefined;
 
     function sinceOf(): number | undefined {
@@ -89,9 +113,9 @@ export class ActivityBook {
     }
   }
 
-  #end(connection: string): void {
+  #end(connection: string, { client }: Known): void {
     this.#known.delete(connection);
-    this.#ended.add(connection);
-    if (this.#ended.size > maxEnded) this.#ended.delete(this.#ended.values().next().value!);
+    this.#ended.set(connection, client);
+    if (this.#ended.size > maxEnded) this.#ended.delete(this.#ended.keys().next().value!);
   }
 }

@@ -2,6 +2,7 @@
 import type { TargetName } from '../plan/plan.js';
 import { type Obstacle, obstacle } from './admission.js';
 import { type Books, nowhere } from './books.js';
+import { strength } from './claims.js';
 import type { ConnectionId, NodeId, ServerId } from './events.js';
 import type { ClosingCause, Counts, Service, Slot, SlotState, Target, Waiter } from './records.js';
 import { waitersOf } from './waiters.js';
@@ -81,6 +82,8 @@ export interface SessionView {
   readonly serverId: ServerId | undefined;
   /** Whether the database's last list shows it. */
   readonly listed: boolean;
+  /** Account that it has in that list; absent where that does not show it, or not its account, or its row is a guess. */
+  readonly user?: string;
 }
 
 export interface WaiterView {
@@ -91,6 +94,8 @@ export interface WaiterView {
   readonly priority: number;
   readonly waitedMs: number;
   readonly timeoutMs: number;
+  /** Where it comes from (Client); absent where that is not known. */
+  readonly source?: string;
 }
 
 export interface LedgerView {
@@ -161,7 +166,7 @@ function usage({ counts }: { readonly counts: Counts }, used: number, waiters: n
 }
 
 export function sessionView(slot: Slot, nowMs: number): SessionView {
-  const { connection, service, tenant, target, node, state, cause, serverId } = slot;
+  const { connection, service, tenant, target, node, state, cause, serverId, row } = slot;
   return {
     connection,
     service: service.name,
@@ -172,11 +177,12 @@ export function sessionView(slot: Slot, nowMs: number): SessionView {
     cause,
     ageMs: nowMs - slot.bornMs,
     serverId,
-    listed: slot.row !== undefined,
+    listed: row !== undefined,
+    ...(row?.user !== undefined && strength(slot, row) > 0 && { user: row.user }),
   };
 }
 
-function waiterView({ connection, service, node, bornMs }: Waiter, nowMs: number): WaiterView {
+function waiterView({ connection, service, node, bornMs, source }: Waiter, nowMs: number): WaiterView {
   return {
     connection,
     service: service.name,
@@ -185,6 +191,7 @@ function waiterView({ connection, service, node, bornMs }: Waiter, nowMs: number
     priority: service.plan!.priority,
     waitedMs: nowMs - bornMs,
     timeoutMs: service.plan!.timeoutMs,
+    ...(source !== undefined && { source }),
   };
 }
 

@@ -203,6 +203,10 @@ export interface SessionStatus {
   readonly age_ms: number;
   /** Postgres backend pid or MySQL connection id; null before login. */
   readonly server_id: number | null;
+  /** Account, as the database's own session list shows it; null before that surely shows the session. */
+  readonly user: string | null;
+  /** `10.1.2.3:50412`, `[2001:db8::7]:50412`, as the node sees it; null before the node has reported the session. */
+  readonly client: string | null;
   /** What it does and has done; null before its node has said. */
   readonly activity: {
     readonly state: ActivityState;
@@ -223,6 +227,8 @@ export interface WaiterStatus {
   readonly service: string;
   readonly target: string;
   readonly node: string;
+  /** Its address without a port, `10.1.2.3`; of IPv6 the network that it has to itself, `2001:db8::/64`; null: not known. */
+  readonly client: string | null;
   readonly priority: number;
   readonly waited_ms: number;
   readonly timeout_ms: number;

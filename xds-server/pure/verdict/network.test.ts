@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isWithin, sourceOf } from './network.js';
+import { isWithin, sourceOf, sourceText } from './network.js';
 
 test('an address is within a network when the bits of the prefix agree', () => {
   assert.ok(isWithin('10.1.2.3', '10.1.0.0/16'));
@@ -53,6 +53,13 @@ test('IPv4 prefixes agree with arithmetic on 32 bits', () => {
       },
     ),
   );
+});
+
+test('where a client comes from is shown as its address, and of IPv6 as the network that it has to itself', () => {
+  const shown = ['10.1.2.3', '::ffff:10.1.2.3', '2001:db8:0:1::7'].map((address) =>
+    sourceText(sourceOf(address)),
+  );
+  assert.deepEqual(shown, ['10.1.2.3', '::ffff:10.1.2.3', '2001:db8:0:1::/64']);
 });
 
 test('an IPv6 client that takes another address of its network is the same one to limits', () => {

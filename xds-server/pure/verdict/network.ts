@@ -30,3 +30,8 @@ export function sourceOf(address: string): string {
   if (!bytes || bytes.length === 4) return address;
   return formatIp(maskOf({ network: bytes, prefix: ownPrefix }));
 }
+
+/** The same for people to read: of IPv6 it says that it is a network. */
+export function sourceText(source: string): string {
+  return addressBytes(source)?.length === 16 ? `${source}/${ownPrefix}` : source;
+}

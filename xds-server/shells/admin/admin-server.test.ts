@@ -48,6 +48,8 @@ class Source implements StatusSource {
     state: 'active',
     age_ms: index,
     server_id: index,
+    user: null,
+    client: null,
     activity: null,
   }));
 

@@ -138,6 +138,8 @@ const sessions: Page<SessionStatus> = {
       state: 'active',
       age_ms: 52_000,
       server_id: 4711,
+      user: 'ann\x1b[2J',
+      client: '[2001:db8::7]:50412',
       activity: {
         state: 'transaction',
         for_ms: 3_000,
@@ -151,18 +153,35 @@ const sessions: Page<SessionStatus> = {
   ],
 };
 
-const waiting: Page<WaiterStatus> = { total: 0, offset: 0, rows: [] };
+const granted: SessionStatus = {
+  ...sessions.rows[0]!,
+  ...{ state: 'granted', server_id: null, user: null, client: null, activity: null },
+};
+
+const waiter: WaiterStatus = {
+  connection: 'cd'.repeat(16),
+  service: 'checkout',
+  target: 'orders/primary',
+  node: 'edge-1',
+  client: '10.1.2.3',
+  priority: 7,
+  waited_ms: 3_000,
+  timeout_ms: 5_000,
+};
+
+const waiting: Page<WaiterStatus> = { total: 1, offset: 0, rows: [waiter] };
 
 describe('asking a running brain', () => {
   let server: AdminServer;
   let admin: string;
   let says = status;
+  let holds = sessions;
   before(async () => {
     server = await AdminServer.listen(
       { host: '127.0.0.1', port: 0 },
       {
         status: () => says,
-        sessions: () => sessions,
+        sessions: () => holds,
         waiting: () => waiting,
         missing: () => [],
         metrics: async () => ({ contentType: 'text/plain', text: '' }),
@@ -228,11 +247,32 @@ describe('asking a running brain', () => {
     const held = await sluice('sessions', '--admin', admin, '--limit', '1');
     assert.match(
       held.stdout,
-      /^checkout +orders\/primary +active +52 s +transaction +3 s +12 +345 +6 +4711 +edge-1 +(ab){16}$/m,
+      /^checkout +orders\/primary +ann .* +active +52 s +transaction +3 s +12 +345 +6 +4711 +edge-1 +(ab){16}$/m,
     );
     assert.match(held.stdout, /^1 to 1 of 2 in all$/m);
-    assert.match((await sluice('waiting', '--admin', admin)).stdout, /^0 in all$/m);
+    const queue = await sluice('waiting', '--admin', admin);
+    assert.match(queue.stdout, /^checkout +orders\/primary .* 7 +3 s +5 s +edge-1 +(cd){16}\n1 in all$/m);
     assert.deepEqual(JSON.parse((await sluice('sessions', '--json', '--admin', admin)).stdout), sessions);
+  });
+
+  test('sessions shows whose each is, by account and address, and cannot be made to steer the terminal', async (t) => {
+    holds = { ...sessions, rows: [...sessions.rows, granted] };
+    t.after(() => {
+      holds = sessions;
+    });
+    const { stdout } = await sluice('sessions', '--admin', admin);
+    assert.match(stdout, /^SERVICE +DATABASE +USER +CLIENT +STATE /m);
+    assert.match(stdout, /^checkout +orders\/primary +ann \[2J +\[2001:db8::7\]:50412 +active /m);
+    assert.match(stdout, /^checkout +orders\/primary +- +- +granted /m);
+    assert.ok(!stdout.includes('\x1b'));
+  });
+
+  test('waiting shows where each client comes from', async () => {
+    const { stdout } = await sluice('waiting', '--admin', admin);
+    assert.match(
+      stdout,
+      /^SERVICE +DATABASE +CLIENT +PRIORITY .*\ncheckout +orders\/primary +10\.1\.2\.3 +7 /m,
+    );
   });
 });
 

@@ -9,6 +9,8 @@ import { type Column, printable, renderAge, renderTable } from './table.js';
 const columns: readonly Column<SessionStatus>[] = [
   { title: 'SERVICE', text: (row) => row.service },
   { title: 'DATABASE', text: (row) => row.target },
+  { title: 'USER', text: (row) => row.user ?? '-' },
+  { title: 'CLIENT', text: (row) => row.client ?? '-' },
   { title: 'STATE', text: (row) => row.state },
   { title: 'AGE', text: (row) => renderAge(row.age_ms), align: 'right' },
   { title: 'DOES', text: ({ activity }) => activity?.state ?? '-' },

@@ -9,6 +9,7 @@ import { type Column, renderAge } from './table.js';
 const columns: readonly Column<WaiterStatus>[] = [
   { title: 'SERVICE', text: (row) => row.service },
   { title: 'DATABASE', text: (row) => row.target },
+  { title: 'CLIENT', text: (row) => row.client ?? '-' },
   { title: 'PRIORITY', text: (row) => row.priority, align: 'right' },
   { title: 'WAITED', text: (row) => renderAge(row.waited_ms), align: 'right' },
   { title: 'AT MOST', text: (row) => renderAge(row.timeout_ms), align: 'right' },

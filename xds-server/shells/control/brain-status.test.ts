@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DrivenLedger } from '../../../test/simulation/driven-ledger.js';
+import type { ClientAddress } from '../../pure/activity/activity-book.js';
 import { alone, type Leadership } from '../../pure/leadership/leadership.js';
 import { Ledger } from '../../pure/ledger/ledger.js';
 import { defaultSettings } from '../../pure/ledger/settings.js';
@@ -14,7 +16,17 @@ const parsed = parseSpec(yaml());
 assert.ok(parsed.ok);
 const plan = planOf(parsed.spec);
 
-function brainStatus(leadership: Leadership, brain: string | undefined, namesake?: string): BrainStatus {
+interface Given {
+  readonly ledger?: Ledger;
+  readonly clients?: ReadonlyMap<string, ClientAddress>;
+  readonly namesake?: string;
+}
+
+function brainStatus(
+  leadership: Leadership,
+  brain?: string,
+  { ledger = new Ledger(defaultSettings), clients = new Map(), namesake }: Given = {},
+): BrainStatus {
   const nobody = { trouble: undefined, followers: [], link: undefined, unreachedForMs: 0, nowMs: 0 };
   return new BrainStatus({
     version: '0.1.0',
@@ -23,8 +35,9 @@ function brainStatus(leadership: Leadership, brain: string | undefined, namesake
     spec: () => ({}) as SpecStatus,
     channel: () => ({ tls: false, certificate_expires_at: null, problems: [], warnings: [] }),
     plan: () => plan,
-    ledger: (options) => new Ledger(defaultSettings).view(options),
+    ledger: (options) => ledger.view(options),
     activity: () => undefined,
+    client: (connection) => clients.get(connection),
     observer: () => undefined,
     nodes: () => [],
     leadership: () => leadershipStatus({ ...nobody, leadership, brain, namesake }),
@@ -70,7 +83,47 @@ test('a brain that does not lead shows what the plan says, and null for all that
 
 test('what a brain that is not ready lacks is a leader, or an id that nobody else has', () => {
   assert.deepEqual(brainStatus({ kind: 'nobody' }, 'a').missing(), ['no brain leads']);
-  assert.deepEqual(brainStatus({ kind: 'nobody' }, 'a', '10.0.0.2:18000').missing(), [
+  assert.deepEqual(brainStatus({ kind: 'nobody' }, 'a', { namesake: '10.0.0.2:18000' }).missing(), [
     'another process leads as brain a, at 10.0.0.2:18000 (an earlier run of this one, for some seconds, or one that was given its id)',
   ]);
+});
+
+const all = { offset: 0, limit: 10 };
+
+test('a session is shown with its client’s address, and with the account that the database surely shows for it', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: {} } });
+  driven.check('granted');
+  driven.open('logging in', 11);
+  driven.open('open', 12);
+  driven.observed([{ serverId: 11 }, { serverId: 12, user: 'ann' }, { serverId: 13, user: 'bob' }]);
+  const clients = new Map([
+    ['logging in', { host: '10.1.2.3', port: 50_412 }],
+    ['open', { host: '2001:db8::7', port: 50_413 }],
+  ]);
+  const { rows } = brainStatus(alone, undefined, { ledger: driven.ledger, clients }).sessions(all);
+  assert.deepEqual(
+    rows.map(({ connection, state, user, client }) => ({ connection, state, user, client })),
+    [
+      { connection: 'granted', state: 'granted', user: null, client: null },
+      { connection: 'logging in', state: 'active', user: null, client: '10.1.2.3:50412' },
+      { connection: 'open', state: 'active', user: 'ann', client: '[2001:db8::7]:50413' },
+    ],
+  );
+});
+
+test('a client that waits is shown with where it comes from', () => {
+  const driven = DrivenLedger.recovered({ services: { checkout: { maxConnections: 1 } } });
+  driven.open('open', 11);
+  driven.check('a', 'checkout', 0, '10.1.2.3');
+  driven.check('b', 'checkout', 0, '2001:db8::');
+  driven.check('c');
+  const { rows } = brainStatus(alone, undefined, { ledger: driven.ledger }).waiting(all);
+  assert.deepEqual(
+    rows.map(({ connection, client }) => [connection, client]),
+    [
+      ['a', '10.1.2.3'],
+      ['b', '2001:db8::/64'],
+      ['c', null],
+    ],
+  );
 });

@@ -3,7 +3,7 @@
  * nothing is decided here.
  */
 
-import type { ActivityView } from '../../pure/activity/activity-book.js';
+import type { ActivityView, ClientAddress } from '../../pure/activity/activity-book.js';
 import type { LedgerView, Usage, ViewOptions } from '../../pure/ledger/view.js';
 import { formatAddress } from '../../pure/plan/address.js';
 import type { Plan, ServicePlan, TargetPlan } from '../../pure/plan/plan.js';
@@ -23,6 +23,7 @@ import type {
   TargetStatus,
   WaiterStatus,
 } from '../../pure/status/status.js';
+import { sourceText } from '../../pure/verdict/network.js';
 
 /** One stream of a node, as the management server sees it. */
 export interface NodeView {
@@ -55,6 +56,8 @@ export interface Parts {
   readonly ledger: (options?: ViewOptions) => LedgerView;
   /** What a session does, as far as its node has said. */
   readonly activity: (connection: string) => ActivityView | undefined;
+  /** Whose it is, as far as its node has said. */
+  readonly client: (connection: string) => ClientAddress | undefined;
   readonly observer: (target: string) => ObserverView | undefined;
   readonly nodes: () => readonly NodeView[];
   readonly channel: () => ChannelStatus;
@@ -166,6 +169,8 @@ export class BrainStatus {
       state: session.state === 'session' ? ('active' as const) : session.state,
       age_ms: Math.round(session.ageMs),
       server_id: session.serverId ?? null,
+      user: session.user ?? null,
+      client: clientText(this.#parts.client(session.connection)),
       activity: activityStatus(this.#parts.activity(session.connection)),
     }));
     return { total: sessionCount, offset, rows };
@@ -178,6 +183,7 @@ export class BrainStatus {
       service: waiter.service,
       target: waiter.target,
       node: waiter.node,
+      client: waiter.source === undefined ? null : sourceText(waiter.source),
       priority: waiter.priority,
       waited_ms: Math.round(waiter.waitedMs),
       timeout_ms: waiter.timeoutMs,
@@ -235,6 +241,10 @@ function activityStatus(view: ActivityView | undefined): SessionStatus['activity
     transaction_ms: Math.round(counts.transactionUs / 1000),
     query_ms: Math.round(counts.queryUs / 1000),
   };
+}
+
+function clientText(client: ClientAddress | undefined): string | null {
+  return client ? formatAddress(client) : null;
 }
 
 /** More would be granted than there is. */

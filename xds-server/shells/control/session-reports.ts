@@ -43,8 +43,8 @@ export class SessionReports {
         server: upstream.remoteAddress,
       });
     if (!work) return;
-    const { service, line, ageMs, bornMonotonicMs, isEnd } = work;
-    this.#options.worked(service, { connection, line, ageMs, bornMonotonicMs, isEnd });
+    const { service, line, ageMs, bornMonotonicMs, client, isEnd } = work;
+    this.#options.worked(service, { connection, line, ageMs, bornMonotonicMs, client, isEnd });
     if (ended) this.#options.ended({ service, ...ended });
   }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import protobuf from 'protobufjs';
 import type { News, Order } from '../../pure/peers/messages.js';
 import { refusals } from '../../pure/verdict/refusals.js';
 import { decodeOrders, decodeTelling, encodeOrders, encodeTelling } from './wire.js';
@@ -11,7 +13,10 @@ const upstream = {
   serverId: 77,
   login: 'accepted',
 } as const;
-const work = { service: 'checkout', line: 'idle 1', ageMs: 5, bornMonotonicMs: 9 };
+const work = {
+  ...{ service: 'checkout', line: 'idle 1', ageMs: 5, bornMonotonicMs: 9 },
+  client: { host: '2001:db8::7', port: 50_412 },
+};
 
 const news: readonly News[] = [
   {
@@ -56,7 +61,7 @@ const news: readonly News[] = [
         evidence: 'server-closed',
       },
       known: undefined,
-      work: { ...work, bornMonotonicMs: undefined, isEnd: true },
+      work: { ...work, bornMonotonicMs: undefined, client: undefined, isEnd: true },
       ended: { durationMs: 12, loginError: '', endedBy: undefined },
     },
   },
@@ -77,6 +82,32 @@ const news: readonly News[] = [
 test('what a brain tells is read as it was meant', () => {
   const said = { term: 12, monotonicMs: 1_000, unixMs: 5, news };
   assert.deepEqual(decodeTelling(encodeTelling(said)), said);
+});
+
+/** A report as one brain tells it, with this client. */
+const told = (client: typeof work.client | undefined) => {
+  const event = { kind: 'report', connection, node: 'n1', service: 'checkout', upstream } as const;
+  const known = { frontId: 3, cancelDigest: 'ab' };
+  const session = { event, known, work: { ...work, client, isEnd: false }, ended: undefined };
+  return { monotonicMs: 1_000, unixMs: 5, news: [{ kind: 'session' as const, session }] };
+};
+
+test('a brain that knows no clients is told of a session, and tells of one, as before', () => {
+  const json = structuredClone(createRequire(import.meta.url)('#sluice-api.json')) as protobuf.INamespace;
+  const older = protobuf.Root.fromJSON(json).lookupType('sluice.v1.Telling');
+  const itsWork = older.root.lookupType('sluice.v1.Work');
+  itsWork.remove(itsWork.fields.client!);
+  const read = older.decode(encodeTelling(told(work.client)));
+  assert.ok(!JSON.stringify(older.toObject(read)).includes('2001:db8::7'));
+  const tells = older.encode(older.fromObject(older.toObject(read))).finish();
+  assert.deepEqual(decodeTelling(tells), told(undefined));
+});
+
+test('a client of whom a brain tells what is no address is not known, and the session is', () => {
+  for (const host of ['', '1'.repeat(65), '1'.repeat(1 << 20)])
+    assert.deepEqual(decodeTelling(encodeTelling(told({ host, port: 1 }))), told(undefined));
+  const longest = { host: '1'.repeat(64), port: 1 };
+  assert.deepEqual(decodeTelling(encodeTelling(told(longest))), told(longest));
 });
 
 test('what is answered is read as it was meant', () => {

@@ -4,9 +4,11 @@
  */
 import { createRequire } from 'node:module';
 import protobuf from 'protobufjs';
+import type { ClientAddress } from '../../pure/activity/activity-book.js';
 import type { EndEvidence } from '../../pure/ledger/events.js';
 import type { News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
 import { type Refusal, reasons } from '../../pure/verdict/refusals.js';
+import { maxHostChars } from '../envoy-api/fields.js';
 
 export interface Telling {
   /** Of the first message. */
@@ -150,6 +152,7 @@ function readSession(raw: Raw): SessionNews {
   };
   const isEnd = evidence !== undefined;
   const { service: worksFor = '', line } = raw.work ?? {};
+  const client = readClient(raw.work?.client);
   const ageMs = finite(raw.work?.ageMs);
   const bornMonotonicMs =
     raw.work?.bornMonotonicMs === undefined ? undefined : finite(raw.work.bornMonotonicMs);
@@ -160,9 +163,14 @@ function readSession(raw: Raw): SessionNews {
       ? { kind: 'end', connection, node, service, upstream, evidence: oneOf(evidences, evidence) }
       : { kind: 'report', connection, node, service: service ?? '', upstream },
     known: isEnd ? undefined : { frontId: raw.frontId, cancelDigest: raw.cancelDigest },
-    work: raw.work && { service: worksFor, line, ageMs, bornMonotonicMs, isEnd },
+    work: raw.work && { service: worksFor, line, ageMs, bornMonotonicMs, client, isEnd },
     ended: raw.ended && { durationMs, loginError, endedBy },
   };
+}
+
+/** An older brain does not tell it. It is kept for each session, so nothing is taken for one that is too long. */
+function readClient({ host = '', port = 0 }: Raw = {}): ClientAddress | undefined {
+  return host === '' || host.length > maxHostChars ? undefined : { host, port };
 }
 
 function rawOrder(order: Order): Raw {

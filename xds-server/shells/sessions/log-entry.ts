@@ -12,10 +12,16 @@ import {
   readerOf,
   readMetadata,
   readMilliseconds,
+  type SocketAddress,
 } from '../envoy-api/fields.js';
 
 export interface LogEntry {
   readonly type: 'connected' | 'periodic' | 'end' | 'other';
+  /**
+   * The client's own, the one of its PROXY header where there is one; absent for a pipe. Its parts: it is written out
+   * when somebody looks at it, and not for each report.
+   */
+  readonly client?: SocketAddress;
   /** Envoy cluster of the upstream connection; absent when none was chosen. */
   readonly cluster?: string;
   /** Node's side of the upstream connection, `10.1.2.3:46418` or `[::1]:46418`; absent when none was ever established. */
@@ -95,7 +101,8 @@ function readEntry(reader: FieldReader): LogEntry {
 function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
   const metadata = new Map<string, FlatStruct>();
   eachNested(reader, (field) => {
-    if (field === 13) setAddress('upstreamRemote');
+    if (field === 2) setClient();
+    else if (field === 13) setAddress('upstreamRemote');
     else if (field === 14) setAddress('upstreamLocal');
     else if (field === 15) entry.cluster = reader.string();
     else if (field === 17) readMetadata(reader, wanted, metadata);
@@ -108,6 +115,11 @@ function readCommon(reader: FieldReader, entry: Writable<LogEntry>): void {
   });
   entry.facts = metadata.get(factsNamespace) ?? nothing;
   entry.verdict = metadata.get(verdictNamespace) ?? nothing;
+
+  function setClient(): void {
+    const address = readAddress(reader);
+    if (address) entry.client = address;
+  }
 
   function setAddress(name: 'upstreamLocal' | 'upstreamRemote'): void {
     const address = readAddress(reader);

@@ -56,6 +56,31 @@ test('one that lives is reported with the server’s own id, once that is known'
   assert.equal(event?.upstream.serverId, 77);
 });
 
+const client = { downstream_remote_address: address('2001:db8::7', 50_412) };
+
+test('a session is reported with its client’s address, when it opens, while it lives and at its end', () => {
+  for (const type of ['TcpUpstreamConnected', 'TcpPeriodic', 'TcpConnectionEnd']) {
+    const news = newsOf(entry(type, { ...upstream, ...client }, {}, granted), 'edge-1');
+    assert.deepEqual(news?.work?.client, { host: '2001:db8::7', port: 50_412 }, type);
+  }
+});
+
+test('the client is who the PROXY header says, and not the load balancer that has sent it', () => {
+  const behind = { ...client, downstream_direct_remote_address: address('10.0.0.1', 4711) };
+  assert.equal(entry('TcpPeriodic', behind).client?.host, '2001:db8::7');
+  const { client: nobody } = entry('TcpPeriodic', {
+    downstream_direct_remote_address: address('10.0.0.1', 4711),
+  });
+  assert.equal(nobody, undefined);
+});
+
+test('a client without an address has none', () => {
+  const pipe = { downstream_remote_address: { pipe: { path: '/run/client' } } };
+  const news = newsOf(entry('TcpPeriodic', { ...upstream, ...pipe }, {}, granted), 'edge-1');
+  assert.ok(news?.work);
+  assert.equal(news.work.client, undefined);
+});
+
 test('the end tells who closed', () => {
   const evidence = (common: object, sluice: object = {}) => {
     const event = ledgerEventOf(entry('TcpConnectionEnd', common, sluice, granted), 'edge-1');
@@ -134,7 +159,8 @@ test('texts and numbers that no filter writes are not passed on: brains could no
     ...{ login: { stringValue: 'failed' }, front_id: { numberValue: Number.NaN } },
     ...{ monotonic_ms: { numberValue: Number.NaN }, age_ms: { numberValue: 5 } },
   };
-  const far = { ...upstream, upstream_remote_address: address('1'.repeat(1 << 20), 5432) };
+  const nowhere = address('1'.repeat(1 << 20), 5432);
+  const far = { ...upstream, upstream_remote_address: nowhere, downstream_remote_address: nowhere };
   for (const type of ['TcpPeriodic', 'TcpConnectionEnd']) {
     const news = newsOf(entry(type, far, facts, granted), 'edge-1');
     assert.ok(JSON.stringify(news).length < 1_000, type);

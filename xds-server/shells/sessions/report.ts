@@ -54,6 +54,7 @@ function workOf(entry: LogEntry): Omit<ActivityReport, 'connection'> {
     line: textOf(entry.facts, 'activity'),
     ageMs: entry.durationMs,
     bornMonotonicMs: Number.isFinite(bornMonotonicMs) ? bornMonotonicMs : undefined,
+    client: entry.client,
     isEnd: entry.type === 'end',
   };
 }
