@@ -41,9 +41,12 @@ interface Known {
   client: ClientAddress | undefined;
 }
 
-/** Some 300 bytes each. */
+/** Some 350 bytes each, 70 of them for the client. */
 const maxSessions = 100_000;
-/** Sessions that have ended, so that a late report is known for what it is; and their clients, while slots are closing. */
+/**
+ * Sessions that have ended, so that a late report is known for what it is; with their clients, as their slots may be
+ * closing. At most 200 bytes each.
+ */
 const maxEnded = 20_000;
 
 export class ActivityBook {

@@ -43,28 +43,19 @@ export const maxHostChars = 64;
 
 /** envoy.config.core.v3.Address; undefined for pipes and internal addresses. */
 export function readAddress(reader: FieldReader): SocketAddress | undefined {
-  const address = { host: '', port: 0 };
-  const end = endOfNested(reader);
-  while (reader.pos < end) {
-    const tag = reader.uint32();
-    if (tag >>> 3 === 1) readSocketAddress(reader, address);
-    else reader.skipType(tag & 7);
-  }
-  assertAt(reader, end);
-  return address.host === '' || address.host.length > maxHostChars ? undefined : address;
-}
-
-/** Loops here too: each log entry has three. */
-function readSocketAddress(reader: FieldReader, into: { host: string; port: number }): void {
-  const end = endOfNested(reader);
-  while (reader.pos < end) {
-    const tag = reader.uint32();
-    const field = tag >>> 3;
-    if (field === 2) into.host = reader.string();
-    else if (field === 3) into.port = reader.uint32();
-    else reader.skipType(tag & 7);
-  }
-  assertAt(reader, end);
+  let host = '';
+  let port = 0;
+  eachNested(reader, (field) => {
+    if (field !== 1) return false;
+    eachNested(reader, (inner) => {
+      if (inner === 2) host = reader.string();
+      else if (inner === 3) port = reader.uint32();
+      else return false;
+      return true;
+    });
+    return true;
+  });
+  return host === '' || host.length > maxHostChars ? undefined : { host, port };
 }
 
 /** envoy.config.core.v3.Metadata → the structs of the namespaces that `wanted` names. */
