@@ -247,8 +247,10 @@ async function reported(node: string, connection: string, type: string): Promise
     server_closed: { boolValue: type === 'TcpConnectionEnd' },
   };
   const address = { socket_address: { address: '127.0.0.1', port_value: 1 } };
+  const stranger = { socket_address: { address: '192.0.2.66', port_value: 1 } };
   const common_properties = {
     access_log_type: type,
+    downstream_remote_address: stranger,
     upstream_cluster: 'service/billing',
     upstream_local_address: address,
     upstream_remote_address: address,
@@ -262,8 +264,8 @@ async function reported(node: string, connection: string, type: string): Promise
 }
 
 describe('a report that is forged by way of a follower changes nothing, and the leader counts it', () => {
-  const facts = ({ connection, node, service, state, server_id }: SessionStatus) => ({
-    ...{ connection, node, service, state, server_id },
+  const facts = ({ connection, node, service, state, server_id, client }: SessionStatus) => ({
+    ...{ connection, node, service, state, server_id, client },
   });
 
   for (const [what, type] of [
@@ -280,6 +282,7 @@ describe('a report that is forged by way of a follower changes nothing, and the 
         const held = async () => (await leader.sessions()).rows.find(({ server_id }) => server_id === pid);
         const before = await waitUntil('it is reported', held);
         assert.equal(before.node, isLeaders ? 'edge-1' : 'edge-2');
+        assert.match(before.client ?? 'nobody', /^127\.0\.0\.1:\d+$/);
         const hangUp = await reported('edge-9', before.connection, type);
         await waitUntil('it is counted', async () => (await metric(leader, name)) === counted + 1);
         assert.deepEqual(facts((await held())!), facts(before));

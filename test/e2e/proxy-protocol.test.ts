@@ -234,12 +234,12 @@ for (const version of ['v1', 'v2'] as const)
       "SELECT host FROM information_schema.processlist WHERE user = 'ann'",
     );
     assert.equal(row?.host, `${peers.client}:${peers.clientPort}`);
-    const { rows } = await sluice.brain.sessions();
-    const shown = rows.filter(({ service }) => service === 'dashboard');
-    assert.deepEqual(
-      shown.map(({ client }) => client),
-      [`${peers.client}:${peers.clientPort}`],
-    );
+    const shown = await waitUntil('the node has reported the session', async () => {
+      const { rows } = await sluice.brain.sessions();
+      const [session, ...more] = rows.filter(({ service }) => service === 'dashboard');
+      return session?.client != null && [session.client, more.length];
+    });
+    assert.deepEqual(shown, [`${peers.client}:${peers.clientPort}`, 0]);
     connection.end();
     await sluice.brain.waitForTaken('dashboard', 0);
   });
