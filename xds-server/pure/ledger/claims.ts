@@ -14,7 +14,7 @@ import { isAddress } from '../plan/address.js';
 import type { Row, Slot } from './records.js';
 
 /** The claim that leaves no doubt. */
-const certain = 3;
+export const certain = 3;
 
 /** Closing slots that each end is compared with. Where there are more, as after a cut, its row waits for the next list. */
 const mostCompared = 1_000;
@@ -63,13 +63,18 @@ export function isUncertain(row: Row, marginMs: number): boolean {
   return !hasAddress(owner, row) && owner.reportedMs <= seenMs + marginMs;
 }
 
-/** Whether its owner's row may as well be that of another one, which is closing: one with the address, where he has that too. */
+/**
+ * Whether its owner's row may as well be that of another one, which is closing: where he has its address, one that has it too, or
+ * that nothing is known of, while his id is not: a port is used again as soon as it is free.
+ */
 export function isDisputed(row: Row, owner: Slot): boolean {
   const byAddress = hasAddress(owner, row);
   const { closing } = owner.target;
   if ((!byAddress && isWeak(owner)) || closing.size > mostCompared) return true;
   for (const other of closing) {
-    if (other === owner || (byAddress && !hasAddress(other, row))) continue;
+    if (other === owner) continue;
+    const isToldApart = owner.serverId !== undefined || other.localAddress !== undefined;
+    if (byAddress && isToldApart && !hasAddress(other, row)) continue;
     if (other.serverId === undefined ? mayBe(other, row) : strength(other, row) > 0) return true;
   }
   return false;

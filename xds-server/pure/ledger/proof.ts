@@ -19,7 +19,7 @@
  *   closing ── margin ──▶ arrived ── dialled ── let in ── loginStartMs ──▶ asked: no row, and each suspect gone ──▶ free
  */
 
-import { openedBy } from './claims.js';
+import { isUncertain, openedBy } from './claims.js';
 import { Doubts } from './doubts.js';
 import type { Slot, Target } from './records.js';
 import type { LedgerSettings } from './settings.js';
@@ -118,7 +118,10 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
   return { free, doubts: says ? doubts : undefined };
 
   function rows(): UncertainRows {
-    uncertain ??= new UncertainRows(list.uncertain(marginMs), (slot) => list.showsAddressOf(slot));
+    uncertain ??= new UncertainRows(
+      [...list.rows].filter((row) => isUncertain(row, marginMs)),
+      list.sightings,
+    );
     return uncertain;
   }
 

@@ -6,24 +6,26 @@
  * itself. The list stays until the next one; a report may join rows that are already there, and a slot that ends takes
  * its row along, also out of a list that was asked for before the end and arrives after it.
  */
+import { isAddress } from '../plan/address.js';
 import {
+  certain,
   hasAddress,
   isDisputed,
   isDoubtful,
   isOurGrant,
   isStronger,
   isSuccessor,
-  isUncertain,
   strength,
 } from './claims.js';
 import { Departed } from './departed.js';
 import { isSurplus } from './doubts.js';
-import type { LedgerEvent, NodeId, ObservedLogins, ServerId } from './events.js';
+import type { LedgerEvent, ObservedLogins, ServerId } from './events.js';
 import { FreeRows } from './free-rows.js';
 import type { Outcome } from './outcome.js';
 import type { Row, Slot } from './records.js';
 import { Rivals } from './rivals.js';
 import { Rows } from './rows.js';
+import { Sightings } from './sightings.js';
 
 type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
 
@@ -31,16 +33,12 @@ type Observed = Extract<LedgerEvent, { kind: 'observed' }>;
 export type CountRow = (row: Row, by: 1 | -1) => void;
 
 const nobody: ReadonlySet<ServerId> = new Set();
-/** Bounds of what is known about addresses. A node that is not known waits longer for its proofs. */
-const mostNodes = 10_000;
-const mostServers = 64;
 
 export class SessionList {
   readonly #count: CountRow;
   #rows = new Rows();
   readonly #departed = new Departed();
-  /** Servers that see the node's own addresses: no NAT between. */
-  readonly #sighted = new Map<NodeId, Set<string>>();
+  readonly sightings = new Sightings();
   /** Of the slots that there were when the list came. */
   #rivals = new Rivals([], 0);
   askedAtMs = Number.NEGATIVE_INFINITY;
@@ -66,6 +64,7 @@ export class SessionList {
     this.#takeDown();
     this.#rows = new Rows();
     this.#departed.clear();
+    this.sightings.clear();
     this.logins = undefined;
     this.loggingIn = nobody;
   }
@@ -142,18 +141,7 @@ export class SessionList {
   /** Whether the list, if it shows the slot's session, could not be told to show it. */
   isVague(slot: Slot): boolean {
     if (slot.serverId !== undefined || slot.listedId !== undefined) return false;
-    return !this.showsAddressOf(slot) || !isOurGrant(slot);
-  }
-
-  /** Whether a row with another address is not the slot's. */
-  showsAddressOf({ localAddress, remoteAddress, node }: Slot): boolean {
-    if (localAddress === undefined || remoteAddress === undefined) return false;
-    return this.#sighted.get(node)?.has(remoteAddress) ?? false;
-  }
-
-  /** Rows that may be somebody's who is not known by them: a row that its owner has by his own address is his. */
-  uncertain(marginMs: number): Row[] {
-    return [...this.rows].filter((row) => isUncertain(row, marginMs) && !this.#isByOwnAddress(row));
+    return !this.sightings.showAddressOf(slot) || !isOurGrant(slot);
   }
 
   /**
@@ -237,17 +225,10 @@ export class SessionList {
       if (!row || strength(slot, row) === 0) continue;
       if (serverId !== undefined || (this.#isByAddress(slot, row) && !this.#rivals.mayHave(row, slot)))
         slot.listedId = row.serverId;
-      if (serverId !== undefined && hasAddress(slot, row)) this.#sees(slot);
-    }
-  }
-
-  #sees({ node, remoteAddress }: Slot): void {
-    if (remoteAddress === undefined) return;
-    const known = this.#sighted.get(node);
-    if (known && known.size < mostServers) known.add(remoteAddress);
-    else if (!known) {
-      if (this.#sighted.size >= mostNodes) this.#sighted.clear();
-      this.#sighted.set(node, new Set([remoteAddress]));
+      // A row that is surely its own says where the server sees its node.
+      if (strength(slot, row) < certain) continue;
+      if (hasAddress(slot, row)) this.sightings.own(slot);
+      else if (row.peer !== undefined && isAddress(row.peer)) this.sightings.another(slot);
     }
   }
 
@@ -257,12 +238,6 @@ export class SessionList {
     // An address is one's own while one is open, and a list that comes late may show who had it before.
     if (state === 'closing' || openedByMs === undefined || openedByMs >= this.askedAtMs) return false;
     return !this.#departed.haveKeyOf(row) && this.#rivals.isOnlyOne(slot);
-  }
-
-  #isByOwnAddress(row: Row): boolean {
-    const { owner } = row;
-    if (owner?.listedId !== row.serverId) return false;
-    return hasAddress(owner, row) && this.showsAddressOf(owner);
   }
 
   #own(slot: Slot, row: Row): void {

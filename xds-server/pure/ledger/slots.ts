@@ -112,6 +112,7 @@ export class Slots {
 
   /** Whoever is alive is in the list, and is reported again within an interval. Where there is no list silence is waited for. */
   cutOff(node: NodeId): void {
+    for (const { list } of this.#books.targets.values()) list.sightings.cut(node, this.#outcome.step);
     for (const slot of this.#books.slotsOf(node))
       if (slot.state === 'session' && slot.target.plan) this.#close(slot, 'silent');
   }

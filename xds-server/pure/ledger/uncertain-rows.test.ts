@@ -12,6 +12,14 @@ const id = fc.integer({ min: 1, max: 5 });
 const address = fc.constantFrom('10.1.1.1:4001', '10.1.1.1:4002', '10.1.1.2:4001');
 const name = fc.constantFrom('edge-1.example:4001', 'edge-1.example:4002', 'localhost');
 
+const server = '10.0.0.5:5432';
+/** Slots of `n1` are at one host. */
+const hosts = new Set(['10.1.1.1']);
+const sightings = {
+  showAddressOf: ({ localAddress }: Slot) => localAddress !== undefined,
+  hostsOf: ({ node }: Slot, at: string) => (node === 'n1' && at === server ? hosts : undefined),
+};
+
 const row: fc.Arbitrary<Row> = fc.record({
   serverId: id,
   peer: fc.option(fc.oneof(address, name), { nil: undefined }),
@@ -29,6 +37,12 @@ const slot = fc
     earliestStep: fc.oneof(step, fc.constant(Number.NEGATIVE_INFINITY)),
     latestStep: fc.oneof(step, fc.constant(Number.POSITIVE_INFINITY)),
     localAddress: fc.option(address, { nil: undefined }),
+    node: fc.constantFrom('n1', 'n2'),
+    target: fc.constantFrom(
+      { addresses: new Set([server]) },
+      { addresses: new Set([server, '10.0.0.6:5432']) },
+      {},
+    ),
     suspects: fc.option(
       fc.uniqueArray(id).map((ids) => new Set(ids)),
       { nil: undefined },
@@ -36,12 +50,12 @@ const slot = fc
   })
   .map((given) => given as unknown as Slot);
 
-const isByAddress = ({ localAddress }: Slot): boolean => localAddress !== undefined;
-
-/** An address that the list shows is another's where both are addresses, or the ports differ. */
-function isElsewhere({ peer }: Row, { localAddress }: Slot): boolean {
-  if (peer === undefined || localAddress === undefined) return false;
+/** An address that the list shows is another's where both are addresses, or the ports differ; or the hosts. */
+function isElsewhere({ peer }: Row, { localAddress, node, target }: Slot): boolean {
+  if (peer === undefined) return false;
   const [host, port] = peer.split(':');
+  if (localAddress === undefined)
+    return node === 'n1' && target.addresses?.size === 1 && host!.startsWith('10.') && !hosts.has(host!);
   return port !== localAddress.split(':')[1] || (host!.startsWith('10.') && peer !== localAddress);
 }
 
@@ -51,7 +65,7 @@ test('there is one for a slot if and only if one of them may be its own', () => 
   fc.assert(
     fc.property(fc.array(row), slot, (rows, of) => {
       assert.equal(
-        new UncertainRows(rows, isByAddress).haveOneFor(of),
+        new UncertainRows(rows, sightings).haveOneFor(of),
         rows.some((each) => mayHave(of, each)),
       );
     }),
@@ -63,7 +77,7 @@ test('slots together may be no more of them than are counted', () => {
   fc.assert(
     fc.property(fc.array(row), fc.array(slot, { minLength: 1 }), (rows, slots) => {
       const each = rows.filter((row) => slots.some((of) => mayHave(of, row)));
-      const most = new UncertainRows(rows, isByAddress).mostFor(slots);
+      const most = new UncertainRows(rows, sightings).mostFor(slots);
       assert.ok(most >= each.length && most <= rows.length, `${most} of ${each.length}`);
       if (slots.length === 1) assert.equal(most, each.length);
     }),

@@ -5,12 +5,14 @@
 import { accountsOf, isSameSession, mayBe, portOf } from './claims.js';
 import { groupedBy } from './grouped.js';
 import type { Row, Slot } from './records.js';
+import { isAtOneOf, type Sightings } from './sightings.js';
 import { firstAbove } from './sorted.js';
 
 export class UncertainRows {
   readonly #rows: readonly Row[];
-  /** Whether a row with another address is not the slot's. */
-  readonly #isByAddress: (slot: Slot) => boolean;
+  readonly #sightings: Pick<Sightings, 'showAddressOf' | 'hostsOf'>;
+  /** Those that may be of a node with these hosts: a node's slots are asked for together. */
+  readonly #atHosts = new Map<ReadonlySet<string>, UncertainRows>();
   /** Under '' those of which the list shows no address. */
   #byPort: ReadonlyMap<string, readonly Row[]> | undefined;
   /** In which steps they were first seen: by account, in order. */
@@ -18,9 +20,9 @@ export class UncertainRows {
   /** Those that were logging in when a slot should have been shown: many slots have the same suspects. */
   readonly #suspected = new Map<Slot['suspects'], readonly Row[]>();
 
-  constructor(rows: readonly Row[], isByAddress: (slot: Slot) => boolean) {
+  constructor(rows: readonly Row[], sightings: Pick<Sightings, 'showAddressOf' | 'hostsOf'>) {
     this.#rows = rows;
-    this.#isByAddress = isByAddress;
+    this.#sightings = sightings;
     for (const { account, seenStep } of this.#rows) {
       const steps = this.#seen.get(account);
       if (steps) steps.push(seenStep);
@@ -29,9 +31,13 @@ export class UncertainRows {
     for (const steps of this.#seen.values()) steps.sort((a, b) => a - b);
   }
 
-  /** `mayBe` for any of them that has its address, where that can be told. */
+  /** `mayBe` for any of them, of those where the slot's row can be. */
   haveOneFor(slot: Slot): boolean {
-    if (this.#isByAddress(slot)) return this.#atAddressOf(slot).some((row) => mayBe(slot, row));
+    if (this.#sightings.showAddressOf(slot)) return this.#atAddressOf(slot).some((row) => mayBe(slot, row));
+    return this.#near(slot).#haveAnyFor(slot);
+  }
+
+  #haveAnyFor(slot: Slot): boolean {
     for (const account of accountsOf(slot) ?? this.#seen.keys()) {
       const steps = this.#seen.get(account) ?? [];
       const next = steps[firstAbove(steps, slot.earliestStep)];
@@ -42,13 +48,27 @@ export class UncertainRows {
 
   /** How many of them there is one for some of the slots among; or more. */
   mostFor(slots: readonly Slot[]): number {
-    const anywhere = slots.filter((slot) => !this.#isByAddress(slot));
     const atAddress = new Set<Row>();
+    const others: Slot[] = [];
     for (const slot of slots)
-      if (this.#isByAddress(slot))
-        for (const row of this.#atAddressOf(slot)) if (mayBe(slot, row)) atAddress.add(row);
-    const most = atAddress.size + (anywhere.length > 0 ? this.#mostAnywhere(anywhere) : 0);
+      if (!this.#sightings.showAddressOf(slot)) others.push(slot);
+      else for (const row of this.#atAddressOf(slot)) if (mayBe(slot, row)) atAddress.add(row);
+    let most = atAddress.size;
+    for (const [near, of] of groupedBy(others, (slot) => this.#near(slot))) most += near.#mostAnywhere(of);
     return Math.min(most, this.#rows.length);
+  }
+
+  /** Where its node has been seen, at the only server that there is. */
+  #near(slot: Slot): UncertainRows {
+    const [server, another] = slot.target.addresses ?? [];
+    const hosts = server !== undefined && another === undefined && this.#sightings.hostsOf(slot, server);
+    if (!hosts) return this;
+    const known = this.#atHosts.get(hosts);
+    if (known) return known;
+    const rows = this.#rows.filter(({ peer }) => isAtOneOf(hosts, peer));
+    const near = new UncertainRows(rows, this.#sightings);
+    this.#atHosts.set(hosts, near);
+    return near;
   }
 
   #mostAnywhere(slots: readonly Slot[]): number {
