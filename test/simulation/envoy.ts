@@ -6,6 +6,7 @@ import type { Check, Grant, Verdict } from './brain.js';
 import { type Connection, upstreamOf, type Way } from './connection.js';
 import type { Database } from './database.js';
 import { Process } from './machine.js';
+import type { Ports } from './ports.js';
 import { Random } from './random.js';
 import type { Seat } from './seat.js';
 import { settings, type Traits } from './traits.js';
@@ -28,6 +29,7 @@ export interface Neighbours {
   readonly agenda: Agenda;
   readonly traits: Traits;
   readonly databases: ReadonlyMap<string, Database>;
+  readonly ports: Ports;
   readonly truth: Truth;
   /** Every connection that any node has had. */
   readonly ever: Map<string, Connection>;

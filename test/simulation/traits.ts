@@ -64,6 +64,10 @@ export interface Traits extends DatabaseTraits {
   readonly blind: boolean;
   /** The server sees other addresses than the nodes' own. */
   readonly nat: boolean;
+  /** Nodes are on one host, and share its ports. */
+  readonly oneHost: boolean;
+  /** A node takes the port again, most of the time, that was free last. */
+  readonly samePort: boolean;
   readonly sessionMs: number;
   /** Addresses that clients come from; 0: nobody knows them. */
   readonly sources: number;
@@ -113,6 +117,8 @@ export function drawTraits(random: Random): Traits {
     kills: random.chance(isMysql ? 0.5 : 0.1),
     lossy: random.chance(0.5) ? 0 : random.pick([0.05, 0.3]),
     impostors: random.chance(0.5),
+    oneHost: random.chance(0.15),
+    samePort: random.chance(0.3),
     meanMs,
   };
 }

@@ -1,13 +1,11 @@
 /** The way from a node to its databases: it dials, the server takes it in, lets it log in or not, and closes it. */
 import type { Connection } from './connection.js';
 import type { Envoy, Neighbours } from './envoy.js';
-import type { Random } from './random.js';
 import { killSessionMs, loginTimeoutMs } from './traits.js';
 
 export class Upstream {
   readonly #node: Envoy;
   readonly #beside: Neighbours;
-  readonly #ports = new Set<string>();
 
   constructor(node: Envoy, beside: Neighbours) {
     this.#node = node;
@@ -23,7 +21,7 @@ export class Upstream {
     const { agenda } = this.#beside;
     const { random } = connection;
     connection.dialled = server;
-    connection.localAddress = this.#freePort(random);
+    connection.localAddress = this.#beside.ports.take(this.#node.number, random);
     const { life, clock } = this.#node;
     const patienceMs = byMs - clock.monotonicMs - 20;
     // A SYN that was lost is sent again after a second. For a node that stands still the kernel does it, and nobody gives it up. A
@@ -41,16 +39,6 @@ export class Upstream {
     agenda.within(random, isLate ? patienceMs / 2 : 0, isLate ? patienceMs : 15, () => {
       if (life === this.#node.life && !connection.isOver) this.#open(connection, server);
     });
-  }
-
-  /** Of few, so that they are soon used again, also while a server still holds on to the one before. */
-  #freePort(random: Random): string {
-    for (;;) {
-      const address = `10.0.1.${this.#node.number}:${random.between(1, 60)}`;
-      if (this.#ports.has(address)) continue;
-      this.#ports.add(address);
-      return address;
-    }
   }
 
   /** Servers that list logins are thought to take everybody in at once. */
@@ -147,6 +135,6 @@ export class Upstream {
 
   /** It is over for its node. */
   release({ localAddress }: Connection): void {
-    if (localAddress !== undefined) this.#ports.delete(localAddress);
+    if (localAddress !== undefined) this.#beside.ports.release(localAddress);
   }
 }

@@ -37,6 +37,7 @@ import {
   serversIn,
   targetAt,
 } from './plans.js';
+import { Ports } from './ports.js';
 import { Random } from './random.js';
 import type { Happening, Script, Source } from './script.js';
 import type { Seat, Surroundings } from './seat.js';
@@ -126,6 +127,7 @@ export class World {
       recoveryMs: this.brains.recoveryMs,
     }));
     this.#truth = truth;
+    const ports = new Ports(traits);
     this.#envoys = Array.from({ length: traits.nodes }, (_, i) => {
       const ways = this.brains.all.map((brain) => ({
         brain,
@@ -133,7 +135,19 @@ export class World {
       }));
       const { isExpired, connectsBy, leadsTo } = parts;
       const ever = this.#ever;
-      const beside = { agenda, traits, databases, truth, ever, ways, trace, isExpired, connectsBy, leadsTo };
+      const beside = {
+        agenda,
+        traits,
+        databases,
+        ports,
+        truth,
+        ever,
+        ways,
+        trace,
+        isExpired,
+        connectsBy,
+        leadsTo,
+      };
       return new Envoy(i + 1, random, beside);
     });
     for (const envoy of this.#envoys) envoy.configure(plan, this.#wantedNumber);
