@@ -77,6 +77,19 @@ test('a row at another host than its node’s is not that of a grant nobody has 
   assert.deepEqual(nodes.driven.connections, ['young']);
 });
 
+test('the end of a session that was too short for a second report tells where its node was seen', () => {
+  const nodes = new Nodes();
+  const upstream = { localAddress: `${hosts.n1}:900`, remoteAddress };
+  nodes.check('short', 'n1');
+  nodes.report('short', 'n1', upstream);
+  nodes.driven.observed([{ serverId: 70, peer: upstream.localAddress }]);
+  nodes.end('short', 'n1', { ...upstream, serverId: 70 }, 'server-closed');
+  nodes.lose();
+  nodes.open();
+  nodes.driven.observed([young]);
+  assert.deepEqual(nodes.driven.connections, ['young']);
+});
+
 const undecided: readonly [where: string, shown: Shown][] = [
   ['only another server has shown its node', { server: '10.0.0.6:5432' }],
   ['its node has been seen at that host too', { at: hosts.n2 }],
@@ -117,10 +130,24 @@ test('what is granted before a cut is at the hosts that its node had', () => {
   const nodes = new Nodes();
   nodes.show('n1');
   nodes.lose();
+  // Each of its connections to the brain breaks.
+  nodes.cutOff('n1');
   nodes.cutOff('n1');
   nodes.open();
   nodes.driven.observed([young]);
   assert.deepEqual(nodes.driven.connections, ['young']);
+});
+
+test('what is granted between two cuts may be of either machine, or of a third', () => {
+  const nodes = new Nodes();
+  nodes.show('n1');
+  nodes.cutOff('n1');
+  nodes.lose();
+  nodes.cutOff('n1');
+  nodes.show('n1');
+  nodes.open();
+  nodes.driven.observed([young]);
+  assert.deepEqual(nodes.driven.connections, ['lost', 'young']);
 });
 
 test('two nodes at one host, a port used again: the row that a young one has by his address may be the lost one’s', () => {
@@ -155,6 +182,21 @@ test('a late end of who is known by his address leaves the row to one that was l
   nodes.end('over', 'n1', upstream, 'server-closed');
   nodes.driven.observed([row]);
   assert.deepEqual(nodes.driven.connections, ['lost']);
+});
+
+test('who says his id while his row may be another’s has the database asked at once', () => {
+  const nodes = new Nodes();
+  nodes.lose();
+  nodes.open();
+  nodes.driven.observed([young]);
+  assert.deepEqual(nodes.driven.connections, ['lost', 'young']);
+  nodes.driven.pass(nodes.driven.settings.reportIntervalMs);
+  const said = { localAddress: young.peer, remoteAddress, serverId: young.serverId };
+  const report = { kind: 'report', connection: 'young', node: 'n2', service: 'checkout' } as const;
+  assert.deepEqual(nodes.driven.tell({ ...report, upstream: said }), [`observe ${primary}`]);
+  nodes.driven.observed([young]);
+  assert.deepEqual(nodes.driven.connections, ['young']);
+  assert.deepEqual(nodes.driven.tell({ ...report, upstream: said }), []);
 });
 
 /** A grant of the brain before this one that is over, and of which only the address is known. */

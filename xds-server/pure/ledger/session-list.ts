@@ -50,6 +50,8 @@ export class SessionList {
   loggingIn = nobody;
   /** The observer's own sessions. */
   own = 0;
+  /** Closing slots are kept for rows that may be theirs. */
+  hasDoubts = false;
 
   constructor(count: CountRow) {
     this.#count = count;
@@ -100,7 +102,10 @@ export class SessionList {
   /** Finds a slot its row by what is known of it now. @returns whether it has one by id or address. */
   join(slot: Slot): boolean {
     const former = slot.row;
-    if (former && strength(slot, former) > 0) return true;
+    if (former && strength(slot, former) > 0) {
+      this.#sight(slot, former);
+      return true;
+    }
     const claim = this.#claimable(slot);
     if (!claim) {
       // Its id is known now, and the row that it was given for another reason has a different one.
@@ -115,6 +120,7 @@ export class SessionList {
       loser.listedId = undefined;
     }
     this.#own(slot, claim);
+    this.#sight(slot, claim);
     if (loser && !this.join(loser) && former) this.#guess([loser], [former]);
     return true;
   }
@@ -225,11 +231,14 @@ export class SessionList {
       if (!row || strength(slot, row) === 0) continue;
       if (serverId !== undefined || (this.#isByAddress(slot, row) && !this.#rivals.mayHave(row, slot)))
         slot.listedId = row.serverId;
-      // A row that is surely its own says where the server sees its node.
-      if (strength(slot, row) < certain) continue;
-      if (hasAddress(slot, row)) this.sightings.own(slot);
-      else if (row.peer !== undefined && isAddress(row.peer)) this.sightings.another(slot);
     }
+  }
+
+  /** A row that is surely a slot's own says where the server sees its node. */
+  #sight(slot: Slot, row: Row): void {
+    if (strength(slot, row) < certain) return;
+    if (hasAddress(slot, row)) this.sightings.own(slot);
+    else if (row.peer !== undefined && isAddress(row.peer)) this.sightings.another(slot);
   }
 
   /** Whether its address speaks for it, and for nobody else who is known to have had it. */

@@ -7,10 +7,11 @@ import { isAddress } from '../plan/address.js';
 import type { NodeId } from './events.js';
 import type { Slot } from './records.js';
 
-/** What is known between two cuts of a node's way. */
+/** What is known between two cuts of a node's way; each of its connections that breaks is one. */
 interface Life {
-  /** Grants of a later step are of it. */
-  readonly fromStep: number;
+  /** Grants of a later step are of it, until it is over. */
+  fromStep: number;
+  untilStep: number;
   /** By server, the hosts that the node was seen at. */
   readonly hosts: Map<string, Set<string>>;
 }
@@ -43,7 +44,9 @@ export class Sightings {
   }
 
   cut(node: NodeId, step: number): void {
-    this.#begin(node, step);
+    const [present] = this.#lives.get(node) ?? [];
+    if (present?.hosts.size === 0) present.fromStep = step;
+    else this.#begin(node, step);
   }
 
   clear(): void {
@@ -63,16 +66,16 @@ export class Sightings {
   }
 
   #lifeOf(node: NodeId, earliestStep: number): Life | undefined {
-    const [present, before] = this.#lives.get(node) ?? [];
-    if (!present || earliestStep > present.fromStep || earliestStep === Number.NEGATIVE_INFINITY)
-      return present;
-    return before && earliestStep > before.fromStep ? before : undefined;
+    const lives = this.#lives.get(node);
+    if (earliestStep === Number.NEGATIVE_INFINITY) return lives?.[0];
+    return lives?.find((life) => life && life.fromStep < earliestStep && earliestStep <= life.untilStep);
   }
 
   #begin(node: NodeId, fromStep: number): void {
     const [before] = this.#lives.get(node) ?? [];
-    if (!before && this.#lives.size >= mostNodes) this.#lives.clear();
-    const life: Life = { fromStep, hosts: new Map() };
+    if (before) before.untilStep = fromStep;
+    else if (this.#lives.size >= mostNodes) this.#lives.clear();
+    const life: Life = { fromStep, untilStep: Number.POSITIVE_INFINITY, hosts: new Map() };
     this.#lives.set(node, before ? [life, before] : [life]);
   }
 }

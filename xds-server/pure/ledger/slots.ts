@@ -95,7 +95,11 @@ export class Slots {
       slot.suspects = undefined;
       this.#books.schedule(slot, nowMs + this.#settings.silentAfterMs);
     }
+    const isNew = slot.serverId === undefined;
     this.#learn(slot, upstream);
+    // Its row may be what slots are kept for of which nobody knows whose they are.
+    if (isNew && slot.serverId !== undefined && slot.target.list.hasDoubts)
+      this.#outcome.observe(slot.target);
   }
 
   end(slot: Slot, { upstream, evidence }: Event<'end'>): void {
@@ -129,6 +133,7 @@ export class Slots {
     const { free, doubts } = proof(target, this.#settings, this.#outcome.step);
     // Before the rows of those that are free go.
     const [bySlot, byDoor] = [doubts?.bySlot, doubts?.byDoor];
+    if (bySlot) target.list.hasDoubts = bySlot.length > 0;
     for (const slot of free) {
       this.#proven.add(slot.connection, this.#outcome.nowMs, slot.earliestStep);
       this.free(slot);
