@@ -6,7 +6,7 @@ import { invariantOf, leastLength, play, record, replay } from './play.js';
 import { Drawn } from './script.js';
 import { shrink } from './shrink.js';
 
-const mostSeeds = 1_000;
+const mostSeeds = 2_000;
 
 for (const { name, where, invariants, parts, needsSeveral } of plants)
   test(`found: ${name} (${where})`, (context) => {
