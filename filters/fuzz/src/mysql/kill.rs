@@ -64,38 +64,35 @@ pub fn only_kill(input: &[u8]) {
         let inner = inner.strip_suffix(b";").unwrap_or(inner);
         let behind_comments = inner.rsplit(|byte| *byte == b'/' || *byte == b'\n').next().unwrap_or_default();
         assert!(!behind_comments.contains(&b';'), "two statements: {payload:?}");
-        let before = &inner[..inner.len() - behind_comments.len()];
-        assert!(!works(behind_comments, before), "a query, or a call: {payload:?}");
+        assert!(!works(inner, inner.len() - behind_comments.len()), "a query, or a call: {payload:?}");
     }
     let behind = &bytes[whole.len()..];
     let waits = packet::header(behind).is_none_or(|(length, _)| behind.len() < HEADER_BYTES + length);
     assert!(refused || waits, "a whole command is kept");
 }
 
-/// May a server find a query in a KILL or a SET, or a function that is not one of the few? `before`: comments, or its beginning.
-fn works(text: &[u8], before: &[u8]) -> bool {
-    let text = text.to_ascii_uppercase();
+/// May a server find a query in a KILL or a SET, or a function that is not one of the few? Before `from` are comments, or its beginning.
+fn works(inner: &[u8], from: usize) -> bool {
+    let inner = inner.to_ascii_uppercase();
+    let text = &inner[from..];
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
     let words = || text.split(|byte| !is_name(byte));
     if !words().any(|word| word == b"KILL" || word == b"SET") || !text.contains(&b'(') {
         return false;
     }
-    words().any(|word| [&b"SELECT"[..], b"TABLE", b"VALUES"].contains(&word)) || calls(&text, before)
+    words().any(|word| [&b"SELECT"[..], b"TABLE", b"VALUES"].contains(&word)) || calls(&inner, from)
 }
 
 /// Read from each bracket backwards.
-fn calls(text: &[u8], before: &[u8]) -> bool {
+fn calls(inner: &[u8], from: usize) -> bool {
     let ends_in_sign = |text: &[u8]| matches!(text.trim_ascii_end().last(), Some(b'=' | b',' | b'(' | b'+' | b'-'));
     let is_harmless = |before: &[u8]| {
         [&b"CONCAT"[..], b"IF", b"IFNULL", b"REPLACE"]
             .iter()
             .any(|name| before.trim_ascii_end().strip_suffix(*name).is_some_and(ends_in_sign))
     };
-    let mut brackets = text.iter().enumerate().filter(|(_, byte)| **byte == b'(');
-    brackets.any(|(at, _)| {
-        let said = if text[..at].trim_ascii().is_empty() { before } else { &text[..at] };
-        !ends_in_sign(said) && !is_harmless(said)
-    })
+    let mut brackets = (from..inner.len()).filter(|at| inner[*at] == b'(');
+    brackets.any(|at| !ends_in_sign(&inner[..at]) && !is_harmless(&inner[..at]))
 }
 
 /// Any answer is an id, that there is none, or no answer; a question says what was asked.
