@@ -47,14 +47,14 @@ export class Fairness {
       // A service that has moved has some of its sessions elsewhere, one of before a restart some that are nobody's
       // yet: what it has here is not shown.
       const target = targets.get(taker.target);
-      let used = target?.unjoined ?? 0;
+      let used = 0;
       let isElsewhere = false;
       for (const each of services.values()) {
         if (each.target !== taker.target) continue;
         used += each.used;
         isElsewhere ||= each.used !== each.usedHere;
       }
-      if (isElsewhere || used !== target?.used) continue;
+      if (isElsewhere || used !== target?.used || target.unjoined > 0) continue;
       for (const other of services.values())
         if (
           other.target === taker.target &&
