@@ -67,6 +67,22 @@ test('a port that is used again while the server still has the session before do
   assert.deepEqual(driven.connections, ['b']);
 });
 
+test('a pid that goes from the younger connection to the older one is that one’s who is reported after the other’s end', () => {
+  const driven = DrivenLedger.recovered(plan);
+  driven.check('older');
+  driven.check('younger');
+  driven.observed([{ serverId: 11, peer: '10.9.9.1:4001' }]);
+  driven.report('older', { localAddress: '10.1.1.1:4001' });
+  driven.nowMs += 5;
+  driven.end('younger', 'proxy-closed', { localAddress: '10.1.1.2:4001', serverId: 11 });
+  driven.observed([{ serverId: 11, peer: '10.9.9.2:4001' }]);
+  driven.pass(driven.settings.reportIntervalMs);
+  driven.report('older', { localAddress: '10.1.1.1:4001', serverId: 11 });
+  driven.observed([{ serverId: 11, peer: '10.9.9.2:4001' }]);
+  driven.expectCounted(1, 0);
+  assert.deepEqual(driven.connections, ['older']);
+});
+
 test('of two closing connections with the same pid none is freed while the list shows the pid', () => {
   const driven = DrivenLedger.recovered(plan);
   driven.open('a', 11);
