@@ -12,7 +12,7 @@ import { settings } from './traits.js';
 
 export interface Plant {
   readonly name: string;
-  /** Where the guard is that is taken away. */
+  /** Where the guard is that is taken away: the file, of xds-server/pure or in full, and the name in it. */
   readonly where: string;
   readonly invariants: readonly string[];
   readonly parts: Parts;
@@ -147,25 +147,25 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'a node does not look at when a grant expires',
-    where: 'filters/core/src/verdict.rs',
+    where: 'filters/core/src/verdict.rs: grant',
     invariants: ['I1'],
     parts: { ...shipped, isExpired: () => false },
   },
   {
     name: 'a node waits for a server for seconds beyond its grant',
-    where: 'filters/module/src/session/reaching.rs',
+    where: 'filters/module/src/session/reaching.rs: is_late',
     invariants: ['I1'],
     parts: { ...shipped, connectsBy: ({ expiresMs }) => expiresMs + 3_000 },
   },
   {
     name: 'a cluster has the name of its service, wherever it leads',
-    where: 'plan/cluster-name.ts',
+    where: 'plan/cluster-name.ts: clusterName',
     invariants: ['I1'],
     parts: { ...shipped, leadsTo: ({ service }, plan) => serverOf(plan, plan.services.get(service)?.target) },
   },
   {
     name: 'a cluster has the name of its database, whatever its servers are',
-    where: 'plan/cluster-name.ts',
+    where: 'plan/cluster-name.ts: clusterName',
     invariants: ['I1'],
     parts: {
       ...shipped,
@@ -209,7 +209,7 @@ export const plants: readonly Plant[] = [
   },
   {
     name: 'an address that is translated on its way is taken for the node’s own',
-    where: 'ledger/session-list.ts: showsAddressOf',
+    where: 'ledger/sightings.ts: showAddressOf',
     invariants: ['I1'],
     parts: twisted((apply) => {
       const shown = new Map<number, string>();
