@@ -15,7 +15,6 @@
  *   - a server gives up a login after loginTimeoutMs.
  */
 import { formatAddress } from '../../xds-server/pure/plan/address.js';
-import type { Plan } from '../../xds-server/pure/plan/plan.js';
 import { Agenda } from './agenda.js';
 import type { Brain } from './brain.js';
 import { Brains } from './brains.js';
@@ -23,20 +22,10 @@ import type { Connection } from './connection.js';
 import { Database } from './database.js';
 import { Envoy } from './envoy.js';
 import { Judges } from './judges.js';
-import type { Process } from './machine.js';
 import { Observers, Troubles } from './observers.js';
+import { Outside } from './outside.js';
 import { type Parts, shipped } from './parts.js';
-import {
-  drawPlan,
-  longestTimeoutMs,
-  moveWithin,
-  nameOf,
-  redrawPlan,
-  serverNumber,
-  serverOf,
-  serversIn,
-  targetAt,
-} from './plans.js';
+import { drawPlan, longestTimeoutMs, serverOf, serversIn } from './plans.js';
 import { Ports } from './ports.js';
 import { Random } from './random.js';
 import type { Happening, Script, Source } from './script.js';
@@ -44,14 +33,9 @@ import type { Seat, Surroundings } from './seat.js';
 import { loginTimeoutMs, longestSessionMs, settings, type Traits } from './traits.js';
 import { Truth } from './truth.js';
 import { Violation } from './violation.js';
-import { keepAliveMs, Wire } from './wire.js';
+import { Wire } from './wire.js';
 
-const harmless: ReadonlySet<Happening['kind']> = new Set(['client', 'person', 'forgery', 'move']);
 const longestFaultMs = 20_000;
-/** Until a node has a plan that is published. */
-const mostConfigureMs = 3_000;
-/** Until it has one when it has started. */
-const startMs = 50;
 /** Long enough for clients to get in and be reported, and for those to be gone that came for KILL alone. */
 const settleMs = loginTimeoutMs + longestTimeoutMs + 5_000;
 
@@ -73,16 +57,12 @@ export class World {
   readonly #databases: ReadonlyMap<string, Database>;
   readonly #envoys: readonly Envoy[];
   readonly #ever = new Map<string, Connection>();
-  readonly #troubles: Troubles;
+  readonly #outside: Outside;
   readonly #observers = new WeakMap<Seat, Observers>();
   readonly #truth: Truth;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #happened: Happening[] = [];
   #isRecording = false;
-  #people = 0;
-  /** The newest plan, which the brain that leads may not have yet, nor the nodes. */
-  #wanted: Plan;
-  #wantedNumber = 1;
 
   /** @param trace told what the ledger is told and what it answers, for looking at a seed that fails */
   constructor(source: Source, parts: Parts = shipped, trace?: (line: string) => void) {
@@ -95,7 +75,6 @@ export class World {
     this.traits = traits;
     trace?.(JSON.stringify(traits));
     const plan = drawPlan(new Random(random.seed()), traits);
-    this.#wanted = plan;
     this.#databases = new Map(
       serversIn(traits).map((server) => [
         formatAddress(server),
@@ -103,7 +82,7 @@ export class World {
       ]),
     );
     const databases = this.#databases;
-    this.#troubles = new Troubles(agenda);
+    const troubles = new Troubles(agenda);
     this.brains = new Brains(
       {
         agenda,
@@ -116,7 +95,7 @@ export class World {
         seated: (seat) => {
           trace?.(`${agenda.nowMs} brain ${(seat.process as Brain).number} leads, ledger ${seat.number}`);
           const chance = new Random(random.seed());
-          this.#observers.set(seat, new Observers(agenda, chance, traits, seat, databases, this.#troubles));
+          this.#observers.set(seat, new Observers(agenda, chance, traits, seat, databases, troubles));
         },
       },
       plan,
@@ -150,8 +129,10 @@ export class World {
       };
       return new Envoy(i + 1, random, beside);
     });
-    for (const envoy of this.#envoys) envoy.configure(plan, this.#wantedNumber);
-    for (const brain of this.brains.all) this.brains.start(brain);
+    const { brains } = this;
+    const envoys = this.#envoys;
+    this.#outside = new Outside({ agenda, random, traits, brains, envoys, databases, troubles }, plan);
+    for (const brain of brains.all) brains.start(brain);
   }
 
   #surroundings(): Surroundings {
@@ -165,7 +146,7 @@ export class World {
       },
       known: (connection, ledger, how) => this.#known(connection, ledger, how),
       hasCluster: (node, service, cluster) =>
-        traits.blind || this.#envoy(Number(node.slice(1))).has(service, cluster),
+        traits.blind || this.#envoys[Number(node.slice(1)) - 1]!.has(service, cluster),
       planned: (seat, plan) => {
         this.#observers.get(seat)?.follow(plan);
         // It is in force when he who leads has it.
@@ -213,140 +194,7 @@ export class World {
   #happen(happening: Happening): void {
     if (this.#isRecording) this.#happened.push(happening);
     this.#trace?.(`${this.#agenda.nowMs} ${JSON.stringify(happening)}`);
-    if (this.#cause(happening)) this.faults++;
-  }
-
-  /** @returns whether it was a fault, and of consequence. */
-  #cause(happening: Happening): boolean {
-    const { brains } = this;
-    const { kind } = happening;
-    if (kind === 'client') this.#envoy(happening.node).arrive(`s${happening.service}`, happening.seed);
-    else if (kind === 'person') this.#person(happening.target, happening.ms);
-    else if (kind === 'forgery') this.#forge(happening.node, new Random(happening.seed));
-    else if (kind === 'plan') return this.#replan(redrawPlan, new Random(happening.seed));
-    else if (kind === 'move')
-      this.#agenda.after(happening.ms, () => this.#replan(moveWithin, new Random(happening.seed)));
-    else if (kind === 'brain-killed') return this.#killBrain(this.#brain(happening.brain), happening.ms);
-    else if (kind === 'brain-stopped') {
-      const brain = this.#brain(happening.brain);
-      const wires = this.#envoys.map((envoy) => envoy.ways[happening.brain - 1]!.wire);
-      return this.#stop(brain, happening.ms, wires);
-    } else if (kind === 'node-stopped') {
-      const envoy = this.#envoy(happening.node);
-      return this.#stop(
-        envoy,
-        happening.ms,
-        envoy.ways.map(({ wire }) => wire),
-      );
-    } else if (kind === 'node-lost' || kind === 'node-killed')
-      return this.#crash(this.#envoy(happening.node), kind === 'node-lost', happening.ms);
-    else if (kind === 'wall-clock-set') this.#envoy(happening.node).clock.epochMs += happening.ms;
-    else if (kind === 'cut')
-      for (const wire of this.#wires(happening.node, happening.brain)) wire.cut(this.#random, happening.ms);
-    else if (kind === 'lag') for (const wire of this.#wires(happening.node, 0)) wire.lag(happening.ms);
-    else if (kind === 'loss') for (const wire of this.#wires(happening.node, 0)) wire.lose(happening.ms);
-    else if (kind === 'unobserved') this.#troubles.begin(kind, nameOf(happening.target), happening.ms);
-    else if (kind === 'slow-list') this.#troubles.begin('slow', nameOf(happening.target), happening.ms);
-    else if (kind === 'postmaster-stopped')
-      this.#databases.get(serverAt(happening.target))!.stop(this.#agenda, happening.ms);
-    else if (kind === 'database-killed') this.#killDatabase(serverAt(happening.target));
-    else if (kind === 'brains-cut') {
-      if (happening.one === happening.other) return false;
-      brains.cut(`b${happening.one}`, `b${happening.other}`, happening.ms);
-    } else if (kind === 'etcd-cut') brains.cut(`b${happening.brain}`, 'etcd', happening.ms);
-    else if (kind === 'etcd-stopped') brains.stopEtcd(happening.ms);
-    else if (kind === 'etcd-leader-changed') brains.changeEtcdLeader();
-    else brains.compactEtcd();
-    return !harmless.has(kind);
-  }
-
-  #brain(number: number): Brain {
-    return this.brains.all[number - 1]!;
-  }
-
-  /** To one brain, or to all: 0. */
-  #wires(node: number, brain: number): readonly Wire[] {
-    const wires = this.#envoy(node).ways.map(({ wire }) => wire);
-    return brain === 0 ? wires : [wires[brain - 1]!];
-  }
-
-  #person(number: number, ms: number): void {
-    const server = serverAt(number);
-    const database = this.#databases.get(server)!;
-    if (database.sessions.size > 35) return;
-    const peer = `10.7.7.7:${++this.#people}`;
-    const { nowMs } = this.#agenda;
-    const session = database.open({ server, owner: undefined, user: 'person', peer, openedMs: nowMs });
-    database.letIn(session);
-    this.#agenda.after(ms, () => database.close(session));
-  }
-
-  #forge(number: number, random: Random): void {
-    const others = this.#envoys.filter((envoy) => envoy.number !== number);
-    if (others.length === 0) return;
-    const connections = [...random.pick(others).connections.values()];
-    if (connections.length === 0) return;
-    const { id, service } = random.pick(connections);
-    const seat = this.brains.newest;
-    if (seat) this.#envoy(number).forge(id, service, random, seat);
-  }
-
-  #replan(draw: typeof redrawPlan, random: Random): boolean {
-    const plan = draw(this.#wanted, random, this.traits);
-    const number = ++this.#wantedNumber;
-    this.#wanted = plan;
-    this.brains.adopt(plan);
-    // Each node by itself, before the brain that leads or after it.
-    for (const envoy of this.#envoys)
-      this.#agenda.within(random, 0, random.chance(0.8) ? 50 : mostConfigureMs, () =>
-        envoy.configure(plan, number),
-      );
-    // Growing is no fault.
-    return [...this.#databases].some(
-      ([server, { sessions }]) => (targetAt(plan, server)?.budget ?? 0) < sessions.size,
-    );
-  }
-
-  #killBrain(brain: Brain, ms: number): boolean {
-    if (!brain.isUp) return false;
-    this.brains.kill(brain, ms);
-    for (const envoy of this.#envoys) envoy.ways[brain.number - 1]!.wire.break();
-    return true;
-  }
-
-  /** Its neighbours give up on it when nothing comes for too long. */
-  #stop(process: Process, ms: number, wires: readonly Wire[]): boolean {
-    if (!process.isUp) return false;
-    process.stop(ms);
-    for (const wire of wires) {
-      const { connection } = wire;
-      this.#agenda.within(this.#random, keepAliveMs / 2, keepAliveMs, () => {
-        if (process.isStopped && connection === wire.connection) wire.break();
-      });
-    }
-    return true;
-  }
-
-  #crash(envoy: Envoy, isSilent: boolean, ms: number): boolean {
-    if (!envoy.isUp) return false;
-    envoy.crash(isSilent);
-    this.#agenda.after(ms, () => {
-      envoy.rise();
-      this.#agenda.after(startMs, () => envoy.configure(this.#wanted, this.#wantedNumber));
-    });
-    return true;
-  }
-
-  #killDatabase(server: string): void {
-    const database = this.#databases.get(server)!;
-    database.kill();
-    for (const session of [...database.sessions]) {
-      database.close(session);
-      if (!session.owner) continue;
-      const envoy = this.#envoyOf(session.owner.id);
-      const connection = envoy.connections.get(session.owner.id);
-      if (connection) envoy.serverClosed(connection);
-    }
+    if (this.#outside.cause(happening)) this.faults++;
   }
 
   /** I4: when faults end, slots are sessions, and nothing stays of what is gone. */
@@ -386,14 +234,6 @@ export class World {
     this.#agenda.pass(this.#agenda.nowMs + ms);
   }
 
-  #envoyOf(connection: string): Envoy {
-    return this.#envoy(Number(connection.slice(1, connection.indexOf('c'))));
-  }
-
-  #envoy(number: number): Envoy {
-    return this.#envoys[number - 1]!;
-  }
-
   #known(id: string, ledger: number, how: 'granted' | 'told'): void {
     const connection = this.#ever.get(id);
     // An older ledger may still be told of it.
@@ -402,9 +242,4 @@ export class World {
     else if (connection.knownTo !== ledger) connection.knownMs = this.#agenda.nowMs;
     connection.knownTo = ledger;
   }
-}
-
-/** Where one target is to begin with, and maybe another one later. */
-function serverAt(number: number): string {
-  return formatAddress(serverNumber(number));
 }
