@@ -304,9 +304,10 @@ export class Envoy extends Process {
   }
 
   #forget(connection: Connection): void {
+    const { id, localAddress } = connection;
     connection.isOver = true;
-    this.connections.delete(connection.id);
-    this.#upstream.release(connection);
+    this.connections.delete(id);
+    if (localAddress !== undefined) this.#beside.ports.release(localAddress);
   }
 
   /** Of whatever has to be told from others. */

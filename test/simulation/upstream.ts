@@ -132,9 +132,4 @@ export class Upstream {
     const mostMs = session.listed ? listedMs : !isSilent && random.chance(0.7) ? 20 : loginMs;
     agenda.within(random, 0, mostMs, () => database.close(session));
   }
-
-  /** It is over for its node. */
-  release({ localAddress }: Connection): void {
-    if (localAddress !== undefined) this.#beside.ports.release(localAddress);
-  }
 }
