@@ -38,6 +38,7 @@ export class SessionList {
   readonly #count: CountRow;
   #rows = new Rows();
   readonly #departed = new Departed();
+  /** Learnt from each list, and kept when the next one comes: of rows without a sure owner it says whose they cannot be. */
   readonly sightings = new Sightings();
   /** Of the slots that there were when the list came. */
   #rivals = new Rivals([], 0);
