@@ -13,7 +13,7 @@ import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { defaultSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { LedgerView } from '../../xds-server/pure/ledger/view.js';
 import { Desk } from '../../xds-server/pure/peers/desk.js';
-import type { EndedSession, Question } from '../../xds-server/pure/peers/messages.js';
+import type { EndedSession, Login, Question } from '../../xds-server/pure/peers/messages.js';
 import type { ListenerPlan, Plan, ServicePlan } from '../../xds-server/pure/plan/plan.js';
 import { AuthzService, type Told } from '../../xds-server/shells/authz/authz-service.js';
 import { Channel } from '../../xds-server/shells/channel/channel.js';
@@ -111,6 +111,7 @@ export class AuthzServer {
   readonly granted: Question[] = [];
   readonly cancels: CancelRequest[] = [];
   readonly reported: SessionReport[] = [];
+  readonly loggedIn: Login[] = [];
   readonly gone: string[] = [];
   readonly authz: AuthzService;
   readonly desk: Desk;
@@ -166,6 +167,7 @@ export class AuthzServer {
       forged: (node) => this.forgeries.push(node),
       ended: (session) => this.ended.push(session),
       reported: (session) => this.reported.push(session),
+      loggedIn: (login) => this.loggedIn.push(login),
       gone: (connection) => this.gone.push(connection),
     });
     this.desk = new Desk({
@@ -173,6 +175,7 @@ export class AuthzServer {
         if (news.kind === 'check') admission.ask(news.question, self);
         else if (news.kind === 'cancel') admission.withdraw(news.connection, self);
         else if (news.kind === 'session') reports.take(news.session);
+        else if (news.kind === 'login') reports.loggedIn(news.login);
         else if (news.kind === 'cut-off') this.apply({ kind: 'cut-off', node: news.node });
       },
       now: this.now,

@@ -113,8 +113,10 @@ export class Brain extends Process implements Asker {
   }
 
   /** News of a session. */
-  tell(event: Extract<LedgerEvent, { kind: 'report' | 'end' }>): void {
-    this.#desk.tell({ event, known: undefined, work: undefined, ended: undefined });
+  tell(event: Extract<LedgerEvent, { kind: 'report' | 'login' | 'end' }>): void {
+    if (event.kind === 'login')
+      this.#desk.loggedIn({ ...event, frontId: undefined, cancelDigest: undefined });
+    else this.#desk.tell({ event, known: undefined, work: undefined, ended: undefined });
   }
 
   /** There is a leader from now on: it is told all that it has to know. */
@@ -229,5 +231,8 @@ export function decide(seat: Seat, news: News, asker: Asker): void {
   if (news.kind === 'check') seat.admission.ask(news.question, asker);
   else if (news.kind === 'cancel') seat.admission.withdraw(news.connection, asker);
   else if (news.kind === 'session') seat.tell(news.session.event);
-  else if (news.kind === 'cut-off') seat.tell(news);
+  else if (news.kind === 'login') {
+    const { connection, node, serverId } = news.login;
+    seat.tell({ kind: 'login', connection, node, serverId });
+  } else if (news.kind === 'cut-off') seat.tell(news);
 }

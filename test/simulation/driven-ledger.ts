@@ -64,6 +64,10 @@ export class DrivenLedger {
     return this.tell({ kind: 'report', connection, node: 'n1', service, upstream });
   }
 
+  login(connection: string, serverId: number): string[] {
+    return this.tell({ kind: 'login', connection, node: 'n1', serverId });
+  }
+
   end(
     connection: string,
     evidence: EndEvidence,

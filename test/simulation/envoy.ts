@@ -13,7 +13,11 @@ import { settings, type Traits } from './traits.js';
 import type { Truth } from './truth.js';
 import { Upstream } from './upstream.js';
 
-type News = Extract<LedgerEvent, { kind: 'report' | 'end' }>;
+type News = Extract<LedgerEvent, { kind: 'report' | 'login' | 'end' }>;
+
+/** Logins are told together, this often, and each once more when it has stood for so long (filters/core/src/logins.rs). */
+const tellMs = 200;
+const againMs = 600;
 
 /**
  * @param plan of which its node has the clusters
@@ -282,6 +286,19 @@ export class Envoy extends Process {
       upstream,
     });
     this.after(settings.reportIntervalMs, () => this.reportEach(connection));
+  }
+
+  loggedIn(connection: Connection): void {
+    this.within(connection, 0, tellMs, () => {
+      this.#tellLogin(connection);
+      this.within(connection, againMs, againMs + tellMs, () => this.#tellLogin(connection));
+    });
+  }
+
+  #tellLogin(connection: Connection): void {
+    const { id, session, isOver } = connection;
+    if (isOver || !session) return;
+    this.#send(connection, { kind: 'login', connection: id, node: this.name, serverId: session.serverId });
   }
 
   serverClosed(connection: Connection): void {

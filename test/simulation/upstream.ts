@@ -92,6 +92,7 @@ export class Upstream {
         this.#node.do(() => {
           connection.isIdKnown = true;
           connection.login = 'accepted';
+          this.#node.loggedIn(connection);
         });
       }
     });

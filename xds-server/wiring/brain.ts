@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isLoopback } from '../pure/spec/ip.js';
 import { type Address, AdminServer } from '../shells/admin/admin-server.js';
-import { findSessionMethod, surplusMethod } from '../shells/cancels/sessions-service.js';
+import { findSessionMethod, loggedInMethod, surplusMethod } from '../shells/cancels/sessions-service.js';
 import { Channel } from '../shells/channel/channel.js';
 import type { ChannelPaths } from '../shells/store/channel-files.js';
 import { Parts, type PartsOptions } from './parts.js';
@@ -120,6 +120,7 @@ export class Brain {
         this.#parts.sessions.method,
         findSessionMethod((question, node) => this.#parts.deciding.find(question, node)),
         surplusMethod((sessions, node) => this.#parts.deciding.surplus(node, sessions)),
+        loggedInMethod((login) => this.#parts.deciding.desk.loggedIn(login)),
         ...(this.#options.candidate ? [this.#parts.deciding.following.method] : []),
       ],
       exhausted: ({ path, caller, cause, why }) => {

@@ -226,6 +226,7 @@ export class Deciding {
     else if (news.kind === 'check') this.#leading.ask(news.question, this.#self!);
     else if (news.kind === 'cancel') this.#leading.withdraw(news.connection, this.#self!);
     else if (news.kind === 'session') this.#leading.report(news.session);
+    else if (news.kind === 'login') this.#leading.loggedIn(news.login);
     else if (news.kind === 'cut-off') this.#leading.cutOff(news.node);
   }
 

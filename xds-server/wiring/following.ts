@@ -247,7 +247,8 @@ export class Following {
     else if (news.kind === 'session') {
       this.#reportsBy(follower).add(news.session.event.node);
       leading.report(news.session);
-    } else if (news.kind === 'cut-off') leading.cutOff(news.node);
+    } else if (news.kind === 'login') leading.loggedIn(news.login);
+    else if (news.kind === 'cut-off') leading.cutOff(news.node);
     else if (news.kind === 'ready') this.claims.becameReady(follower, news.node, news.needs);
     else if (news.kind === 'node' && news.isHere) this.#claim(follower, news.node, news.runtime);
     else if (news.kind === 'node') this.claims.release(follower, news.node);

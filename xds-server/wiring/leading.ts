@@ -14,7 +14,7 @@ import type { ConnectionId, LedgerEffect, NodeId } from '../pure/ledger/events.j
 import { Ledger } from '../pure/ledger/ledger.js';
 import type { LedgerSettings } from '../pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from '../pure/ledger/view.js';
-import type { Question, SessionNews } from '../pure/peers/messages.js';
+import type { Login, Question, SessionNews } from '../pure/peers/messages.js';
 import type { Plan, TargetName } from '../pure/plan/plan.js';
 import { type Offer, Surplus } from '../pure/surplus/surplus.js';
 import { Cancels } from '../shells/cancels/cancels.js';
@@ -90,6 +90,7 @@ export class Leading {
       },
       ended: ({ service, ...end }) => metrics.sessionEnded(service, end),
       reported: (session) => directory.reported(session, now()),
+      loggedIn: (login) => directory.loggedIn(login, now()),
       gone: (connection, node) => directory.ended(connection, node),
     });
     const stopping = { now, plan, directory, reportIntervalMs };
@@ -136,6 +137,10 @@ export class Leading {
 
   report(session: SessionNews): void {
     this.#reports.take(session);
+  }
+
+  loggedIn(login: Login): void {
+    this.#reports.loggedIn(login);
   }
 
   /** Ends that its node, or the brain that passes them on, has told may be lost. */

@@ -27,6 +27,7 @@ const told: readonly (readonly News[])[] = [
         ended: undefined,
       },
     },
+    { kind: 'login', login: { connection, node, serverId: 77, frontId: 3, cancelDigest: 'ab' } },
     { kind: 'find', request: 1, node, connection, frontId: 3 },
     {
       kind: 'interrupt',

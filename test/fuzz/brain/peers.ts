@@ -94,7 +94,8 @@ export function tellings(input: Buffer): void {
     untilMs: () => Number.POSITIVE_INFINITY,
   });
   const reports = new SessionReports({
-    ...{ apply, nodeOf, forged: nothing, worked: nothing, ended: nothing, reported: nothing, gone: nothing },
+    ...{ apply, nodeOf, forged: nothing, worked: nothing, ended: nothing },
+    ...{ reported: nothing, loggedIn: nothing, gone: nothing },
   });
   const claims = new Claims<string>({ now: () => nowMs, ask: nothing });
   apply({ kind: 'plan', plan });
@@ -121,6 +122,7 @@ export function tellings(input: Buffer): void {
         admission.ask(news.question, asker);
       } else if (news.kind === 'cancel') admission.withdraw(news.connection, asker);
       else if (news.kind === 'session') reports.take(news.session);
+      else if (news.kind === 'login') reports.loggedIn(news.login);
       else if (news.kind === 'cut-off') apply({ kind: 'cut-off', node: news.node });
       else if (news.kind === 'node' && news.isHere) claims.claim('one', news.node, news.runtime);
       else if (news.kind === 'node') claims.release('one', news.node);

@@ -28,6 +28,20 @@ test('a Postgres session is found by its process id once it has been reported, u
   assert.equal(directory.size, 0);
 });
 
+test('a session that has logged in is found before its next report, and a report from before the login takes nothing back', () => {
+  const directory = new SessionDirectory(forgetMs);
+  const beforeLogin = report({ serverId: undefined, cancelDigest: undefined });
+  const login = { connection: 'a', node: 'edge-1', serverId: 7, frontId: undefined, cancelDigest: 'd' };
+  directory.loggedIn(login, 0);
+  assert.deepEqual(directory.byServerId(7), []);
+  directory.reported(beforeLogin, 1);
+  directory.loggedIn({ ...login, node: 'edge-2', serverId: 8 }, 2);
+  directory.loggedIn(login, 3);
+  directory.reported(beforeLogin, 4);
+  assert.deepEqual(directory.byServerId(7), [{ ...report(), seenMs: 4 }]);
+  assert.deepEqual(directory.byServerId(8), []);
+});
+
 test('a MySQL session is found by the front’s id from its grant on, and by that alone', () => {
   const directory = new SessionDirectory(forgetMs);
   directory.granted({ connection: 'a', node: 'edge-1', service: 'reports', frontId: 4_000_000_000 }, 0);

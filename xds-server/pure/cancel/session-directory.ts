@@ -26,6 +26,7 @@ export interface KnownSession {
 }
 
 export type SessionReport = Omit<KnownSession, 'seenMs'>;
+export type LoggedIn = Pick<SessionReport, 'connection' | 'node' | 'serverId' | 'frontId' | 'cancelDigest'>;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -65,10 +66,13 @@ export class SessionDirectory {
 
   reported(report: SessionReport, nowMs: number): void {
     this.#sweep(nowMs);
-    const { connection, node, service, frontId, serverId, cancelDigest } = report;
-    const server = this.#shared(report.server);
+    const { connection, node, service } = report;
     const known = this.#sessions.get(connection);
     if (known && known.node !== node) return;
+    // One that was sent before the login was told may come after it.
+    const { serverId = known?.serverId, frontId = known?.frontId } = report;
+    const { cancelDigest = known?.cancelDigest, server: named = known?.server } = report;
+    const server = this.#shared(named);
     if (known && known.serverId === serverId && known.frontId === frontId) {
       known.cancelDigest = cancelDigest;
       known.server = server;
@@ -82,6 +86,14 @@ export class SessionDirectory {
     const session = { connection, node, service, frontId, serverId, cancelDigest, server, seenMs: nowMs };
     this.#sessions.set(connection, session);
     this.#list(session);
+  }
+
+  /** What its next report says too. Of one that is not known nothing follows: whose it is that report says. */
+  loggedIn({ connection, node, serverId, frontId, cancelDigest }: LoggedIn, nowMs: number): void {
+    const known = this.#sessions.get(connection);
+    if (!known) return;
+    const { service, server } = known;
+    this.reported({ connection, node, service, server, serverId, frontId, cancelDigest }, nowMs);
   }
 
   ended(connection: ConnectionId, node: NodeId): void {

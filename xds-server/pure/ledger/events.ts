@@ -88,6 +88,13 @@ export type LedgerEvent =
       readonly service: string;
       readonly upstream: UpstreamFacts;
     }
+  /** A session that has been reported has logged in, and is open: what its next report says too. */
+  | {
+      readonly kind: 'login';
+      readonly connection: ConnectionId;
+      readonly node: NodeId;
+      readonly serverId: ServerId;
+    }
   | {
       readonly kind: 'end';
       readonly connection: ConnectionId;

@@ -122,6 +122,7 @@ export class Ledger {
     const { kind } = event;
     if (kind === 'check') this.#check(event);
     else if (kind === 'report') this.#report(event);
+    else if (kind === 'login') this.#login(event);
     else if (kind === 'end') this.#end(event);
     else if (kind === 'observed') this.#observed(event);
     else if (kind === 'cancel') this.#cancel(event);
@@ -243,7 +244,14 @@ export class Ledger {
       this.#outcome.refuse(connection, waiter.service.name, refusals.connection_reused(), waiter.bornMs);
     }
     const slot = this.#books.slots.get(connection) ?? this.#slots.takeIn(event);
-    if (slot && slot.cause !== 'ended') this.#slots.report(slot, event);
+    if (slot && slot.cause !== 'ended') this.#slots.report(slot, event.upstream);
+  }
+
+  /** Without a report before it nothing follows: an id is one of a certain server. */
+  #login({ connection, node, serverId }: Event<'login'>): void {
+    const slot = this.#books.slots.get(connection);
+    if (slot?.remoteAddress === undefined || slot.cause === 'ended' || slot.node !== node) return;
+    this.#slots.report(slot, { serverId, login: 'accepted' });
   }
 
   #end(event: Event<'end'>): void {

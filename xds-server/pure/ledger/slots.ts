@@ -1,6 +1,7 @@
 /** What happens to a slot from its being taken to its being free. The drawing of it is in ledger.ts. */
 import type { Refusal } from '../verdict/refusals.js';
 import { type Books, nowhere } from './books.js';
+import { isUncertain } from './claims.js';
 import type { Doors } from './doors.js';
 import { Ended } from './ended.js';
 import type { ConnectionId, LedgerEvent, NodeId, UpstreamFacts } from './events.js';
@@ -84,8 +85,10 @@ export class Slots {
     return slot;
   }
 
-  report(slot: Slot, { upstream }: Event<'report'>): void {
+  report(slot: Slot, upstream: UpstreamFacts): void {
     const { nowMs } = this.#outcome;
+    const { list } = slot.target;
+    const wasUncertain = list.hasDoubts && this.#isUncertain(slot);
     slot.reportedMs = nowMs;
     slot.openedByMs ??= nowMs;
     if (nowMs > slot.openedByMs + this.#settings.marginMs) slot.isSure = true;
@@ -95,11 +98,15 @@ export class Slots {
       slot.suspects = undefined;
       this.#books.schedule(slot, nowMs + this.#settings.silentAfterMs);
     }
-    const isNew = slot.serverId === undefined;
     this.#learn(slot, upstream);
     // Its row may be what slots are kept for of which nobody knows whose they are.
-    if (isNew && slot.serverId !== undefined && slot.target.list.hasDoubts)
+    if (wasUncertain && slot.serverId !== undefined && !this.#isUncertain(slot))
       this.#outcome.observe(slot.target);
+  }
+
+  /** Whether its row, where the last list has one, may be another's. */
+  #isUncertain({ row, serverId }: Slot): boolean {
+    return row ? isUncertain(row, this.#settings.marginMs) : serverId === undefined;
   }
 
   end(slot: Slot, { upstream, evidence }: Event<'end'>): void {

@@ -55,6 +55,15 @@ test('that a node’s reports are cut off is for the leader that there is, not f
   assert.deepEqual(passed, [{ kind: 'cut-off', node: 'n2' }]);
 });
 
+test('that a session has logged in is for the leader that there is: the next one hears it by its report', () => {
+  const login = { connection: 'a', node: 'n1', serverId: 7, frontId: undefined, cancelDigest: 'd' };
+  desk.loggedIn(login);
+  desk.open();
+  assert.deepEqual(shown(desk.retold()), []);
+  desk.loggedIn(login);
+  assert.deepEqual(passed, [{ kind: 'login', login }]);
+});
+
 test('sessions that are reported as fast as they are told do not keep a new leader from who waits', () => {
   for (const connection of ['a', 'b', 'c']) desk.tell(session(connection, 'report'));
   desk.ask(question('d'));

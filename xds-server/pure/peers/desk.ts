@@ -13,7 +13,7 @@
  * An answer counts only for the try of a question that waits, and only from the leader that it was passed to last.
  */
 import type { ConnectionId, NodeId } from '../ledger/events.js';
-import type { Answer, News, Question, SessionNews } from './messages.js';
+import type { Answer, Login, News, Question, SessionNews } from './messages.js';
 
 /** Sessions of this brain's nodes; what is beyond is told to a new leader by the next report. */
 const maxSessions = 200_000;
@@ -93,6 +93,11 @@ export class Desk {
     if (this.#options.sessionsKeptMs > 0 && !isForged) this.#keep(session);
     if (this.#isOpen) this.#options.pass({ kind: 'session', session });
     else if (kind === 'end' && !isForged) this.#keepEnd(session);
+  }
+
+  /** Not kept: a new leader is told by the session's next report. */
+  loggedIn(login: Login): void {
+    this.#pass({ kind: 'login', login });
   }
 
   /** Its reports come no more by the way by which they came. Nothing of it is kept: a new leader hears of what is reported since. */

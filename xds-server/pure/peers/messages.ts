@@ -35,6 +35,11 @@ export interface SessionNews {
   readonly ended: Omit<EndedSession, 'service'> | undefined;
 }
 
+/** A session that has logged in, told before its next report. */
+export interface Login extends Pick<SessionReport, 'connection' | 'node' | 'frontId' | 'cancelDigest'> {
+  readonly serverId: ServerId;
+}
+
 /** A connection that is over, for those who count. */
 export interface EndedSession {
   readonly service: string;
@@ -53,6 +58,7 @@ export type News =
   /** The client, its node or its channel has gone, or the check was answered without the leader. */
   | { readonly kind: 'cancel'; readonly connection: ConnectionId }
   | { readonly kind: 'session'; readonly session: SessionNews }
+  | { readonly kind: 'login'; readonly login: Login }
   /** The way has broken by which the node reports: of ends that nobody has heard the databases tell. */
   | { readonly kind: 'cut-off'; readonly node: NodeId }
   /** A node takes its configuration here, or no longer. `runtime`: the version of its breakers' limits, when it has one. */

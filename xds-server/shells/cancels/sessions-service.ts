@@ -1,17 +1,24 @@
 /**
  * sluice.v1.Sessions (protos/sluice/v1/sessions.proto): nodes ask which session a number of the front's means, and which of
- * their idle ones are too many.
+ * their idle ones are too many; and tell of logins.
  */
 import protobuf from 'protobufjs';
 import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
+import type { Login } from '../../pure/peers/messages.js';
 import { type Method, unary } from '../../pure/rpc/rpc.js';
 import type { Offer } from '../../pure/surplus/surplus.js';
 import { eachField, eachNested, type FieldReader, readerOf } from '../envoy-api/fields.js';
 import type { Question } from './session-finder.js';
 
+/** LoggedInResponse. */
+const nothing = new Uint8Array();
 const maxQuestionBytes = 1024;
 const mostOffers = 1_000;
 const maxOffersBytes = 64 * mostOffers;
+const mostLogins = 1_000;
+const maxLoginsBytes = 128 * mostLogins;
+/** A digest has 32. */
+const maxDigestChars = 64;
 
 /** @param find resolves with the server's id; undefined where there is no session that may be meant */
 export function findSessionMethod(
@@ -39,6 +46,20 @@ export function surplusMethod(
   };
   return unary(question, (offers, call) => {
     void surplus(offers, call.caller.node).then((connections) => call.reply(writeSurplus(connections)));
+    return () => undefined;
+  });
+}
+
+/** @param loggedIn told of each session that has logged in; whose it is said to be is not looked at */
+export function loggedInMethod(loggedIn: (login: Login) => void): Method<readonly Omit<Login, 'node'>[]> {
+  const telling = {
+    path: '/sluice.v1.Sessions/LoggedIn',
+    maxMessageBytes: maxLoginsBytes,
+    decode: readLogins,
+  };
+  return unary(telling, (logins, call) => {
+    for (const login of logins) loggedIn({ ...login, node: call.caller.node });
+    call.reply(nothing);
     return () => undefined;
   });
 }
@@ -85,6 +106,35 @@ function readOffer(reader: FieldReader): Offer {
     return true;
   });
   return { connection, idleMs };
+}
+
+function readLogins(bytes: Uint8Array): readonly Omit<Login, 'node'>[] {
+  const reader = readerOf(bytes);
+  const logins: Omit<Login, 'node'>[] = [];
+  eachField(reader, reader.len, (field) => {
+    if (field !== 1) return false;
+    if (logins.length >= mostLogins) throw new RangeError(`expected at most ${mostLogins} logins`);
+    logins.push(readLogin(reader));
+    return true;
+  });
+  return logins;
+}
+
+function readLogin(reader: FieldReader): Omit<Login, 'node'> {
+  let connection = '';
+  let serverId = 0;
+  let frontId = 0;
+  let digest = '';
+  eachNested(reader, (field) => {
+    if (field === 1) connection = reader.string();
+    else if (field === 2) serverId = reader.uint32();
+    else if (field === 3) frontId = reader.uint32();
+    else if (field === 4) digest = reader.string();
+    else return false;
+    return true;
+  });
+  const cancelDigest = digest === '' || digest.length > maxDigestChars ? undefined : digest;
+  return { connection, serverId, frontId: frontId === 0 ? undefined : frontId, cancelDigest };
 }
 
 /** A node takes no more. */

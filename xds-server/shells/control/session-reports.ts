@@ -2,7 +2,7 @@
 import type { ActivityReport } from '../../pure/activity/activity-book.js';
 import type { SessionReport } from '../../pure/cancel/session-directory.js';
 import type { ConnectionId, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
-import type { EndedSession, SessionNews } from '../../pure/peers/messages.js';
+import type { EndedSession, Login, SessionNews } from '../../pure/peers/messages.js';
 
 export interface SessionReportsOptions {
   readonly apply: (event: LedgerEvent) => void;
@@ -12,6 +12,7 @@ export interface SessionReportsOptions {
   readonly nodeOf: (connection: ConnectionId) => NodeId | undefined;
   /** A node has spoken of a connection that is another's: nobody else is told. */
   readonly forged: (node: NodeId, what: 'report' | 'end') => void;
+  readonly loggedIn: (login: Login) => void;
   readonly ended: (session: EndedSession) => void;
   /** A session that is open. */
   readonly reported: (session: SessionReport) => void;
@@ -26,12 +27,16 @@ export class SessionReports {
     this.#options = options;
   }
 
+  loggedIn(login: Login): void {
+    const { connection, node, serverId } = login;
+    if (this.#isForged(connection, node, 'report')) return;
+    this.#options.apply({ kind: 'login', connection, node, serverId });
+    this.#options.loggedIn(login);
+  }
+
   take({ event, known, work, ended }: SessionNews): void {
     const { connection, node, upstream } = event;
-    if ((this.#options.nodeOf(connection) ?? node) !== node) {
-      this.#options.forged(node, event.kind);
-      return;
-    }
+    if (this.#isForged(connection, node, event.kind)) return;
     this.#options.apply(event);
     if (event.kind === 'end') this.#options.gone(connection, node);
     else
@@ -46,5 +51,11 @@ export class SessionReports {
     const { service, line, ageMs, bornMonotonicMs, client, isEnd } = work;
     this.#options.worked(service, { connection, line, ageMs, bornMonotonicMs, client, isEnd });
     if (ended) this.#options.ended({ service, ...ended });
+  }
+
+  #isForged(connection: ConnectionId, node: NodeId, what: 'report' | 'end'): boolean {
+    if ((this.#options.nodeOf(connection) ?? node) === node) return false;
+    this.#options.forged(node, what);
+    return true;
   }
 }

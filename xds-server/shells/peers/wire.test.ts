@@ -65,6 +65,11 @@ const news: readonly News[] = [
       ended: { durationMs: 12, loginError: '', endedBy: undefined },
     },
   },
+  { kind: 'login', login: { connection, node: 'n1', serverId: 77, frontId: 3, cancelDigest: undefined } },
+  {
+    kind: 'login',
+    login: { connection, node: 'n1', serverId: 77, frontId: undefined, cancelDigest: 'ab' },
+  },
   { kind: 'cut-off', node: 'n1' },
   { kind: 'node', node: 'n1', isHere: true, runtime: 'v1' },
   { kind: 'node', node: 'n1', isHere: false, runtime: undefined },

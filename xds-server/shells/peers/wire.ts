@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import protobuf from 'protobufjs';
 import type { ClientAddress } from '../../pure/activity/activity-book.js';
 import type { EndEvidence } from '../../pure/ledger/events.js';
-import type { News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
+import type { Login, News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
 import { type Refusal, reasons } from '../../pure/verdict/refusals.js';
 import { maxHostChars } from '../envoy-api/fields.js';
 
@@ -74,6 +74,8 @@ function rawNews(news: News, nowMs: number): Raw {
       return { cutOff: news.node };
     case 'session':
       return { session: rawSession(news.session) };
+    case 'login':
+      return { login: news.login };
     case 'interrupt':
       return { interrupt: { request: news.request, ...news.asked } };
     default:
@@ -99,6 +101,8 @@ function readNews(raw: Raw, nowMs: number): News | undefined {
       return { kind: 'cut-off', node: value };
     case 'session':
       return { kind: 'session', session: readSession(value) };
+    case 'login':
+      return { kind: 'login', login: readLogin(value) };
     case 'node': {
       const { node = '', isHere = false, runtime } = value;
       return { kind: 'node', node, isHere, runtime };
@@ -166,6 +170,10 @@ function readSession(raw: Raw): SessionNews {
     work: raw.work && { service: worksFor, line, ageMs, bornMonotonicMs, client, isEnd },
     ended: raw.ended && { durationMs, loginError, endedBy },
   };
+}
+
+function readLogin({ connection = '', node = '', serverId, frontId, cancelDigest }: Raw): Login {
+  return { connection, node, serverId: finite(serverId), frontId, cancelDigest };
 }
 
 /** An older brain does not tell it. It is kept for each session, so nothing is taken for one that is too long. */

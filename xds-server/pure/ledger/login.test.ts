@@ -1,0 +1,75 @@
+/** Nodes tell of logins before they report them: what that is worth, and to whom it is not believed. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import { confirmationMs } from './settings.js';
+
+const remoteAddress = '10.0.0.5:5432';
+const own = { localAddress: '10.1.1.1:4001', remoteAddress };
+/** Of a session that is behind a link which translates addresses. */
+const row = { serverId: 71, peer: '192.0.2.9:30001' };
+
+function recovered(): DrivenLedger {
+  return DrivenLedger.recovered({
+    targets: { [primary]: { budget: 4 } },
+    services: { checkout: { maxConnections: 4 } },
+  });
+}
+
+/** Granted with another one, of which nobody hears: its node is gone. When the list shows a row, it may be either's. */
+function twoGrantedAndOneLost(): DrivenLedger {
+  const driven = recovered();
+  driven.check('lost');
+  driven.check('young');
+  driven.report('young', own);
+  driven.pass(confirmationMs(driven.settings));
+  driven.observed([row]);
+  driven.expectCounted(2, 0);
+  return driven;
+}
+
+test('a login that is told twice settles whose a row is before there is a second report', () => {
+  const driven = twoGrantedAndOneLost();
+  driven.login('young', 71);
+  driven.pass(driven.settings.marginMs + 1);
+  driven.observed([row]);
+  driven.expectCounted(2, 0);
+  assert.deepEqual(driven.login('young', 71), [`observe ${primary}`]);
+  driven.observed([row]);
+  assert.deepEqual(driven.connections, ['young']);
+});
+
+test('a login makes room at its client’s door for the next one', () => {
+  const driven = recovered();
+  for (const connection of ['a', 'b', 'c']) driven.check(connection, 'checkout', 0, '10.9.9.9');
+  assert.deepEqual(driven.connections, ['a', 'b']);
+  driven.report('a', own);
+  assert.deepEqual(driven.login('a', 71), ['grant c']);
+});
+
+test('a login of which nobody has told to which server it leads is waited for again', () => {
+  const driven = recovered();
+  driven.check('a');
+  driven.login('a', 71);
+  driven.login('never heard of', 72);
+  assert.equal(driven.ledger.session('a')?.serverId, undefined);
+  assert.deepEqual(driven.connections, ['a']);
+});
+
+test('a login that is told behind the end, or by another node, is not believed', () => {
+  const driven = recovered();
+  for (const connection of ['over', 'another']) {
+    driven.check(connection);
+    driven.report(connection, own);
+  }
+  driven.end('over', 'proxy-closed', own);
+  driven.login('over', 71);
+  driven.tell({ kind: 'login', connection: 'another', node: 'n2', serverId: 72 });
+  assert.deepEqual(
+    driven.ledger.view({ sessions: 9 }).sessions.map(({ state, serverId }) => [state, serverId]),
+    [
+      ['closing', undefined],
+      ['session', undefined],
+    ],
+  );
+});
