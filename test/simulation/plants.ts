@@ -78,6 +78,18 @@ export const plants: readonly Plant[] = [
     ),
   },
   {
+    name: 'a login is believed before a report says where it leads',
+    where: 'ledger/ledger.ts: #login',
+    invariants: ['I1'],
+    parts: twisted((apply, ledger) => (event, nowMs) => {
+      const service = event.kind === 'login' && ledger.session(event.connection)?.service;
+      if (event.kind !== 'login' || !service) return apply(event, nowMs);
+      const { connection, node, serverId } = event;
+      const upstream = { serverId, login: 'accepted' } as const;
+      return apply({ kind: 'report', connection, node, service, upstream }, nowMs);
+    }),
+  },
+  {
     name: 'a session list is taken for younger than it is',
     where: 'ledger/proof.ts: proof',
     invariants: ['I1'],
