@@ -68,4 +68,9 @@ export class NodeClock {
     const isFresh = brainMs - this.#previousStartMs <= 2 * windowMs;
     return brainMs - (isFresh ? Math.min(this.#current, this.#previous) : this.#current);
   }
+
+  /** The same, also by what is too old to promise anything by: it may be ahead by what the two clocks have drifted apart. */
+  likelyMs(brainMs: number): number {
+    return brainMs - Math.min(this.#current, this.#previous);
+  }
 }
