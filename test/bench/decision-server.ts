@@ -62,6 +62,7 @@ function decided(): { readonly method: Method<never>; readonly end: (connection:
     ask: (question) => desk.ask(question),
     withdraw: (connection) => desk.withdraw(connection),
     checkTimeoutMs: 660_000,
+    mostBehindMs: defaultSettings.grantTtlMs - defaultSettings.leastTtlMs,
     counted: () => undefined,
     cancel: async () => undefined,
     forged: () => undefined,

@@ -155,6 +155,24 @@ test('the grant of a check that is asked again expires on the clock as it is now
   assert.ok(leftMs >= grantTtlMs && leftMs < grantTtlMs + 500, `${leftMs} ms`);
 });
 
+test('a check that waited in its node for a connection to send it by is asked for again, and keeps its slot', async () => {
+  server = await AuthzServer.start();
+  const { connection, verdict } = server.check();
+  await verdict;
+  // What it says of its node's clock is of when this try began.
+  const monotonicMs = server.now() - 1_000;
+  server.skip(800);
+  const late = server.check({ connection, monotonicMs });
+  await assert.rejects(late.verdict, { code: status.UNAVAILABLE });
+  assert.deepEqual(server.used, { slots: 1, waiters: 0 });
+
+  const retriedAfterMs = server.now() - 1_000 - monotonicMs;
+  const again = await server.check({ connection, monotonicMs, retriedAfterMs }).verdict;
+  const leftMs = (again.expires_monotonic_ms as number) - (server.now() - 1_000);
+  assert.ok(again.verdict === 'grant' && leftMs > grantTtlMs - 100, `${leftMs} ms`);
+  assert.deepEqual(server.used, { slots: 1, waiters: 0 });
+});
+
 test('a node that has not taken the service yet is waited for', async () => {
   server = await AuthzServer.start();
   server.isReady = false;

@@ -187,6 +187,7 @@ export class AuthzServer {
       ask: (question) => this.desk.ask(question),
       withdraw: (connection) => this.desk.withdraw(connection),
       checkTimeoutMs,
+      mostBehindMs: defaultSettings.grantTtlMs - defaultSettings.leastTtlMs,
       counted: (answer) => this.answers.push(answer),
       cancel: async (asked) => {
         this.cancels.push(asked);

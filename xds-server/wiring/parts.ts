@@ -173,6 +173,7 @@ export class Parts {
       withdraw: (connection) => desk.withdraw(connection),
       forged: (node) => this.#forged(node, 'check'),
       checkTimeoutMs,
+      mostBehindMs: settings.grantTtlMs - settings.leastTtlMs,
       counted: ({ service, reason, waitedMs }) => {
         if (reason !== undefined) this.metrics.refused(service, reason, waitedMs);
         else if (service !== undefined) this.metrics.granted(service, waitedMs);

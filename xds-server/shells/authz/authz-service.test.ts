@@ -24,6 +24,7 @@ class Crowd {
     ask: () => undefined,
     withdraw: () => undefined,
     checkTimeoutMs: 90_000,
+    mostBehindMs: 500,
     counted: () => undefined,
     cancel: async () => undefined,
     forged: () => undefined,

@@ -12,12 +12,12 @@
  */
 
 import type { CancelRequest } from '../../pure/cancel/cancel-request.js';
-import { NodeClock } from '../../pure/clock/node-clock.js';
+import { type ChannelClock, ChannelClocks } from '../../pure/clock/channel-clock.js';
 import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
 import type { Answer, Question } from '../../pure/peers/messages.js';
 import { asksForTls } from '../../pure/plan/cluster-name.js';
 import type { Plan, ServicePlan } from '../../pure/plan/plan.js';
-import { type Call, type Caller, type Method, Status, unary } from '../../pure/rpc/rpc.js';
+import { type Call, type Method, Status, unary } from '../../pure/rpc/rpc.js';
 import { cancelMetadata, grantMetadata, killMetadata, refusalMetadata } from '../../pure/verdict/answer.js';
 import { type Identified, identify } from '../../pure/verdict/identify.js';
 import { sourceOf } from '../../pure/verdict/network.js';
@@ -37,6 +37,8 @@ export interface AuthzOptions {
   readonly withdraw: (connection: ConnectionId) => void;
   /** Time-out that nodes give a check when they first send it. */
   readonly checkTimeoutMs: number;
+  /** Where a node's clock is known to be later than its connection shows, by more than this, a grant by it is as good as over. */
+  readonly mostBehindMs: number;
   readonly counted: (answer: Told) => void;
   /** A client asks for a session to be cancelled; resolves when it was, or will not be. */
   readonly cancel: (asked: CancelRequest) => Promise<void>;
@@ -73,7 +75,7 @@ const nobodyWaits = (): void => undefined;
 interface Held {
   readonly check: Check;
   readonly node: NodeId;
-  readonly clock: NodeClock;
+  readonly clock: ChannelClock;
   readonly bornMs: number;
   readonly arrivedMs: number;
   /** Another brain, or this one, was asked before. */
@@ -91,7 +93,7 @@ export class AuthzService {
   readonly #options: AuthzOptions;
   readonly #names = new CertificateNames();
   /** By channel: two machines that share a name by mistake do not share a clock. */
-  readonly #clocks = new WeakMap<Caller, NodeClock>();
+  readonly #clocks = new ChannelClocks();
   readonly #held = new HeldChecks<Held>(bounds);
   #stopped = false;
 
@@ -192,7 +194,7 @@ export class AuthzService {
 
   #hold(call: Call, check: Check, earlier: Held | undefined): () => void {
     const arrivedMs = this.#options.now();
-    const clock = this.#clockOf(call.caller);
+    const clock = this.#clocks.of(call.caller, call.caller.node);
     const retriedAfterMs = this.#retriedAfterMs(call);
     const { monotonicMs, ageMs, bornUnixMs } = check;
     const waitedMs = clock.observe({ monotonicMs, ageMs, bornUnixMs, retriedAfterMs }, arrivedMs);
@@ -266,9 +268,14 @@ export class AuthzService {
       this.#refuse(held, service, identified.refusal, waitedMs);
       return;
     }
+    this.#held.forget(connection);
+    if (held.clock.isDoubtful(this.#options.now(), this.#options.mostBehindMs)) {
+      // Not withdrawn: its slot is kept for the node's next try, which finds a connection to be sent by.
+      held.call.end(Status.unavailable, 'it waited for too long before it was sent');
+      return;
+    }
     const expiresMonotonicMs = Math.floor(held.clock.nodeMs(expiresMs));
     const { limits } = planned;
-    this.#held.forget(connection);
     const upstreamTls = asksForTls(cluster) ? 'request' : undefined;
     const grant = { connection, cluster, expiresMonotonicMs, upstreamTls } as const;
     const verdict = onlyKill ? killMetadata(grant, onlyKill) : grantMetadata(grant, limits);
@@ -290,14 +297,6 @@ export class AuthzService {
     if (!this.#isHeld(held)) return;
     this.#held.forget(held.check.connection);
     if (held.service) this.#options.withdraw(held.check.connection);
-  }
-
-  #clockOf(caller: Caller): NodeClock {
-    let clock = this.#clocks.get(caller);
-    if (clock) return clock;
-    clock = new NodeClock();
-    this.#clocks.set(caller, clock);
-    return clock;
   }
 
   /** Envoy counts the time-out down from the first try to the last. */
