@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { ChannelClocks } from './channel-clock.js';
 import type { Stamps } from './node-clock.js';
 
@@ -67,4 +68,30 @@ test('it is not doubted for ever: a machine that was put back is behind what was
     clock.observe(begun(nowMs + afterMs - 3_600_000), nowMs + afterMs);
   assert.equal(clock.isDoubtful(nowMs + 4_999, mostMs), true);
   assert.equal(clock.isDoubtful(nowMs + 5_000, mostMs), false);
+});
+
+test('of a known node nobody is granted what is over, however long his check and those before it have waited', () => {
+  const ttlMs = 700;
+  const world = fc.record({
+    transitMs: fc.nat(50),
+    awayMs: fc.integer({ min: 2_000, max: 600_000 }),
+    waitedMs: fc.array(fc.nat(1_000), { minLength: 1, maxLength: 50 }),
+  });
+  fc.assert(
+    fc.property(world, ({ transitMs, awayMs, waitedMs }) => {
+      const clocks = new ChannelClocks();
+      clocks.of({}, 'edge-1').observe(begun(100_000), 100_000 + transitMs);
+      const clock = clocks.of({}, 'edge-1');
+      let nowMs = 100_000 + awayMs;
+      for (const waited of waitedMs) {
+        nowMs += 1;
+        clock.observe(begun(nowMs - waited), nowMs);
+        const leftMs = clock.nodeMs(nowMs + ttlMs) - (nowMs - 50_000);
+        assert.ok(clock.isDoubtful(nowMs, mostMs) || leftMs >= ttlMs - mostMs - transitMs, `${leftMs} ms`);
+      }
+      // Over a connection that stands it has not waited.
+      clock.observe(begun(nowMs + 1_000), nowMs + 1_000);
+      assert.equal(clock.isDoubtful(nowMs + 1_000, mostMs), false);
+    }),
+  );
 });
