@@ -4,13 +4,27 @@
 /// Compression flag and length.
 const PREFIX_BYTES: usize = 5;
 
-/// Tag of field 1 where it is a text.
+/// Tag of field 1 where it is a text, or a message.
 pub const TEXT_1: u8 = 0x0a;
+/// Tag of field 2 where it is a number.
+pub const NUMBER_2: u8 = 0x10;
 
-/// Adds a text of at most 127 bytes, more are cut, as field 1.
-pub fn push_text_1(message: &mut Vec<u8>, text: &str) {
-    message.extend([TEXT_1, text.len().min(0x7f) as u8]);
-    message.extend(text.bytes().take(0x7f));
+/// Adds a text, or a message, of at most 127 bytes, more are cut.
+pub fn push_text(message: &mut Vec<u8>, tag: u8, text: &[u8]) {
+    let text = text.get(..0x7f).unwrap_or(text);
+    message.extend([tag, text.len() as u8]);
+    message.extend_from_slice(text);
+}
+
+/// Adds a number.
+pub fn push_number(message: &mut Vec<u8>, tag: u8, number: u32) {
+    message.push(tag);
+    let mut left = number;
+    while left > 0x7f {
+        message.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    message.push(left as u8);
 }
 
 /// `message` behind its prefix, uncompressed.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::grpc::{TEXT_1, framed, push_text_1, unframed};
+use crate::grpc::{NUMBER_2, TEXT_1, framed, push_number, push_text, unframed};
 
 /// Where it is asked.
 pub const PATH: &str = "/sluice.v1.Sessions/Surplus";
@@ -11,8 +11,6 @@ pub const PATH: &str = "/sluice.v1.Sessions/Surplus";
 const ID_BYTES: usize = 32;
 /// Offered, and called, at once.
 const MOST: usize = 1_000;
-/// Field 2, a number.
-const NUMBER_2: u8 = 0x10;
 /// Between two questions while sessions are called, and while none is.
 const ASK_MS: u64 = 1_000;
 const PEACE_MS: u64 = 5_000;
@@ -112,17 +110,10 @@ impl Roll {
 
 fn push_offer(message: &mut Vec<u8>, id: &str, idle_ms: u32) {
     let mut offer = Vec::new();
-    push_text_1(&mut offer, id);
-    offer.push(NUMBER_2);
-    let mut left = idle_ms;
-    while left > 0x7f {
-        offer.push(left as u8 | 0x80);
-        left >>= 7;
-    }
-    offer.push(left as u8);
+    push_text(&mut offer, TEXT_1, id.as_bytes());
+    push_number(&mut offer, NUMBER_2, idle_ms);
     // An id has 32 bytes: less than 127 with all that stands around it.
-    message.extend([TEXT_1, offer.len() as u8]);
-    message.extend(offer);
+    push_text(message, TEXT_1, &offer);
 }
 
 /// Ids of the connections that shall end; `None` where this is no answer.

@@ -1,26 +1,19 @@
 //! The question which session of a server a client means by an id of the front, and its answer: protos/sluice/v1/sessions.proto
 //! in gRPC's framing.
 
-use crate::grpc::{framed, push_text_1, unframed};
+use crate::grpc::{NUMBER_2, TEXT_1, framed, push_number, push_text, unframed};
 
 /// Where it is asked.
 pub const PATH: &str = "/sluice.v1.Sessions/FindSession";
 
-/// Field 2 and, in the answer, field 1, a number.
-const NUMBER_2: u8 = 0x10;
+/// Field 1 of the answer, a number.
 const NUMBER_1: u8 = 0x08;
 
 /// Asks on behalf of the connection with this id, of 32 digits.
 pub fn question(connection: &str, front_id: u32) -> Vec<u8> {
     let mut message = Vec::new();
-    push_text_1(&mut message, connection);
-    message.push(NUMBER_2);
-    let mut left = front_id;
-    while left > 0x7f {
-        message.push(left as u8 | 0x80);
-        left >>= 7;
-    }
-    message.push(left as u8);
+    push_text(&mut message, TEXT_1, connection.as_bytes());
+    push_number(&mut message, NUMBER_2, front_id);
     framed(&message)
 }
 
