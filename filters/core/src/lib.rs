@@ -19,6 +19,7 @@ pub mod grpc;
 pub mod identity;
 pub mod limits;
 pub mod login_deadline;
+pub mod logins;
 pub mod mysql;
 pub mod negotiation;
 pub mod postgres;

@@ -62,7 +62,7 @@ impl Session {
                     buffer.replace(SSL_REQUEST);
                     Stage::Asking(TlsRequest::holding(startup))
                 } else {
-                    Stage::Postgres(Postgres::admitted(own))
+                    Stage::Postgres(Box::new(Postgres::admitted(own)))
                 };
             }
             Protocol::Mysql => {

@@ -14,6 +14,7 @@ mod asking;
 mod claims;
 mod ending;
 mod following;
+mod logins;
 mod mysql;
 mod postgres;
 mod reaching;
@@ -63,6 +64,7 @@ impl NetworkFactory for Factory {
             only_kill: None,
             client_has_left: false,
             asks_for_all: None,
+            tellings: Vec::new(),
         })
     }
 }
@@ -71,7 +73,7 @@ enum Stage {
     Waiting,
     /// A Postgres server is asked for TLS.
     Asking(TlsRequest),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
     Mysql(Box<Mysql>),
     /// The client has read why, the server that it is over; its end is awaited.
     Leaving {
@@ -105,6 +107,8 @@ struct Session {
     client_has_left: bool,
     /// It has asked for all that are on the roll, and when.
     asks_for_all: Option<(Callout, u64)>,
+    /// It has told of all that have logged in, and has no answer yet.
+    tellings: Vec<Callout>,
 }
 
 /// A session for KILL alone.
@@ -132,7 +136,7 @@ impl NetworkFilter for Session {
     }
 
     fn on_answered(&mut self, connection: &Connection<'_>, callout: Callout, body: Option<&[u8]>) {
-        if self.roll_answered(callout, body) {
+        if self.was_told(callout) || self.roll_answered(callout, body) {
             return;
         }
         let (Stage::Mysql(mysql), Some(following)) = (&mut self.stage, &mut self.following) else { return };
@@ -154,6 +158,7 @@ impl NetworkFilter for Session {
             // Its alarm may ring once more.
             self.only_kill = None;
             self.give_up_roll();
+            self.leave_book();
         }
     }
 

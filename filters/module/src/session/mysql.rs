@@ -16,6 +16,7 @@ use sluice_core::refusal::Refusal;
 
 use super::asking::Asking;
 use super::following::Following;
+use super::logins::Entered;
 use super::{Refused, report_server};
 
 pub struct Mysql {
@@ -25,6 +26,7 @@ pub struct Mysql {
     /// A login that is under way: the first, or one behind COM_CHANGE_USER.
     login: Option<Login>,
     first_login: bool,
+    server_id: Option<u32>,
     commands: Commands,
     /// The beginning of a packet whose kind is not known yet, taken from behind packets that could pass.
     held: Vec<u8>,
@@ -32,6 +34,8 @@ pub struct Mysql {
     asking: Option<Asking>,
     /// The session may do nothing else.
     only_kill: Option<OnlyKill>,
+    /// It has logged in, for more than KILL.
+    pub(super) entered: Option<Entered>,
 }
 
 impl Mysql {
@@ -77,10 +81,12 @@ impl Mysql {
             secrecy,
             login: Some(login),
             first_login: true,
+            server_id: None,
             commands: Commands::of(capabilities),
             held: Vec::new(),
             asking: None,
             only_kill: only_kill.then(|| OnlyKill::new(capabilities & capability::QUERY_ATTRIBUTES != 0)),
+            entered: None,
         };
         Ok((admitted, wire))
     }
@@ -145,14 +151,23 @@ impl Mysql {
             return Ok(None);
         };
         let (mut downstream, mut tls_offered) = (Vec::new(), false);
-        let first_login = self.first_login;
+        let (first_login, only_kill) = (self.first_login, self.only_kill.is_some());
+        let (server_id, entered) = (&mut self.server_id, &mut self.entered);
         let relayed = login.server_sent(&buffer.copy(usize::MAX), &mut downstream, |event| match event {
             Event::TlsOffered => tls_offered = true,
-            Event::Ready => following.logged_in(connection, None),
+            Event::Ready => {
+                following.logged_in(connection, None);
+                if first_login && !only_kill {
+                    *entered = Entered::begin(connection, *server_id, None);
+                }
+            }
             Event::Failed(_) if !first_login => following.change_failed(connection),
             // What was reported of the connection stays true when its user logs in again.
             _ if !first_login => {}
-            Event::ServerId(id) => report_server(connection, id),
+            Event::ServerId(id) => {
+                *server_id = Some(id);
+                report_server(connection, id);
+            }
             Event::Failed(errno) => following.login_failed(connection, Some(errno)),
         });
         buffer.replace(&downstream);

@@ -6,6 +6,7 @@ use sluice_core::postgres::login::{Event, Login};
 use sluice_core::postgres::proof::Proof;
 
 use super::following::Following;
+use super::logins::Entered;
 use super::report_server;
 use super::scheduled::OVERDUE;
 use crate::deadline::Alarm;
@@ -17,17 +18,28 @@ pub struct Postgres {
     login: Login,
     /// The connection's id.
     id: String,
+    server_id: Option<u32>,
     cancel_digest: Option<String>,
     /// The server's next words answer the client's proof.
     proof: Option<Proof>,
     /// It has failed, and the server has not closed yet.
     last_words: Option<(LastWords, Option<Alarm>)>,
+    /// It has logged in.
+    pub(super) entered: Option<Entered>,
 }
 
 impl Postgres {
     /// A session that may begin, on the connection `id`.
     pub fn admitted(id: String) -> Self {
-        Self { login: Login::default(), id, cancel_digest: None, proof: None, last_words: None }
+        Self {
+            login: Login::default(),
+            id,
+            server_id: None,
+            cancel_digest: None,
+            proof: None,
+            last_words: None,
+            entered: None,
+        }
     }
 
     /// Looks at the server's bytes: in here until the login is over, in `following` from then on. One answer of a login may
@@ -39,7 +51,7 @@ impl Postgres {
         end_stream: bool,
         following: &mut Following,
     ) {
-        let Self { login, id, cancel_digest, proof, last_words } = self;
+        let Self { login, id, server_id, cancel_digest, proof, last_words, entered } = self;
         if let Some(mut answer) = proof.take() {
             match answer.server_sent(&buffer.copy(usize::MAX)) {
                 Some(passing) => buffer.replace(&passing),
@@ -52,12 +64,16 @@ impl Postgres {
         }
         buffer.chunks(|chunk| {
             let behind = login.follow(chunk, |event| match event {
-                Event::ServerId(id) => report_server(connection, id),
+                Event::ServerId(id) => {
+                    *server_id = Some(id);
+                    report_server(connection, id);
+                }
                 Event::ProofWanted => *proof = Some(Proof::default()),
                 Event::CancelKey(key) => *cancel_digest = Some(key.digest(id)),
                 Event::Ready => {
                     let digest = cancel_digest.take();
                     following.logged_in(connection, digest.as_deref().map(|digest| ("cancel_digest", digest)));
+                    *entered = Entered::begin(connection, *server_id, digest.as_deref());
                 }
                 Event::Failed => {
                     following.login_failed(connection, None);

@@ -136,7 +136,7 @@ impl Session {
         }
         if matches!(self.stage, Stage::Asking(_)) {
             let own = connection.text(NAMESPACE, "connection").unwrap_or_default();
-            self.stage = Stage::Postgres(Postgres::admitted(own));
+            self.stage = Stage::Postgres(Box::new(Postgres::admitted(own)));
         }
         connection.send_upstream(behind, false);
         Ok(())

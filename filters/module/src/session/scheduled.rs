@@ -21,6 +21,8 @@ pub(super) const KILL_OVER: u64 = 6;
 pub(super) const LOGIN_OVERDUE: u64 = 7;
 /// The server has not closed. Not [`LINGER_OVER`]: it may still ring when the client has begun to read what the server left behind.
 pub(super) const LEAVE_OVER: u64 = 8;
+/// It is time to tell of those who have logged in.
+pub(super) const TELL: u64 = 9;
 
 impl Session {
     /// An event is due; one whose stage has passed meanwhile means nothing.
@@ -31,7 +33,11 @@ impl Session {
                 self.stage = Stage::Closed(Farewell::flush(connection, details));
                 self.let_close(connection);
             }
-            (REPORT, _) => self.write_account(connection),
+            (REPORT, _) => {
+                self.write_account(connection);
+                self.look_at_book(connection);
+            }
+            (TELL, _) => self.tell(connection),
             (LIMITS, Stage::Postgres(_)) => self.look_at_limits(connection, true),
             (LIMITS, Stage::Mysql(mysql)) => {
                 let client_rests = mysql.is_between_packets();

@@ -12,7 +12,7 @@ use super::asking::ask_brain;
 use crate::NAMESPACE;
 
 /// Longer than a brain waits for the leader's answer: a brain that does not answer in time counts as dead to Envoy.
-const PATIENCE_MS: u64 = 3_000;
+pub(super) const PATIENCE_MS: u64 = 3_000;
 
 impl Session {
     /// True where the brain calls this session, which rests. Any session that looks asks for all, when it is time.
