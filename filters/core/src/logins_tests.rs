@@ -80,6 +80,15 @@ fn who_logs_in_is_told_soon_and_once_more_behind_that() {
 }
 
 #[test]
+fn the_second_telling_comes_no_sooner_than_it_is_worth_anything() {
+    let (mut book, turn, _) = book_of(1, 1_000);
+    for (now_ms, expected) in [(1_200, logins([1])), (1_400, vec![]), (1_799, vec![])] {
+        assert_eq!(book.tell(turn, now_ms, true), told(expected));
+    }
+    assert_eq!(book.tell(turn, 1_999, true), over(logins([1])));
+}
+
+#[test]
 fn who_comes_right_behind_a_telling_waits_as_long_as_all_others() {
     let (mut book, turn, places) = book_of(1, 1_000);
     book.strike(places[0]);

@@ -7,6 +7,8 @@ mod ends;
 mod kills;
 #[cfg(test)]
 mod login_deadline;
+#[cfg(test)]
+mod logins;
 pub mod mysql;
 mod outcome;
 mod played;

@@ -125,7 +125,7 @@ pub fn connection(input: &[u8]) {
         let refusal = beyond(read, said);
         let is_left = leaves(passed) || world.server_left.get();
         assert!(refusal.is_empty() || !world.is_open() || is_left, "a refusal, and on it goes");
-    } else if !commands.contains(&0x11) && !world.has_asked() {
+    } else if !commands.contains(&0x11) && !world.has_asked_of_kill() {
         assert!(commands.starts_with(passed), "the server reads what the client never sent");
         assert!(
             !world.is_open() || commands.len() - passed.len() <= MAX_UNDECIDED_BYTES,
@@ -142,7 +142,7 @@ pub fn connection(input: &[u8]) {
         let waits = !world.is_open() || world.is_closing() || world.is_asking();
         assert!(waits || all_sent.len() == all_passed.len(), "{all_passed:?} of {all_sent:?}");
         for ((number, sent), (passed_number, passed)) in all_sent.into_iter().zip(all_passed) {
-            let is_kill = world.has_asked()
+            let is_kill = world.has_asked_of_kill()
                 && is_in_place_of_kill(passed)
                 && (sent.starts_with(b"\x03") || sent.starts_with(b"\x0c"));
             assert!(passed_number == number && (passed == sent || is_kill), "{passed:?} in the place of {sent:?}");

@@ -143,6 +143,7 @@ impl Played {
                 world.rings(Place::Startup, u64::MAX);
                 world.rings(Place::Session, u64::MAX);
                 world.rings(Place::Session, 8);
+                world.rings(Place::Session, 9);
             }
             // An input is short: what is kept would never come near its bounds.
             14 if step.get(1) == Some(&1) => return self.client_sends(&flood(step.get(2..).unwrap_or_default())),

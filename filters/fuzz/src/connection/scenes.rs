@@ -10,6 +10,8 @@ use super::played::Played;
 use crate::envoy::{Place, Way};
 
 const LOOK_UPSTREAM: u64 = 2;
+/// In the greeting of a MySQL client.
+pub const FRONT_ID: u32 = 0xe000_0007;
 
 pub const STARTUP: &[u8] = b"\0\0\0\x22\0\x03\0\0user\0checkout\0database\0d\0\0";
 pub const SCRAM: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
@@ -17,7 +19,8 @@ pub const SWITCH: &[u8] = b"\xfemysql_native_password\0saltsaltsaltsaltsalt\0";
 
 /// Up to its check.
 pub fn begun(protocol: &'static str, startup: &[u8]) -> Played {
-    let born = Birth { monotonic_ms: sluice_abi::monotonic_ms(), offered: u32::MAX, ..Birth::default() };
+    let front_id = if protocol == "mysql" { FRONT_ID } else { 0 };
+    let born = Birth { monotonic_ms: sluice_abi::monotonic_ms(), offered: u32::MAX, front_id, ..Birth::default() };
     let state = BTreeMap::from([(birth::KEY.to_owned(), born.to_text().into_bytes())]);
     let mut played = Played::new(protocol, true, 64, state);
     played.client_sends(startup);
@@ -55,6 +58,13 @@ pub fn mysql(verdict: &str) -> Played {
 fn switch(played: &mut Played) {
     played.server_sends(&server_greeting());
     played.server_sends(&framed(2, SWITCH));
+}
+
+/// The login of a Postgres client that was granted, with these messages ahead of its end.
+pub fn postgres_session(told: &[u8]) -> Played {
+    let mut played = postgres();
+    played.server_sends(&[b"R\0\0\0\x08\0\0\0\0", told, b"Z\0\0\0\x05I"].concat());
+    played
 }
 
 /// The login of a MySQL client that was granted.

@@ -164,14 +164,16 @@ callbacks! {
         envoy: Envoy,
         callout: *mut u64,
         _cluster: Bytes,
-        _headers: *const KeyValue,
-        _count: usize,
-        _body: Bytes,
+        headers: *const KeyValue,
+        count: usize,
+        body: Bytes,
         _timeout_ms: u64
     ) -> u32 {
         assert!(acting(envoy).is_open(), "asks after the close");
-        *callout = world(envoy).asked.get() + 1;
-        world(envoy).asked.set(*callout);
+        let mut headers = std::slice::from_raw_parts(headers, count).iter();
+        let path = headers.find(|header| header.key.as_slice() == b":path").expect("a path").value.to_text();
+        world(envoy).puts(path, body.as_slice().to_vec());
+        *callout = world(envoy).questions.borrow().len() as u64;
         if !world(envoy).brain_is_there.get() {
             world(envoy).told.set(*callout);
             return CANNOT_CREATE_REQUEST;

@@ -11,6 +11,7 @@
 mod accepted;
 mod callbacks;
 mod hooks;
+mod questions;
 mod slot;
 
 use std::cell::{Cell, RefCell};
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use hooks::Configured;
+use questions::Question;
 use slot::Slot;
 
 /// The namespace of the verdict.
@@ -92,7 +94,7 @@ pub struct World {
     /// Questions can be put to another server.
     pub brain_is_there: Cell<bool>,
     /// Questions that were put to another server, and how many of them are answered.
-    asked: Cell<u64>,
+    questions: RefCell<Vec<Question>>,
     told: Cell<u64>,
     /// Why, and whether it is to flush.
     close_waits: RefCell<Option<(String, bool)>>,
@@ -126,7 +128,7 @@ impl World {
             dies_in: Cell::new(None),
             died: Cell::new(false),
             brain_is_there: Cell::new(true),
-            asked: Cell::new(0),
+            questions: RefCell::default(),
             told: Cell::new(0),
             close_waits: RefCell::default(),
         });
@@ -165,13 +167,9 @@ impl World {
         self.client_ended.get()
     }
 
-    pub fn has_asked(&self) -> bool {
-        self.asked.get() > 0
-    }
-
     /// A question waits for its answer.
     pub fn is_asking(&self) -> bool {
-        self.told.get() < self.asked.get()
+        self.told.get() < self.questions.borrow().len() as u64
     }
 
     pub fn is_checked(&self) -> bool {
@@ -346,3 +344,5 @@ impl Drop for World {
 
 pub use accepted::{Accepted, Opened, open};
 pub use hooks::configured;
+#[cfg(test)]
+pub use questions::Login;
