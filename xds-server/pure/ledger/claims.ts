@@ -68,6 +68,15 @@ export function isUncertain(row: Row, marginMs: number): boolean {
 }
 
 /**
+ * Whether a row is surely none of those sessions that had come to the only server there is by a certain time: it has the id of one
+ * that was granted later. A server takes in who comes in their order, and gives nobody an id that somebody has.
+ */
+export function cameBehind(row: Row, arrivedMs: number): boolean {
+  const { owner } = row;
+  return owner !== undefined && owner.grantedMs > arrivedMs && strength(owner, row) === certain;
+}
+
+/**
  * Whether its owner's row may as well be that of another one, which is closing: where he has its address, one that has it too, or
  * that nothing is known of, while his id is not: a port is used again as soon as it is free.
  */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import type { TargetPlan } from '../plan/plan.js';
 import { confirmationMs } from './settings.js';
 
 const remoteAddress = '10.0.0.5:5432';
@@ -9,9 +10,9 @@ const own = { localAddress: '10.1.1.1:4001', remoteAddress };
 /** Of a session that is behind a link which translates addresses. */
 const row = { serverId: 71, peer: '192.0.2.9:30001' };
 
-function recovered(): DrivenLedger {
+function recovered(target: Partial<TargetPlan> = {}): DrivenLedger {
   return DrivenLedger.recovered({
-    targets: { [primary]: { budget: 4 } },
+    targets: { [primary]: { budget: 4, ...target } },
     services: { checkout: { maxConnections: 4 } },
   });
 }
@@ -38,6 +39,37 @@ test('a login that is told twice settles whose a row is before there is a second
   driven.observed([row]);
   assert.deepEqual(driven.connections, ['young']);
 });
+
+test('a row is his who was granted when all that a lost one can have sent was there, with his login', () => {
+  const driven = recovered();
+  driven.check('lost');
+  driven.pass(confirmationMs(driven.settings) + 1);
+  driven.check('later');
+  driven.report('later', own);
+  driven.observed([row]);
+  driven.expectCounted(2, 0);
+  assert.deepEqual(driven.login('later', 71), [`observe ${primary}`]);
+  driven.observed([row]);
+  assert.deepEqual(driven.connections, ['later']);
+});
+
+const endpoints = ['10.0.0.5', '10.0.0.6'].map((host) => ({ host, port: 5432 }));
+const unordered: readonly [where: string, target: Partial<TargetPlan>][] = [
+  ['a proxy stands before the server', { proxyProtocol: 'v2' }],
+  ['there are two servers', { endpoints }],
+];
+
+for (const [where, target] of unordered)
+  test(`it may be the lost one’s, where ${where}`, () => {
+    const driven = recovered(target);
+    driven.check('lost');
+    driven.pass(confirmationMs(driven.settings) + 1);
+    driven.check('later');
+    driven.report('later', own);
+    driven.login('later', 71);
+    driven.observed([row]);
+    driven.expectCounted(2, 0);
+  });
 
 test('a login makes room at its client’s door for the next one', () => {
   const driven = recovered();

@@ -19,7 +19,7 @@
  *   closing ── margin ──▶ arrived ── dialled ── let in ── loginStartMs ──▶ asked: no row, and each suspect gone ──▶ free
  */
 
-import { isUncertain, openedBy } from './claims.js';
+import { cameBehind, isUncertain, openedBy } from './claims.js';
 import { Doubts } from './doubts.js';
 import type { Slot, Target } from './records.js';
 import type { LedgerSettings } from './settings.js';
@@ -99,6 +99,7 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
   const { marginMs } = settings;
   const doubts = new Doubts(list, rows);
   let uncertain: UncertainRows | undefined;
+  let lastMs: number | undefined;
   let alive: Map<ReadonlySet<number>, boolean> | undefined;
   for (const slot of target.closing) {
     const isOverdue = list.askedAtMs > provableFromMs(slot, settings);
@@ -119,10 +120,20 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
 
   function rows(): UncertainRows {
     uncertain ??= new UncertainRows(
-      [...list.rows].filter((row) => isUncertain(row, marginMs)),
+      [...list.rows].filter((row) => isUncertain(row, marginMs) && !cameBehind(row, allArrivedMs())),
       list.sightings,
     );
     return uncertain;
+  }
+
+  /** When the last of those had come to the server of whom nobody knows which rows are theirs. */
+  function allArrivedMs(): number {
+    // Through a proxy, or to one server and another, who goes first may come last.
+    if (target.plan?.proxyProtocol || target.addresses?.size !== 1) return Number.POSITIVE_INFINITY;
+    lastMs ??= [...target.closing]
+      .filter((slot) => list.isVague(slot))
+      .reduce((latestMs, slot) => Math.max(latestMs, arrivedMs(slot, marginMs)), Number.NEGATIVE_INFINITY);
+    return lastMs;
   }
 
   /** Asked once for all slots that have the same suspects. */

@@ -49,6 +49,8 @@ export interface Slot {
   sentMs: number;
   /** The step of its grant: no session that was seen until then is its own. −∞ when another ledger granted it. */
   earliestStep: number;
+  /** When that was; −∞ where it is not known. */
+  grantedMs: number;
   /** The step of the first list that would have shown it had it lived: none that is seen later is its own. */
   latestStep: number;
   /** Who was logging in at that list, where it showed that: its own session, if it lives, may still be one of these. */

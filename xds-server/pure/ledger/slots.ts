@@ -47,7 +47,7 @@ export class Slots {
   }
 
   #take(client: Client, onlyKill?: Refusal): void {
-    const slot = newSlot(client, client.service.target, this.#outcome.step, onlyKill !== undefined);
+    const slot = newSlot(client, client.service.target, this.#outcome, onlyKill !== undefined);
     this.#books.addSlot(slot);
     this.#doors.entered(slot, client);
     this.#announce(slot, onlyKill);
@@ -58,6 +58,7 @@ export class Slots {
     slot.target.list.release(slot);
     slot.servers = slot.target.plan!.endpoints;
     slot.earliestStep = this.#outcome.step;
+    slot.grantedMs = this.#outcome.nowMs;
     slot.latestStep = Number.POSITIVE_INFINITY;
     slot.suspects = undefined;
     this.#books.setState(slot, 'granted');
@@ -78,7 +79,7 @@ export class Slots {
       sentMs: never,
     };
     // One that was let in for KILL alone counts as any other: it is over in seconds.
-    const slot = newSlot(client, target, Number.NEGATIVE_INFINITY, false);
+    const slot = newSlot(client, target, { step: never, nowMs: never }, false);
     // A node that has stood still may say late what a list has shown to be over; who was there before its grant it is not.
     slot.earliestStep = this.#proven.earliestStep(connection);
     this.#books.addSlot(slot);
@@ -87,8 +88,8 @@ export class Slots {
 
   report(slot: Slot, upstream: UpstreamFacts): void {
     const { nowMs } = this.#outcome;
-    const { list } = slot.target;
-    const wasUncertain = list.hasDoubts && this.#isUncertain(slot);
+    const hadId = slot.serverId !== undefined;
+    const wasUncertain = this.#isUncertain(slot);
     slot.reportedMs = nowMs;
     slot.openedByMs ??= nowMs;
     if (nowMs > slot.openedByMs + this.#settings.marginMs) slot.isSure = true;
@@ -100,13 +101,13 @@ export class Slots {
     }
     this.#learn(slot, upstream);
     // Its row may be what slots are kept for of which nobody knows whose they are.
-    if (wasUncertain && slot.serverId !== undefined && !this.#isUncertain(slot))
-      this.#outcome.observe(slot.target);
+    const isTold = hadId ? wasUncertain && !this.#isUncertain(slot) : slot.serverId !== undefined;
+    if (isTold && slot.target.list.hasDoubts) this.#outcome.observe(slot.target);
   }
 
   /** Whether its row, where the last list has one, may be another's. */
-  #isUncertain({ row, serverId }: Slot): boolean {
-    return row ? isUncertain(row, this.#settings.marginMs) : serverId === undefined;
+  #isUncertain({ row }: Slot): boolean {
+    return row !== undefined && isUncertain(row, this.#settings.marginMs);
   }
 
   end(slot: Slot, { upstream, evidence }: Event<'end'>): void {
@@ -226,7 +227,7 @@ export function wasUsed(slot: Slot): boolean {
 function newSlot(
   { connection, node, service, bornMs, sentMs }: Client,
   target: Target,
-  earliestStep: number,
+  granted: Pick<Outcome, 'step' | 'nowMs'>,
   onlyKill: boolean,
 ): Slot {
   return {
@@ -244,11 +245,12 @@ function newSlot(
     cause: undefined,
     bornMs,
     sentMs,
-    earliestStep,
+    earliestStep: granted.step,
+    grantedMs: granted.nowMs,
     latestStep: Number.POSITIVE_INFINITY,
     suspects: undefined,
     suspectedMs: Number.POSITIVE_INFINITY,
-    isSure: Number.isFinite(earliestStep),
+    isSure: Number.isFinite(granted.step),
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,
