@@ -31,9 +31,7 @@ export const networks: readonly Drill<Field>[] = [
 /** For a field with a link before the database. */
 export const databaseReset: Drill<Field> = {
   name: 'database cut off by resets',
-  // The link translates addresses: whose a row is is certain with its session's second report, an interval behind the first; only then is it known
-  // that it is none of those that Postgres before 18 does not list.
-  excuses: { refused: ['08006', '57P03'], closed: true, cut: true, settledWithinMs: 5_000 },
+  excuses: { refused: ['08006', '57P03'], closed: true, cut: true },
   async fault({ links }) {
     for (let i = 0; i < 10; i += 1) {
       links.database!.breakOff();

@@ -109,7 +109,8 @@ export class Cancels {
   }
 
   /**
-   * A session's key comes with its second report: a request for one that is not known yet waits as long as that takes.
+   * A session's key is told soon behind its login, or with its second report: a request for one that is not known yet waits as
+   * long as that takes.
    *
    * Sessions of several servers may have the number, and each is asked for a token of its own before its key is compared;
    * one that has none is left out, and the others are not. So no key is tried at a session oftener than its rate allows,
