@@ -268,9 +268,10 @@ export function unusedReserve({ plan, killing }: Service): number {
   return plan ? Math.max(0, plan.killReserve - killing) : 0;
 }
 
-function accountOf({ user }: Row, { users, hasStrangers, list }: Target): Row['account'] {
-  if (users === undefined) return 'unknown';
+function accountOf({ user, isOurs }: Row, { users, hasStrangers, list }: Target): Row['account'] {
+  const known = user === undefined ? undefined : users?.get(user);
+  if (known) return known;
   // Somebody who logs in: he may be about to become any of them.
-  if (user === undefined) return list.listsLogins ? 'several' : 'unknown';
-  return users.get(user) ?? (hasStrangers ? 'unknown' : 'none');
+  if (isOurs || (users && user === undefined && list.listsLogins)) return 'several';
+  return users && user !== undefined && !hasStrangers ? 'none' : 'unknown';
 }

@@ -5,8 +5,8 @@
  *   address   its node's own address, while its id is not reported; more so the row that it was joined to before
  *   guess     it has no key yet that the list could show, and nothing speaks against it
  *
- * and of two equal ones the slot's that has the address too, or that is open while the other is over, or that was opened last:
- * pids and ports are used again, and only when they are free.
+ * and of two equal ones the slot's that has the address too, or that is open while the other is closing, or that was opened
+ * last: pids and ports are used again, and only when they are free.
  * Only an id makes a row that was there before the grant a slot's own, and nothing one that came after a list which
  * would have shown it.
  */
@@ -30,18 +30,14 @@ export function strength(slot: Slot, row: Row): number {
   return slot.listedId === row.serverId ? 2 : 1;
 }
 
+/** An order for each row: what counts is said of each slot by itself, so that no three go round. */
 export function isStronger(one: Slot, other: Slot, row: Row): boolean {
   const by = strength(one, row) - strength(other, row);
   if (by !== 0) return by > 0;
   const byAddress = Number(hasAddress(one, row)) - Number(hasAddress(other, row));
   if (byAddress !== 0) return byAddress > 0;
-  if (outlives(one, other) || outlives(other, one)) return outlives(one, other);
-  return openedBy(one) > openedBy(other);
-}
-
-/** It was reported open when the other one was over. */
-function outlives(one: Slot, other: Slot, marginMs = 0): boolean {
-  return one.state === 'session' && other.state === 'closing' && one.reportedMs > other.closingMs + marginMs;
+  const byState = Number(one.state === 'session') - Number(other.state === 'session');
+  return byState > 0 || (byState === 0 && openedBy(one) > openedBy(other));
 }
 
 /**
@@ -53,7 +49,10 @@ export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number):
   if (strength(one, row) < certain || one.remoteAddress !== other.remoteAddress) return false;
   // A report of one that is over may come late, and his id be the other's by then.
   if (hasAddress(other, row) && !hasAddress(one, row)) return false;
-  return one.earliestStep > other.closingStep || outlives(one, other, marginMs);
+  return (
+    one.earliestStep > other.closingStep ||
+    (one.state === 'session' && one.reportedMs > other.closingMs + marginMs)
+  );
 }
 
 /**

@@ -15,6 +15,7 @@ const rowOf = (serverId: number, seenStep: number, account: Row['account']): Row
   peer: undefined,
   user: undefined,
   owner: undefined,
+  isOurs: false,
 });
 
 type Guessed = Pick<Slot, 'service' | 'users' | 'earliestStep' | 'latestStep' | 'suspects'>;

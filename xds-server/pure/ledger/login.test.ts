@@ -53,6 +53,19 @@ test('a row is his who was granted when all that a lost one can have sent was th
   assert.deepEqual(driven.connections, ['later']);
 });
 
+test('a grant that is given again leads no later than it was given first: who had been lost before that may have its pid', () => {
+  const driven = recovered();
+  driven.check('over');
+  driven.check('lost');
+  driven.pass(confirmationMs(driven.settings) + 1);
+  driven.observed([row]);
+  driven.check('over');
+  driven.report('over', own);
+  driven.login('over', 71);
+  driven.observed([row]);
+  driven.expectCounted(2, 0);
+});
+
 const endpoints = ['10.0.0.5', '10.0.0.6'].map((host) => ({ host, port: 5432 }));
 const unordered: readonly [where: string, target: Partial<TargetPlan>][] = [
   ['a proxy stands before the server', { proxyProtocol: 'v2' }],

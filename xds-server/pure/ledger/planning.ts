@@ -158,6 +158,12 @@ function adoptUsers(books: Books): void {
     if (service.plan) add(service.target, { service, users: service.users });
   for (const { target, service, users } of books.slots.values())
     if (users !== service.users || target !== service.target || !service.plan) add(target, { users });
+  // One that nobody has said to be open may be at a server that is another target's by now.
+  for (const { target, openedByMs, servers, users } of books.slots.values())
+    for (const server of openedByMs === undefined ? servers : []) {
+      const name = books.servers.get(formatAddress(server));
+      if (name !== undefined && name !== target.name) add(books.target(name), { users });
+    }
   for (const target of books.targets.values()) {
     const of = [...(claims.get(target) ?? [])];
     target.users = usersOf(of);

@@ -49,8 +49,8 @@ export interface Slot {
   sentMs: number;
   /** The step of its grant: no session that was seen until then is its own. −∞ when another ledger granted it. */
   earliestStep: number;
-  /** When that was; −∞ where it is not known. */
-  grantedMs: number;
+  /** When it was granted first: nothing was dialled before; −∞ where it is not known. */
+  readonly grantedMs: number;
   /** The step of the first list that would have shown it had it lived: none that is seen later is its own. */
   latestStep: number;
   /** Who was logging in at that list, where it showed that: its own session, if it lives, may still be one of these. */
@@ -141,6 +141,8 @@ export interface Row {
   readonly seenStep: number;
   readonly seenMs: number;
   owner: Slot | undefined;
+  /** It was taken for a slot's that is over for certain, and lives on: somebody's who is known no more. */
+  isOurs: boolean;
   /** Whose account it is: of which service, of some service, of none. Unknown where the list or a service does not say. */
   account: Service | 'several' | 'none' | 'unknown';
 }

@@ -31,8 +31,8 @@ export class Rows {
     const rows = new Set<Row>();
     for (const { serverId, peer, user } of sessions) {
       const known = this.withId(serverId).find((row) => isSameSession(row.peer, peer));
-      const { seenStep, seenMs } = known ?? { seenStep: step, seenMs: nowMs };
-      rows.add({ serverId, peer, user, seenStep, seenMs, owner: undefined, account: 'unknown' });
+      const { seenStep, seenMs, isOurs } = known ?? { seenStep: step, seenMs: nowMs, isOurs: false };
+      rows.add({ serverId, peer, user, seenStep, seenMs, owner: undefined, isOurs, account: 'unknown' });
     }
     this.#all = rows;
     this.#byId = groupedBy(rows, (row) => row.serverId);

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DrivenLedger, primary } from '../../../test/simulation/driven-ledger.js';
+import type { PlanSketch } from '../../../test/simulation/sketch.js';
 import { clusterName } from '../plan/cluster-name.js';
-import { confirmationMs } from './settings.js';
+import { confirmationMs, recoveryMs } from './settings.js';
 
 const replica = 'orders/replica';
 const a = [{ host: '10.0.0.5', port: 5432 }];
@@ -232,3 +233,34 @@ test('where two databases exchange their servers, nobody is taken for who had hi
   driven.observed([row]);
   assert.deepEqual(driven.connections, ['a']);
 });
+
+const at = (...hosts: number[]) => hosts.map((n) => ({ host: `10.0.0.${n}`, port: 5432 }));
+
+for (const isOver of [false, true])
+  test(`what a ${isOver ? 'lost' : 'new'} grant may have opened counts at the target that its server is of by now`, () => {
+    const moved = (primaries: number[], replicas: number[]): PlanSketch => ({
+      targets: {
+        [primary]: { budget: 4, reserve: 3, endpoints: at(...primaries) },
+        [replica]: { budget: 4, reserve: 3, endpoints: at(...replicas) },
+      },
+      services: {
+        checkout: { maxConnections: 4, allow: [{ user: 'ann' }] },
+        reading: { target: replica, maxConnections: 4, allow: [{ user: 'bob' }] },
+      },
+    });
+    const row = { serverId: 71, peer: '192.0.2.9:1', user: 'ann' };
+    const driven = DrivenLedger.recovered(moved([5, 6], [7]));
+    driven.check('lost');
+    if (isOver) {
+      driven.pass(confirmationMs(driven.settings) + 1);
+      driven.observed([row]);
+    }
+    driven.plan(moved([5], [7, 6]));
+    driven.pass(recoveryMs(driven.settings) + confirmationMs(driven.settings));
+    driven.observed([row], { target: replica });
+    driven.observed([]);
+    driven.observed([]);
+    driven.observed([row], { target: replica });
+    assert.deepEqual(driven.connections, []);
+    assert.equal(driven.target(replica).free, 3);
+  });

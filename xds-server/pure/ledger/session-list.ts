@@ -89,6 +89,7 @@ export class SessionList {
     this.loggingIn = list.logins ? new Set(list.logins.serverIds) : nobody;
     this.own = list.own.length;
     this.#rows.read(list.sessions, step, nowMs);
+    for (const row of this.#departed.livingAmong(this.rows, list.askedAtMs)) row.isOurs = true;
     for (const row of this.rows) this.#count(row, 1);
     const unjoined: Slot[] = [];
     for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
@@ -137,7 +138,7 @@ export class SessionList {
       if (isDisputed(row, slot)) return;
       this.#remove(row);
     }
-    this.#departed.add(slot, nowMs);
+    this.#departed.add(slot, row, nowMs);
   }
 
   /** The slot is no longer this target's; whatever it owned stays. */

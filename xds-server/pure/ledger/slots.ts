@@ -58,7 +58,6 @@ export class Slots {
     slot.target.list.release(slot);
     slot.servers = slot.target.plan!.endpoints;
     slot.earliestStep = this.#outcome.step;
-    slot.grantedMs = this.#outcome.nowMs;
     slot.latestStep = Number.POSITIVE_INFINITY;
     slot.suspects = undefined;
     this.#books.setState(slot, 'granted');

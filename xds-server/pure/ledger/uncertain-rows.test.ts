@@ -27,6 +27,7 @@ const row: fc.Arbitrary<Row> = fc.record({
   seenStep: step,
   seenMs: fc.constant(0),
   owner: fc.constant(undefined),
+  isOurs: fc.constant(false),
   account: fc.constantFrom<Row['account']>(one, other, 'several', 'none', 'unknown'),
 });
 
