@@ -56,6 +56,11 @@ test('one that lives is reported with the server’s own id, once that is known'
   assert.equal(event?.upstream.serverId, 77);
 });
 
+test('one whose server has closed is no more reported as open', () => {
+  const closed = entry('TcpPeriodic', upstream, { server_closed: { boolValue: true } }, granted);
+  assert.equal(ledgerEventOf(closed, 'edge-1'), undefined);
+});
+
 const client = { downstream_remote_address: address('2001:db8::7', 50_412) };
 
 test('a session is reported with its client’s address, when it opens, while it lives and at its end', () => {

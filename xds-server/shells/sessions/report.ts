@@ -42,6 +42,8 @@ export function ledgerEventOf(
   if (entry.type === 'end')
     return { kind: 'end', connection, node, service, upstream, evidence: evidenceOf(entry) };
   if (entry.type === 'other' || service === undefined || entry.upstreamLocal === undefined) return undefined;
+  // Its end follows: as open it is told no more.
+  if (isClosedByServer(entry)) return undefined;
   return { kind: 'report', connection, node, service, upstream };
 }
 
@@ -121,12 +123,17 @@ function loginOf(entry: LogEntry): UpstreamFacts['login'] {
  */
 function evidenceOf(entry: LogEntry): EndEvidence {
   const isPostgres = entry.facts.get('protocol') === 'postgres';
-  const closed = entry.facts.get('server_closed');
-  if (isPostgres && (closed === true || closed === 1)) return 'server-closed';
+  if (isPostgres && isClosedByServer(entry)) return 'server-closed';
   if (entry.upstreamLocal !== undefined) return 'proxy-closed';
   if (wasRefused(entry)) return 'never-opened';
   const isNameless = entry.upstreamRemote === undefined;
   return isNameless && (entry.attempts === 0 || isPostgres) ? 'never-opened' : 'proxy-closed';
+}
+
+/** The server's FIN has been read. */
+function isClosedByServer({ facts }: LogEntry): boolean {
+  const closed = facts.get('server_closed');
+  return closed === true || closed === 1;
 }
 
 /** The only attempt was answered by RST (ECONNREFUSED); of several only the last one is known. */
