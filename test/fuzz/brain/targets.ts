@@ -3,6 +3,7 @@ import * as channel from './channel.js';
 import * as messages from './messages.js';
 import * as peerSeeds from './peer-seeds.js';
 import * as peers from './peers.js';
+import { questionSeeds, questions } from './questions.js';
 import * as seeds from './seeds.js';
 import * as texts from './text.js';
 
@@ -100,6 +101,7 @@ export const brainTargets: Readonly<Record<string, BrainTarget>> = {
   'brain-records': { fuzz: channel.records, seeds: seeds.reports() },
   'brain-check': { fuzz: messages.check, seeds: seeds.checks(), words: ['sluice', 'connection'] },
   'brain-report': { fuzz: messages.report, seeds: seeds.reports(), words: ['sluice', 'service/'] },
+  'brain-questions': { fuzz: questions, seeds: questionSeeds, words: ['0123456789abcdef'] },
   'brain-discovery': {
     fuzz: messages.discovery,
     seeds: seeds.requests(),
