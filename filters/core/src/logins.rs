@@ -22,8 +22,8 @@ const MOST: usize = 1_000;
 const MOST_PLACES: usize = 20_000;
 /// Between two tellings, and from a first login on.
 const TELL_MS: u64 = 200;
-/// From the first telling to the second. The brain takes a row of the database's list for certain only from a report that comes
-/// later than the row, and it may have seen the row behind the first.
+/// From the first telling to the second: one is lost with its teller, who is another one by then, or overtakes the session's first
+/// report, without which it means nothing.
 const AGAIN_MS: u64 = 600;
 /// A teller that is overdue by so long is not there any more.
 const LOST_MS: u64 = 1_000;

@@ -88,7 +88,7 @@ export type LedgerEvent =
       readonly service: string;
       readonly upstream: UpstreamFacts;
     }
-  /** A session that has been reported has logged in, and is open: what its next report says too. */
+  /** A session that has been reported has logged in, as its next report says too. It may be over by now. */
   | {
       readonly kind: 'login';
       readonly connection: ConnectionId;

@@ -251,7 +251,7 @@ export class Ledger {
   #login({ connection, node, serverId }: Event<'login'>): void {
     const slot = this.#books.slots.get(connection);
     if (slot?.remoteAddress === undefined || slot.cause === 'ended' || slot.node !== node) return;
-    this.#slots.report(slot, { serverId, login: 'accepted' });
+    this.#slots.loggedIn(slot, serverId);
   }
 
   #end(event: Event<'end'>): void {

@@ -29,15 +29,23 @@ function twoGrantedAndOneLost(): DrivenLedger {
   return driven;
 }
 
-test('a login that is told twice settles whose a row is before there is a second report', () => {
+test('a row is no more a lost one’s when its owner by login is reported once more, and that is asked for at once', () => {
   const driven = twoGrantedAndOneLost();
   driven.login('young', 71);
   driven.pass(driven.settings.marginMs + 1);
   driven.observed([row]);
   driven.expectCounted(2, 0);
-  assert.deepEqual(driven.login('young', 71), [`observe ${primary}`]);
+  assert.deepEqual(driven.report('young', { ...own, serverId: 71 }), [`observe ${primary}`]);
   driven.observed([row]);
   assert.deepEqual(driven.connections, ['young']);
+});
+
+test('a login that comes late is no word of a session that is open: its pid may be the lost one’s by now', () => {
+  const driven = twoGrantedAndOneLost();
+  driven.pass(driven.settings.marginMs + 1);
+  driven.login('young', 71);
+  driven.observed([row]);
+  driven.expectCounted(2, 0);
 });
 
 test('a row is his who was granted when all that a lost one can have sent was there, with his login', () => {

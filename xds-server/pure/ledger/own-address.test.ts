@@ -222,3 +222,19 @@ test('it stays where nobody knows whether the server shows nodes’ own addresse
   nodes.endEarlier();
   assert.deepEqual(nodes.list(psql), ['earlier']);
 });
+
+for (const isSeen of [false, true])
+  test(`a row at its address teaches a session no id while one of another node is not reported${isSeen ? ', but where that is elsewhere' : ''}`, () => {
+    const nodes = new Nodes();
+    const { driven } = nodes;
+    const logins = { listsLogins: false };
+    if (isSeen) nodes.show('n2');
+    nodes.check('a', 'n1');
+    nodes.report('a', 'n1', { localAddress: addressAt('n1'), remoteAddress });
+    nodes.pass(1);
+    nodes.check('b', 'n2');
+    driven.observed([rowAt('n1')], logins);
+    nodes.end('a', 'n1', { localAddress: addressAt('n1'), remoteAddress }, 'proxy-closed');
+    driven.observed([], logins);
+    assert.deepEqual(driven.connections, isSeen ? ['b'] : ['a', 'b']);
+  });

@@ -111,9 +111,11 @@ export function proof(target: Target, settings: Margins, step: number): Proof {
     slot.latestStep = Math.min(slot.latestStep, step);
     const isVague = list.isVague(slot);
     const logsIn = !isOverdue && slot.suspects !== undefined && isAnyAlive(slot.suspects);
-    if (!isVague && slot.row) continue;
+    const isContested = list.isContested(slot, marginMs);
+    // It is told from all others by what it has, or may have: it counts.
+    if (!isVague && (slot.row || isContested)) continue;
     if (logsIn || (isVague && rows().haveOneFor(slot))) doubts.add(slot);
-    else if (!list.isContested(slot, marginMs)) free.push(slot);
+    else if (!isContested) free.push(slot);
   }
   const says = list.listsLogins || list.logins !== undefined;
   return { free, doubts: says ? doubts : undefined };

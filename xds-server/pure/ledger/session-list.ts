@@ -41,7 +41,7 @@ export class SessionList {
   /** Learnt from each list, and kept when the next one comes: of rows without a sure owner it says whose they cannot be. */
   readonly sightings = new Sightings();
   /** Of the slots that there were when the list came. */
-  #rivals = new Rivals([], 0);
+  #rivals = new Rivals([], this.sightings, 0);
   askedAtMs = Number.NEGATIVE_INFINITY;
   receivedAtMs = Number.NEGATIVE_INFINITY;
   listsLogins = false;
@@ -95,7 +95,7 @@ export class SessionList {
     for (const slot of slots) if (!this.join(slot)) unjoined.push(slot);
     this.#departed.forgetUntil(this.askedAtMs);
     for (const row of this.#departed.among(this.rows)) this.#remove(row);
-    this.#rivals = new Rivals(slots, marginMs);
+    this.#rivals = new Rivals(slots, this.sightings, marginMs);
     this.#learn(slots, step);
     this.#guess(unjoined, this.rows);
     return true;

@@ -4,7 +4,7 @@ import { type Books, nowhere } from './books.js';
 import { isUncertain } from './claims.js';
 import type { Doors } from './doors.js';
 import { Ended } from './ended.js';
-import type { ConnectionId, LedgerEvent, NodeId, UpstreamFacts } from './events.js';
+import type { ConnectionId, LedgerEvent, NodeId, ServerId, UpstreamFacts } from './events.js';
 import type { Outcome } from './outcome.js';
 import { nextQuestion, proof } from './proof.js';
 import type { Client, ClosingCause, Slot, Target } from './records.js';
@@ -102,6 +102,13 @@ export class Slots {
     // Its row may be what slots are kept for of which nobody knows whose they are.
     const isTold = hadId ? wasUncertain && !this.#isUncertain(slot) : slot.serverId !== undefined;
     if (isTold && slot.target.list.hasDoubts) this.#outcome.observe(slot.target);
+  }
+
+  /** Of whether it is still open that says nothing: it comes by a way of its own, and maybe late. */
+  loggedIn(slot: Slot, serverId: ServerId): void {
+    const isNew = slot.serverId === undefined;
+    this.#learn(slot, { serverId, login: 'accepted' });
+    if (isNew && slot.target.list.hasDoubts) this.#outcome.observe(slot.target);
   }
 
   /** Whether its row, where the last list has one, may be another's. */
