@@ -7,13 +7,13 @@ import { type ClientUnaryCall, credentials, Metadata, type ServiceError } from '
 import { pino } from 'pino';
 import type { ActivityReport } from '../../xds-server/pure/activity/activity-book.js';
 import type { CancelRequest } from '../../xds-server/pure/cancel/cancel-request.js';
-import type { SessionReport } from '../../xds-server/pure/cancel/session-directory.js';
+import type { Login, SessionReport } from '../../xds-server/pure/cancel/session-directory.js';
 import type { LedgerEvent } from '../../xds-server/pure/ledger/events.js';
 import { Ledger } from '../../xds-server/pure/ledger/ledger.js';
 import { defaultSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { LedgerView } from '../../xds-server/pure/ledger/view.js';
 import { Desk } from '../../xds-server/pure/peers/desk.js';
-import type { EndedSession, Login, Question } from '../../xds-server/pure/peers/messages.js';
+import type { EndedSession, Question } from '../../xds-server/pure/peers/messages.js';
 import type { ListenerPlan, Plan, ServicePlan } from '../../xds-server/pure/plan/plan.js';
 import { AuthzService, type Told } from '../../xds-server/shells/authz/authz-service.js';
 import { Channel } from '../../xds-server/shells/channel/channel.js';

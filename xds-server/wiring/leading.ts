@@ -9,12 +9,12 @@
 import type { Logger } from 'pino';
 import { ActivityBook, type ActivityView, type ClientAddress } from '../pure/activity/activity-book.js';
 import type { CancelRequest } from '../pure/cancel/cancel-request.js';
-import { SessionDirectory } from '../pure/cancel/session-directory.js';
+import { type Login, SessionDirectory } from '../pure/cancel/session-directory.js';
 import type { ConnectionId, LedgerEffect, NodeId } from '../pure/ledger/events.js';
 import { Ledger } from '../pure/ledger/ledger.js';
 import type { LedgerSettings } from '../pure/ledger/settings.js';
 import type { LedgerView, ViewOptions } from '../pure/ledger/view.js';
-import type { Login, Question, SessionNews } from '../pure/peers/messages.js';
+import type { Question, SessionNews } from '../pure/peers/messages.js';
 import type { Plan, TargetName } from '../pure/plan/plan.js';
 import { type Offer, Surplus } from '../pure/surplus/surplus.js';
 import { Cancels } from '../shells/cancels/cancels.js';

@@ -26,7 +26,11 @@ export interface KnownSession {
 }
 
 export type SessionReport = Omit<KnownSession, 'seenMs'>;
-export type LoggedIn = Pick<SessionReport, 'connection' | 'node' | 'serverId' | 'frontId' | 'cancelDigest'>;
+
+/** What a node says of a session as soon as it has logged in, before its next report. */
+export interface Login extends Pick<SessionReport, 'connection' | 'node' | 'frontId' | 'cancelDigest'> {
+  readonly serverId: ServerId;
+}
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -89,7 +93,7 @@ export class SessionDirectory {
   }
 
   /** What its next report says too. Of one that is not known nothing follows: whose it is that report says. */
-  loggedIn({ connection, node, serverId, frontId, cancelDigest }: LoggedIn, nowMs: number): void {
+  loggedIn({ connection, node, serverId, frontId, cancelDigest }: Login, nowMs: number): void {
     const known = this.#sessions.get(connection);
     if (!known) return;
     const { service, server } = known;

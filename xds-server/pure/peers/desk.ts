@@ -12,8 +12,10 @@
  *
  * An answer counts only for the try of a question that waits, and only from the leader that it was passed to last.
  */
+
+import type { Login } from '../cancel/session-directory.js';
 import type { ConnectionId, NodeId } from '../ledger/events.js';
-import type { Answer, Login, News, Question, SessionNews } from './messages.js';
+import type { Answer, News, Question, SessionNews } from './messages.js';
 
 /** Sessions of this brain's nodes; what is beyond is told to a new leader by the next report. */
 const maxSessions = 200_000;

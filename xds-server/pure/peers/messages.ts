@@ -4,7 +4,7 @@
  */
 import type { ActivityReport } from '../activity/activity-book.js';
 import type { CancelRequest } from '../cancel/cancel-request.js';
-import type { SessionReport } from '../cancel/session-directory.js';
+import type { Login, SessionReport } from '../cancel/session-directory.js';
 import type { ConnectionId, LedgerEvent, NodeId, ServerId } from '../ledger/events.js';
 import type { Offer } from '../surplus/surplus.js';
 import type { Refusal } from '../verdict/refusals.js';
@@ -33,11 +33,6 @@ export interface SessionNews {
   readonly work: (Omit<ActivityReport, 'connection'> & { readonly service: string }) | undefined;
   /** Of one that was open and has ended. */
   readonly ended: Omit<EndedSession, 'service'> | undefined;
-}
-
-/** A session that has logged in, told before its next report. */
-export interface Login extends Pick<SessionReport, 'connection' | 'node' | 'frontId' | 'cancelDigest'> {
-  readonly serverId: ServerId;
 }
 
 /** A connection that is over, for those who count. */

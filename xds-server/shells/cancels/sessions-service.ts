@@ -3,8 +3,8 @@
  * their idle ones are too many; and tell of logins.
  */
 import protobuf from 'protobufjs';
+import type { Login } from '../../pure/cancel/session-directory.js';
 import type { ConnectionId, NodeId } from '../../pure/ledger/events.js';
-import type { Login } from '../../pure/peers/messages.js';
 import { type Method, unary } from '../../pure/rpc/rpc.js';
 import type { Offer } from '../../pure/surplus/surplus.js';
 import { eachField, eachNested, type FieldReader, readerOf } from '../envoy-api/fields.js';

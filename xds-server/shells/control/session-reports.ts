@@ -1,8 +1,8 @@
 /** What nodes say of their sessions, told to all who want to know it. A session is its node's: nobody else is believed. */
 import type { ActivityReport } from '../../pure/activity/activity-book.js';
-import type { SessionReport } from '../../pure/cancel/session-directory.js';
+import type { Login, SessionReport } from '../../pure/cancel/session-directory.js';
 import type { ConnectionId, LedgerEvent, NodeId } from '../../pure/ledger/events.js';
-import type { EndedSession, Login, SessionNews } from '../../pure/peers/messages.js';
+import type { EndedSession, SessionNews } from '../../pure/peers/messages.js';
 
 export interface SessionReportsOptions {
   readonly apply: (event: LedgerEvent) => void;

@@ -5,8 +5,9 @@
 import { createRequire } from 'node:module';
 import protobuf from 'protobufjs';
 import type { ClientAddress } from '../../pure/activity/activity-book.js';
+import type { Login } from '../../pure/cancel/session-directory.js';
 import type { EndEvidence } from '../../pure/ledger/events.js';
-import type { Login, News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
+import type { News, Order, Question, SessionNews } from '../../pure/peers/messages.js';
 import { type Refusal, reasons } from '../../pure/verdict/refusals.js';
 import { maxHostChars } from '../envoy-api/fields.js';
 
