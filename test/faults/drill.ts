@@ -109,7 +109,8 @@ export async function hold<On extends Ground>(
     async () => {
       const [grants, sessions] = await Promise.all([ground.grants(), ground.sessions()]);
       if (grants === sessions) return true;
-      if (performance.now() - frozenMs > settledWithinMs) last = await unsettled(ground, sessions);
+      if (performance.now() - frozenMs > settledWithinMs)
+        last = `${sessions} sessions, ${await ground.slots()}`;
       return false;
     },
     settledAtLastMs,
@@ -150,20 +151,6 @@ export async function hold<On extends Ground>(
     settled_ms: round(settledMs),
     figures,
   };
-}
-
-/** Who holds slots that nobody has, for whoever looks into it. */
-async function unsettled(ground: Ground, sessions: number): Promise<string> {
-  const leader = await ground.leader();
-  const { rows, total } = await leader.sessions();
-  const { targets } = await leader.status();
-  const states = new Map<string, number>();
-  for (const { state, node, server_id } of rows) {
-    const kind = `${state} at ${node}${server_id === null ? ' before its login' : ''}`;
-    states.set(kind, (states.get(kind) ?? 0) + 1);
-  }
-  const kinds = [...states].map(([kind, count]) => `${count} ${kind}`).join(', ');
-  return `${total} slots, ${sessions} sessions: ${kinds}; unclaimed ${targets.map((each) => each.unclaimed)}`;
 }
 
 function spreadOf(ms: readonly number[]): Spread {

@@ -49,6 +49,20 @@ export abstract class Ground<Server extends AnyServer = AnyServer> {
     // One who has lost his term meanwhile has no count, and NaN equals none.
     return services.reduce((sum, { total }) => sum + (total ?? Number.NaN), 0);
   }
+
+  /** Who holds them, for whoever looks into it. */
+  async slots(): Promise<string> {
+    const leader = await this.leader();
+    const { rows, total } = await leader.sessions();
+    const { targets } = await leader.status();
+    const counts = new Map<string, number>();
+    for (const { state, node, server_id } of rows) {
+      const kind = `${state} at ${node}${server_id === null ? ' before its login' : ''}`;
+      counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    }
+    const kinds = [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
+    return `${total} slots: ${kinds}; unclaimed ${targets.map(({ unclaimed }) => unclaimed)}`;
+  }
 }
 
 const defaultBudget = 20;

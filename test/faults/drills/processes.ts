@@ -79,18 +79,24 @@ export const envoyStopped: Drill<Field> = {
   name: 'Envoy stopped for a minute, answers in its socket',
   // Whoever was in his TLS handshake has no time left for it, and nothing could be said to him; nor has who was in his login.
   excuses: { refused: ['57P03', '1053', '57014', '1159'], closed: true },
-  async fault({ sluice, edge, budget }, { crowd, found }) {
+  async fault(field, { crowd, found }) {
+    const { sluice, edge, budget } = field;
     // One that has all of the budget leaves the other nothing to serve clients with.
     await waitUntil('sessions of both Envoys', async () => {
       const { rows } = await sluice.brain.sessions();
       return new Set(rows.map(({ node }) => node)).size > 1;
     });
     const before = crowd.served;
+    const stoppedWith = await field.slots();
     edge.signal('SIGSTOP');
     await pause(longStandstillMs);
     const served = crowd.served - before;
+    const violations: string[] = [];
+    if (served < budget)
+      violations.push(
+        `only ${served} clients of the other Envoy served meanwhile: ${stoppedWith} before, ${await field.slots()} behind it`,
+      );
     edge.signal('SIGCONT');
-    const violations = served < budget ? [`only ${served} clients of the other Envoy served meanwhile`] : [];
     found({ violations, figures: { served_meanwhile: served } });
   },
 };
