@@ -11,20 +11,15 @@ import { EnvoyApi } from '../../xds-server/shells/envoy-api/envoy-api.js';
 import { atEnd } from '../harness/ending.js';
 import { type Ended, hostname } from './decision-server.js';
 import { cpuMs } from './process-cost.js';
-import { median, medianOf, percentile } from './statistics.js';
+import { type Comparison, compare, median, percentile } from './statistics.js';
 
+/** Ours and the constant answer's. */
 export interface Decision {
   /** Processor time of the process for one check, in µs. */
-  readonly cpu: Compared;
+  readonly cpu: Comparison;
   /** From sending a check to its answer, in ms: median of each round. */
-  readonly trip: Compared & { readonly p99: number };
-}
-
-/** Medians of the rounds; the ratio is that of the rounds' own ratios. */
-export interface Compared {
-  readonly decided: number;
-  readonly constant: number;
-  readonly ratio: number;
+  readonly trip: Comparison;
+  readonly tripP99: number;
 }
 
 /** Compiled, as the brain is where it is installed (setup/decision-server.sh). */
@@ -40,20 +35,12 @@ export async function decision(rounds: number, checks: number): Promise<Decision
     asked.constant.push(await constant.ask(checks));
   }
   for (const asker of [decided, constant]) asker.stop();
-  const compared = (figure: (of: Asked) => number): Compared => {
-    const [one, other] = [asked.decided.map(figure), asked.constant.map(figure)];
-    return {
-      decided: median(one),
-      constant: median(other),
-      ratio: medianOf(one, other, (a, b) => a / b),
-    };
-  };
+  const compared = (figure: (of: Asked) => number): Comparison =>
+    compare(asked.decided.map(figure), asked.constant.map(figure));
   return {
     cpu: compared(({ cpuUs }) => cpuUs),
-    trip: {
-      ...compared(({ latenciesMs }) => percentile(latenciesMs, 0.5)),
-      p99: median(asked.decided.map(({ latenciesMs }) => percentile(latenciesMs, 0.99))),
-    },
+    trip: compared(({ latenciesMs }) => percentile(latenciesMs, 0.5)),
+    tripP99: median(asked.decided.map(({ latenciesMs }) => percentile(latenciesMs, 0.99))),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Decision } from './decision.js';
 import type { FrontName } from './front.js';
 import type { Figure } from './report.js';
 import type { Measure, Samples } from './rounds.js';
-import { median, medianOf } from './statistics.js';
+import { type Comparison, compare, median, related } from './statistics.js';
 
 const names: Readonly<Record<FrontName, string>> = {
   direct: 'direct',
@@ -43,35 +43,36 @@ const compared: readonly Compared[] = [
 
 const bars = { envoyCpuRatio: 1.4, brainMs: 0.4, p99Ms: 3, shareMs: 2, decisionRatio: 1.2 } as const;
 
-export function figuresOf(samples: Samples, rate: number): Figure[] {
+export function figuresOf(samples: Samples): Figure[] {
   return [
     ...compared.flatMap((row) => baselines.flatMap((baseline) => against(samples, row, baseline))),
     ...processorTime(samples),
-    ...paced(samples, rate),
+    ...paced(samples),
   ];
 }
 
-const nothing = { sluice: null, baseline: null, ratio: null, p50: null, p99: null, bar: null, holds: null };
+const nothing = {
+  ...{ sluice: null, baseline: null, ratio: null, ratios: null },
+  ...{ p50: null, p99: null, bar: null, holds: null },
+};
 
 function against(samples: Samples, row: Compared, baseline: FrontName): Figure[] {
   const [own, other] = [samples.of('sluice', row.measure), samples.of(baseline, row.measure)];
   // The direct way has no process to weigh.
   if (row.measure === 'memory' && baseline === 'direct') return [];
-  const ratio = medianOf(own, other, (a, b) => a / b);
+  const both = compare(own, other);
   const bar = baseline === 'envoy' ? row.atLeast : undefined;
   const at = (measure: Measure | undefined): number | null =>
     measure === undefined ? null : median(samples.of('sluice', measure));
   return [
     {
       ...nothing,
+      ...both,
       name: `${row.name}: ${names[baseline]}`,
       unit: row.unit,
-      sluice: median(own),
-      baseline: median(other),
-      ratio,
       p50: at(row.p50),
       p99: at(row.p99),
-      ...(bar !== undefined && { bar: `ratio ≥ ${bar}`, holds: ratio >= bar }),
+      ...(bar !== undefined && { bar: `ratio ≥ ${bar}`, holds: both.ratio >= bar }),
     },
   ];
 }
@@ -81,25 +82,21 @@ function processorTime(samples: Samples): Figure[] {
   const [envoy, brain] = [of('sluice', 'envoy'), of('sluice', 'brain')];
   const both = envoy.map((ms, round) => ms + brain[round]!);
   const unit = 'ms CPU';
-  const ratio = medianOf(envoy, of('envoy', 'envoy'), (a, b) => a / b);
+  const byEnvoy = compare(envoy, of('envoy', 'envoy'));
   const whole = (baseline: FrontName, process: string): Figure => ({
     ...nothing,
+    ...compare(both, of(baseline, process)),
     name: `a new connection, whole proxy side: ${names[baseline]}`,
     unit,
-    sluice: median(both),
-    baseline: median(of(baseline, process)),
-    ratio: medianOf(both, of(baseline, process), (a, b) => a / b),
   });
   return [
     {
       ...nothing,
+      ...byEnvoy,
       name: 'a new connection, Envoy: plain Envoy',
       unit,
-      sluice: median(envoy),
-      baseline: median(of('envoy', 'envoy')),
-      ratio,
       bar: `ratio ≤ ${bars.envoyCpuRatio}`,
-      holds: ratio <= bars.envoyCpuRatio,
+      holds: byEnvoy.ratio <= bars.envoyCpuRatio,
     },
     {
       ...nothing,
@@ -114,27 +111,23 @@ function processorTime(samples: Samples): Figure[] {
     whole('pgbouncer', 'pgbouncer'),
     {
       ...nothing,
+      ...compare(samples.of('sluice', 'client'), samples.of('envoy', 'client')),
       name: 'a new connection, load generator: plain Envoy',
       unit,
-      sluice: median(samples.of('sluice', 'client')),
-      baseline: median(samples.of('envoy', 'client')),
-      ratio: medianOf(samples.of('sluice', 'client'), samples.of('envoy', 'client'), (a, b) => a / b),
     },
   ];
 }
 
-function paced(samples: Samples, rate: number): Figure[] {
+function paced(samples: Samples): Figure[] {
   const p99 = samples.of('sluice', 'paced p99');
   return baselines.map((baseline) => {
     const other = samples.of(baseline, 'paced p99');
-    const more = medianOf(p99, other, (a, b) => a - b);
+    const more = median(related(p99, other, (a, b) => a - b));
     return {
       ...nothing,
-      name: `a new connection at ${Math.round(rate)}/s, p99: ${names[baseline]}`,
+      ...compare(p99, other),
+      name: `a new connection at half the rate, p99: ${names[baseline]}`,
       unit: 'ms',
-      sluice: median(p99),
-      baseline: median(other),
-      ratio: medianOf(p99, other, (a, b) => a / b),
       p50: median(samples.of('sluice', 'paced p50')),
       p99: median(p99),
       ...(baseline === 'envoy' && {
@@ -158,20 +151,18 @@ export function shareFigure({ p50, p99 }: CheckTimes): Figure {
   };
 }
 
-export function decisionFigures({ cpu, trip }: Decision): Figure[] {
-  const figure = (name: string, unit: string, measured: Decision['cpu']): Figure => ({
+export function decisionFigures({ cpu, trip, tripP99 }: Decision): Figure[] {
+  const figure = (name: string, unit: string, measured: Comparison): Figure => ({
     ...nothing,
+    ...measured,
     name,
     unit,
-    sluice: measured.decided,
-    baseline: measured.constant,
-    ratio: measured.ratio,
   });
   return [
     {
       ...figure('a decision, round trip: constant answer', 'ms', trip),
-      p50: trip.decided,
-      p99: trip.p99,
+      p50: trip.sluice,
+      p99: tripP99,
       bar: `ratio ≤ ${bars.decisionRatio}`,
       holds: trip.ratio <= bars.decisionRatio,
     },

@@ -16,6 +16,7 @@ import { startFronts, workers } from './fronts.js';
 import { load } from './load.js';
 import { type Figure, save, table, verdict } from './report.js';
 import { pacedThreads, round, Samples } from './rounds.js';
+import { median } from './statistics.js';
 
 const rounds = positive('ROUNDS', 5);
 const seconds = positive('SECONDS', 4);
@@ -54,7 +55,7 @@ async function measured(): Promise<Figure[]> {
       note(`round ${number + 1} of ${rounds}: ${what}`),
     );
   note('checks as Envoy sees them');
-  const rate = samples.of('envoy', 'connections')[0]! / 2;
+  const rate = median(samples.of('envoy', 'connections')) / 2;
   const front = all.find(({ name }) => name === 'sluice')!;
   const shares = await checkTimes(sluice.envoy, () =>
     load(front, { mode: 'paced', threads: pacedThreads, seconds: 2 * seconds, rate }),
@@ -62,7 +63,7 @@ async function measured(): Promise<Figure[]> {
   note('decisions');
   const decided = await decision(rounds, Math.round(500 * seconds));
   note('done');
-  return [...figuresOf(samples, rate), shareFigure(shares), ...decisionFigures(decided)];
+  return [...figuresOf(samples), shareFigure(shares), ...decisionFigures(decided)];
 }
 
 try {

@@ -11,6 +11,8 @@ export interface Figure {
   readonly baseline: number | null;
   /** Sluice's in relation to the baseline's: the median of the rounds, so not always the quotient of the two. */
   readonly ratio: number | null;
+  /** The least and the most of the rounds': two equal things move apart by so much on a machine that is shared. */
+  readonly ratios: readonly [number, number] | null;
   /** Milliseconds, Sluice's own. */
   readonly p50: number | null;
   readonly p99: number | null;
@@ -29,18 +31,30 @@ export function save(figures: readonly Figure[]): void {
 function rounded(figure: Figure): Figure {
   const round = (value: number | null): number | null =>
     value === null || !Number.isFinite(value) ? null : Number(value.toPrecision(5));
-  const { sluice, baseline, ratio, p50, p99 } = figure;
+  const { sluice, baseline, ratio, ratios, p50, p99 } = figure;
   return {
     ...figure,
     sluice: round(sluice),
     baseline: round(baseline),
     ratio: round(ratio),
+    ratios: ratios && [round(ratios[0])!, round(ratios[1])!],
     p50: round(p50),
     p99: round(p99),
   };
 }
 
-const columns = ['', 'unit', 'Sluice', 'baseline', 'ratio', 'p50 ms', 'p99 ms', 'bar', ''] as const;
+const columns = [
+  '',
+  'unit',
+  'Sluice',
+  'baseline',
+  'ratio',
+  'of rounds',
+  'p50 ms',
+  'p99 ms',
+  'bar',
+  '',
+] as const;
 
 export function table(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => [
@@ -49,6 +63,7 @@ export function table(figures: readonly Figure[]): string {
     shown(figure.sluice),
     shown(figure.baseline),
     figure.ratio === null ? '' : figure.ratio.toFixed(3),
+    figure.ratios === null ? '' : figure.ratios.map((ratio) => ratio.toFixed(2)).join('–'),
     shown(figure.p50),
     shown(figure.p99),
     figure.bar ?? '',
@@ -59,7 +74,7 @@ export function table(figures: readonly Figure[]): string {
   );
   const line = (cells: readonly string[]): string =>
     cells
-      .map((cell, at) => (at >= 2 && at <= 6 ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!)))
+      .map((cell, at) => (at >= 2 && at <= 7 ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!)))
       .join('  ')
       .trimEnd();
   return [line(columns), ...rows.map(line)].join('\n');

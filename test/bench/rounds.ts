@@ -86,7 +86,8 @@ export async function round(
       samples.add(front.name, `copy ${mode}`, bytes / took / 1e6);
     });
   await atEach('new connections', (front) => storm(front, seconds, samples));
-  const rate = Math.max(1, samples.of('envoy', 'connections')[0]! / 2);
+  // The machine is not as fast in each round.
+  const rate = Math.max(1, samples.of('envoy', 'connections').at(-1)! / 2);
   await atEach(`new connections at ${Math.round(rate)}/s`, async (front) => {
     const { latenciesMs } = await load(front, { mode: 'paced', threads: pacedThreads, seconds, rate });
     samples.add(front.name, 'paced p50', percentile(latenciesMs, 0.5));

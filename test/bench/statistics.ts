@@ -13,11 +13,30 @@ export function median(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Median over the rounds of what one was in relation to the other in the same round. */
-export function medianOf(
+/** What one was in relation to the other in the same round, for each round. */
+export function related(
   one: readonly number[],
   other: readonly number[],
   relate: (one: number, other: number) => number,
-): number {
-  return median(one.map((value, round) => relate(value, other[round]!)));
+): readonly number[] {
+  return one.map((value, round) => relate(value, other[round]!));
+}
+
+/** Medians of both, and of their quotients; how far these lie apart. */
+export interface Comparison {
+  readonly sluice: number;
+  readonly baseline: number;
+  readonly ratio: number;
+  /** The least and the most. */
+  readonly ratios: readonly [number, number];
+}
+
+export function compare(own: readonly number[], other: readonly number[]): Comparison {
+  const ratios = related(own, other, (a, b) => a / b);
+  return {
+    sluice: median(own),
+    baseline: median(other),
+    ratio: median(ratios),
+    ratios: [Math.min(...ratios), Math.max(...ratios)],
+  };
 }
