@@ -48,6 +48,8 @@ export interface DatabaseSession {
   row: ObservedSession;
   /** Logged in, or a server that lists logins. */
   listed: boolean;
+  /** The last ledger whose recovery ended with a list that shows it as logging in. */
+  begunTo: number;
   /** The last ledger that was shown it in a list, and the last that was shown whose it is. */
   shownTo: number;
   namedTo: number;
@@ -64,7 +66,7 @@ const startMs = 0.9 * settings.loginStartMs;
 
 export interface SessionList {
   /** Who is logging in and not listed. */
-  readonly loggingIn: readonly ServerId[];
+  readonly loggingIn: readonly DatabaseSession[];
   readonly rows: readonly ObservedSession[];
   /** What the rows are of. */
   readonly sessions: readonly DatabaseSession[];
@@ -107,6 +109,7 @@ export class Database {
       startedMs,
       row,
       listed,
+      begunTo: 0,
       shownTo: 0,
       firstShownMs: Number.NEGATIVE_INFINITY,
       shownMs: Number.NEGATIVE_INFINITY,
@@ -165,12 +168,12 @@ export class Database {
   list(): SessionList {
     const rows: ObservedSession[] = [];
     const sessions: DatabaseSession[] = [];
-    const loggingIn: ServerId[] = [];
+    const loggingIn: DatabaseSession[] = [];
     for (const session of this.sessions)
       if (session.listed) {
         rows.push(session.row);
         sessions.push(session);
-      } else loggingIn.push(session.serverId);
+      } else loggingIn.push(session);
     return { rows, sessions, loggingIn };
   }
 

@@ -21,6 +21,8 @@ interface Observer {
   renewFromMs: number;
   /** The next question is also for who logs in. */
   withLogins: boolean;
+  /** Nothing has been granted yet by what it says. */
+  isRecovering: boolean;
 }
 
 const quickMs = 20;
@@ -181,18 +183,21 @@ export class Observers {
 
   #answer(
     target: string,
-    { server }: Observer,
+    observer: Observer,
     askedAtMs: number,
     { rows, sessions, loggingIn }: SessionList,
     connection: { readonly dialledMs: number; readonly letInMs: number } | undefined,
   ): void {
     const seat = this.#seat;
+    const { server } = observer;
     if (this.#troubles.has('unobserved', target)) {
+      observer.withLogins ||= connection !== undefined;
       seat.tell({ kind: 'unobserved', target, problem: 'gone' });
       return;
     }
     const own = [this.#databases.get(server)!.observerId];
     const { listsLogins } = this.#traits;
+    const serverIds = loggingIn.map(({ serverId }) => serverId);
     seat.tell({
       kind: 'observed',
       target,
@@ -201,12 +206,17 @@ export class Observers {
       own,
       listsLogins,
       loginTimeoutMs,
-      ...(connection && !listsLogins && { logins: { serverIds: loggingIn, ...connection } }),
+      ...(connection && !listsLogins && { logins: { serverIds, ...connection } }),
     });
+    if (observer.isRecovering && !seat.ledger.view().targets.get(target)?.recovering) {
+      observer.isRecovering = false;
+      for (const session of connection ? loggingIn : []) session.begunTo = seat.number;
+    }
     for (const [i, session] of sessions.entries()) {
       if (rows[i]!.user !== undefined && session.namedTo < seat.number) {
         session.namedTo = seat.number;
-        session.namedMs = session.shownTo === seat.number ? this.#agenda.nowMs : Number.NEGATIVE_INFINITY;
+        const wasShown = session.shownTo === seat.number || session.begunTo === seat.number;
+        session.namedMs = wasShown ? this.#agenda.nowMs : Number.NEGATIVE_INFINITY;
       }
       if (session.shownTo < seat.number) {
         session.shownTo = seat.number;
@@ -230,5 +240,6 @@ function idle(server: string, nowMs: number): Observer {
     isRenewing: false,
     renewFromMs: Number.NEGATIVE_INFINITY,
     withLogins: false,
+    isRecovering: true,
   };
 }

@@ -8,7 +8,7 @@ import type { LedgerSettings } from '../../xds-server/pure/ledger/settings.js';
 import type { Plan, ServicePlan, TargetPlan, TenantPlan } from '../../xds-server/pure/plan/plan.js';
 import { type Parts, shipped } from './parts.js';
 import { serverOf } from './plans.js';
-import { settings } from './traits.js';
+import { settings, type Traits } from './traits.js';
 
 export interface Plant {
   readonly name: string;
@@ -16,9 +16,11 @@ export interface Plant {
   readonly where: string;
   readonly invariants: readonly string[];
   readonly parts: Parts;
-  /** Only worlds of several brains can show it. */
-  readonly needsSeveral?: boolean;
+  /** Only such worlds can show it. */
+  readonly needs?: (world: Traits) => boolean;
 }
+
+const hasSeveralBrains = ({ brains }: Traits): boolean => brains > 1;
 
 type Apply = (event: LedgerEvent, nowMs: number) => LedgerEffect[];
 /** Made anew for each ledger: it may remember. */
@@ -198,14 +200,14 @@ export const plants: readonly Plant[] = [
     where: 'ledger/ledger.ts: #lookAtTheClock',
     invariants: ['I1'],
     parts: { ...shipped, endsTerms: false },
-    needsSeveral: true,
+    needs: hasSeveralBrains,
   },
   {
     name: 'a term is taken for longer than its lease',
     where: 'leadership/election.ts: #endOf',
     invariants: ['I1'],
     parts: { ...shipped, election: { drift: -6 } },
-    needsSeveral: true,
+    needs: hasSeveralBrains,
   },
   {
     name: 'a grant that is not used is given to another while it may still be used',
@@ -349,6 +351,19 @@ export const plants: readonly Plant[] = [
     parts: mapped((event) =>
       event.kind === 'report' ? { ...event, upstream: { ...event.upstream, login: 'accepted' } } : event,
     ),
+  },
+  {
+    name: 'who is logging in when a recovery ends is not counted',
+    where: 'ledger/session-list.ts: recovered',
+    invariants: ['I1'],
+    needs: (world) => hasSeveralBrains(world) && !world.listsLogins,
+    parts: twisted((apply, ledger) => (event, nowMs) => {
+      const isFirst = event.kind === 'observed' && ledger.view().targets.get(event.target)?.recovering;
+      return apply(
+        isFirst && event.logins ? { ...event, logins: { ...event.logins, serverIds: [] } } : event,
+        nowMs,
+      );
+    }),
   },
   {
     name: 'a session for KILL alone may do all',

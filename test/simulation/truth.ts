@@ -26,7 +26,8 @@ interface Planned {
  * the new one (dead, cut off), and which the database
  *
  *   does not list, because it logs in and the server does not list logins: not counted at all, until it is listed
- *     or its login's time is up;
+ *     or its login's time is up, where it had not begun to log in when the recovery ended; otherwise it counts against
+ *     the budget;
  *   lists without an account that today's services name for themselves: it may be a person's. Beyond the reserve it
  *     counts against the budget, so that the server's capacity holds; to which service it belongs is not known;
  *   lists as logging in, without an account: it counts against the budget; to which service it belongs is not known before
@@ -200,13 +201,15 @@ export class Truth {
 
   /** Whose a session is that nobody has told the present ledger of: a service's name, or why it is not known. */
   #account(session: DatabaseSession, present: Present, grantedFromMs: number): string {
-    const { server, shownTo, firstShownMs, shownMs, namedTo, namedMs, openedMs } = session;
+    const { server, begunTo, shownTo, firstShownMs, shownMs, namedTo, namedMs, openedMs } = session;
     const { number, startedMs, recoveryMs } = present;
     if (openedMs < this.#nobodysMs(server) && shownMs <= this.#nobodysMs(server)) return 'unlisted';
     const isOlder = openedMs <= startedMs + recoveryMs;
-    if (shownTo !== number) return isOlder ? 'unlisted' : 'opened after the recovery';
+    const hadBegun = begunTo === number;
+    if (shownTo !== number && !hadBegun) return isOlder ? 'unlisted' : 'opened after the recovery';
+    if (shownTo !== number) return 'several';
     // What opens now may have been granted before its login was over, and it in a list.
-    if (!this.#traits.listsLogins && isOlder && firstShownMs > grantedFromMs) return 'unlisted';
+    if (!this.#traits.listsLogins && isOlder && firstShownMs > grantedFromMs && !hadBegun) return 'unlisted';
     if (!this.#traits.showsUsers) return 'people';
     const owners = ownersOf(session, this.plan);
     // What opens now may have been granted when no service had its account.

@@ -85,13 +85,14 @@ export class Books {
   }
 
   /**
-   * What rows without an owner take from the budget: in full those of the services' accounts, and of the others what
-   * does not fit into the reserve, where the observer's own sessions are too. While it recovers, or nodes are not heard yet: all
+   * What sessions without an owner take from the budget: in full those of the services' accounts and those that an earlier ledger's
+   * grants may have in their login, and of the others what does not fit into the reserve, where the observer's own sessions are too. While it recovers, or nodes are not heard yet: all
    * of them.
    */
   unjoinedCounted({ plan, list, unjoined, recovering }: Target): number {
-    if (recovering || this.unheard || !plan) return unjoined.ours + unjoined.people;
-    return unjoined.ours + Math.max(0, unjoined.people + list.own - plan.reserve);
+    const ours = unjoined.ours + list.earlierLogins.length;
+    if (recovering || this.unheard || !plan) return ours + unjoined.people;
+    return ours + Math.max(0, unjoined.people + list.own - plan.reserve);
   }
 
   slotsOf(node: NodeId): ReadonlySet<Slot> {

@@ -26,7 +26,8 @@ export function strength(slot: Slot, row: Row): number {
     if (slot.serverId !== row.serverId || isDoubtful(slot, row)) return 0;
     return isWeak(slot) ? 1 : certain;
   }
-  if (!hasAddress(slot, row) || !isOurGrant(slot) || row.seenStep <= slot.earliestStep) return 0;
+  if (!hasAddress(slot, row) || !isOurGrant(slot)) return 0;
+  if (row.isEarlier || row.seenStep <= slot.earliestStep) return 0;
   return slot.listedId === row.serverId ? 2 : 1;
 }
 

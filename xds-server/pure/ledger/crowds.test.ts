@@ -105,7 +105,7 @@ test('in a queue that recovers too, and what is said is that it recovers; where 
   for (const id of ['m1', 'm2']) comes(ledger, id, mallory);
   assert.deepEqual(comes(ledger, 'a1', alice), ['refuse m2 not_ready']);
   ledger.nowMs += recoveryMs(ledger.settings);
-  assert.deepEqual(ledger.observed([]), ['grant m1', `observe ${primary}`]);
+  assert.deepEqual(ledger.observed([]), ['grant m1', `observe ${primary} and its logins`]);
   assert.deepEqual(comes(ledger, 'm3', mallory), ['refuse m3 service_limit']);
   assert.deepEqual(comes(ledger, 'b1', bob), ['refuse b1 service_limit']);
 });

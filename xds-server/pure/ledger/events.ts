@@ -164,6 +164,6 @@ export type LedgerEffect =
   | {
       readonly kind: 'observe';
       readonly target: TargetName;
-      /** And for those who log in, over a connection that is dialled after this time. */
+      /** And for those who log in, over a connection that is dialled after this time; −∞: over any. */
       readonly dialledAfterMs?: number;
     };

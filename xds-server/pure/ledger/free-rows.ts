@@ -16,7 +16,9 @@ export class FreeRows {
   readonly #suspected = new Map<Slot['suspects'], Map<Account, Row[]>>();
 
   constructor(rows: Iterable<Row>) {
-    const free = [...rows].filter((row) => !row.owner).sort((a, b) => a.seenStep - b.seenStep);
+    const free = [...rows]
+      .filter((row) => !row.owner && !row.isEarlier)
+      .sort((a, b) => a.seenStep - b.seenStep);
     for (const [account, there] of groupedBy(free, (row) => row.account))
       this.#shelves.set(account, new Shelf(there));
   }

@@ -51,7 +51,7 @@ import { Queue } from './queue.js';
 import type { Client } from './records.js';
 import { isForFullness, refusedAside, refusedAtOnce } from './refusing.js';
 import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
-import { Slots, wasUsed } from './slots.js';
+import { overAnyConnection, Slots, wasUsed } from './slots.js';
 import { type LedgerView, type SessionView, sessionView, type ViewOptions, viewOf } from './view.js';
 import { waitersOf } from './waiters.js';
 
@@ -154,7 +154,7 @@ export class Ledger {
       this.#outcome.refuse(connection, service.name, refusal, bornMs);
     }
     for (const target of unseen) {
-      this.#outcome.observe(target);
+      this.#outcome.observe(target, overAnyConnection);
       this.#books.schedule(target, target.recoverFromMs > nowMs ? target.recoverFromMs : undefined);
     }
   }
@@ -292,7 +292,7 @@ export class Ledger {
     for (let due = timers.first(); due && due.key <= this.#outcome.nowMs; due = timers.first()) {
       const { item } = due;
       this.#books.schedule(item, undefined);
-      if (item.kind === 'target') this.#outcome.observe(item);
+      if (item.kind === 'target') this.#outcome.observe(item, overAnyConnection);
       else if (item.kind === 'slot') this.#slots.due(item);
       else if (item.kind === 'door') this.#doors.due(item);
       else {

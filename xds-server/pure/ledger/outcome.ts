@@ -29,9 +29,8 @@ export class Outcome {
   }
 
   observe(target: Target, dialledAfterMs?: number): void {
-    const before = this.#observed.get(target);
-    const laterMs = Math.max(before ?? Number.NEGATIVE_INFINITY, dialledAfterMs ?? Number.NEGATIVE_INFINITY);
-    this.#observed.set(target, Number.isFinite(laterMs) ? laterMs : undefined);
+    const asked = [this.#observed.get(target), dialledAfterMs].filter((ms) => ms !== undefined);
+    this.#observed.set(target, asked.length > 0 ? Math.max(...asked) : undefined);
   }
 
   /** Everything since the last time this was asked. */

@@ -14,7 +14,7 @@ test('after a start nothing is granted until the nodes have had time to report a
   assert.deepEqual(driven.observed([]), []);
   assert.deepEqual(driven.check('a'), []);
   const effects = driven.pass(recoveryMs(driven.settings));
-  assert.deepEqual(effects, [`observe ${primary}`]);
+  assert.deepEqual(effects, [`observe ${primary} and its logins`]);
   assert.equal(driven.target().recovering, true);
   assert.deepEqual(driven.observed([]), ['grant a']);
   assert.equal(driven.target().recovering, false);
@@ -93,7 +93,7 @@ test('a database that is added later grants as soon as a list was had', () => {
   const driven = DrivenLedger.recovered(plan);
   const targets = { [primary]: {}, 'users/primary': {} };
   const later = { targets, services: { ...plan.services, accounts: { target: 'users/primary' } } };
-  assert.deepEqual(driven.plan(later), ['observe users/primary']);
+  assert.deepEqual(driven.plan(later), ['observe users/primary and its logins']);
   assert.deepEqual(driven.check('a', 'accounts'), []);
   assert.deepEqual(driven.observed([], { target: 'users/primary' }), ['grant a']);
 });
@@ -170,4 +170,53 @@ test('who logs in, where the list shows that, may be one of Sluice’s that no n
     before,
     'where only those who are in are listed, it does not say who they are',
   );
+});
+
+/** Of a server that lists nobody before he is in: those who are, and those who are not yet. */
+function hiding(
+  driven: DrivenLedger,
+  serverIds: readonly number[],
+  sessions: readonly number[] = [],
+): string[] {
+  const logins = { serverIds, dialledMs: driven.nowMs, letInMs: driven.nowMs };
+  const rows = sessions.map((serverId) => ({ serverId, peer: `10.9.9.9:${serverId}` }));
+  return driven.observed(rows, { listsLogins: false, logins });
+}
+
+const small = { targets: { [primary]: { budget: 2 } }, services: { checkout: { maxConnections: 2 } } };
+
+test('who is logging in when the recovery ends counts until he is out of it, where no list shows him before', () => {
+  const driven = new DrivenLedger(small);
+  driven.pass(recoveryMs(driven.settings));
+  assert.deepEqual(hiding(driven, [71, 72]), [`observe ${primary} and its logins`]);
+  driven.expectCounted(0, 2);
+  assert.deepEqual(driven.check('a'), []);
+  // A list for which nobody was asked says nothing of him.
+  assert.deepEqual(driven.observed([], { listsLogins: false }), [`observe ${primary} and its logins`]);
+  assert.deepEqual(hiding(driven, [72, 73]), ['grant a', `observe ${primary} and its logins`]);
+  driven.expectCounted(1, 1);
+  assert.deepEqual(hiding(driven, [73]), []);
+  assert.equal(driven.target().free, 1);
+});
+
+test('two servers of one target may have such a login of the same id each: both count', () => {
+  const driven = new DrivenLedger(small);
+  driven.pass(recoveryMs(driven.settings));
+  hiding(driven, [71, 71]);
+  driven.expectCounted(0, 2);
+});
+
+test('one of them who gets in is nobody’s who was granted since, whoever logs in beside him, or has his port by now', () => {
+  for (const localAddress of ['10.1.1.1:4001', '10.9.9.9:71']) {
+    const driven = new DrivenLedger(small);
+    driven.pass(recoveryMs(driven.settings));
+    hiding(driven, [71]);
+    assert.deepEqual(driven.check('a'), ['grant a']);
+    driven.report('a', { localAddress, remoteAddress: '10.0.0.5:5432' });
+    hiding(driven, [77], [71]);
+    driven.expectCounted(1, 1);
+    driven.report('a', { serverId: 77 });
+    hiding(driven, [], [71, 77]);
+    driven.expectCounted(1, 1);
+  }
 });

@@ -26,13 +26,21 @@ export class Rows {
   }
 
   /** A database shows what it has shown before, most of the time: then the rows stay, without the owners that were taken from them. */
-  read(sessions: readonly ObservedSession[], step: number, nowMs: number): void {
+  read(
+    sessions: readonly ObservedSession[],
+    step: number,
+    nowMs: number,
+    earlierLogins: readonly ServerId[],
+  ): void {
     if (isSameList(sessions, this.#shown)) return;
     const rows = new Set<Row>();
+    const earlier = new Set(earlierLogins);
     for (const { serverId, peer, user } of sessions) {
       const known = this.withId(serverId).find((row) => isSameSession(row.peer, peer));
-      const { seenStep, seenMs, isOurs } = known ?? { seenStep: step, seenMs: nowMs, isOurs: false };
-      rows.add({ serverId, peer, user, seenStep, seenMs, owner: undefined, isOurs, account: 'unknown' });
+      const before = { seenStep: step, seenMs: nowMs, isOurs: false, isEarlier: earlier.has(serverId) };
+      const { seenStep, seenMs, isOurs, isEarlier } = known ?? before;
+      const row = { serverId, peer, user, seenStep, seenMs, owner: undefined, isOurs, isEarlier };
+      rows.add({ ...row, account: 'unknown' });
     }
     this.#all = rows;
     this.#byId = groupedBy(rows, (row) => row.serverId);

@@ -49,6 +49,8 @@ export class SessionList {
   /** Who was logging in; undefined where the last list does not say. */
   logins: ObservedLogins | undefined;
   loggingIn = nobody;
+  /** Who was logging in when the target's recovery ended, and still is: an earlier ledger may have granted him. */
+  earlierLogins: readonly ServerId[] = [];
   /** The observer's own sessions. */
   own = 0;
   /** Closing slots are kept for rows that may be theirs. */
@@ -70,6 +72,12 @@ export class SessionList {
     this.sightings.clear();
     this.logins = undefined;
     this.loggingIn = nobody;
+    this.earlierLogins = [];
+  }
+
+  /** The last list is the first of which something may be granted. */
+  recovered(): void {
+    this.earlierLogins = this.logins?.serverIds ?? [];
   }
 
   /** @returns false, and nothing has changed, when the list is older than the one that is there. */
@@ -88,7 +96,8 @@ export class SessionList {
     this.logins = list.logins;
     this.loggingIn = list.logins ? new Set(list.logins.serverIds) : nobody;
     this.own = list.own.length;
-    this.#rows.read(list.sessions, step, nowMs);
+    this.#rows.read(list.sessions, step, nowMs, this.earlierLogins);
+    if (list.logins) this.earlierLogins = this.earlierLogins.filter((id) => this.loggingIn.has(id));
     for (const row of this.#departed.livingAmong(this.rows, list.askedAtMs)) row.isOurs = true;
     for (const row of this.rows) this.#count(row, 1);
     const unjoined: Slot[] = [];

@@ -13,6 +13,8 @@ import { confirmationMs, type LedgerSettings } from './settings.js';
 type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
 
 const never = Number.NEGATIVE_INFINITY;
+/** A list of those who log in that proves nothing of a queue. */
+export const overAnyConnection = Number.NEGATIVE_INFINITY;
 
 /** Longer than a node may stand still and then tell the end of what was proven to be over meanwhile. */
 const provenKeptMs = 300_000;
@@ -154,7 +156,11 @@ export class Slots {
     }
     if (bySlot) this.#books.setDoubts(target, bySlot);
     if (byDoor) this.#doors.setDoubts(target, byDoor);
-    if (target.recovering && event.askedAtMs >= target.recoverFromMs) target.recovering = false;
+    if (target.recovering && event.askedAtMs >= target.recoverFromMs) {
+      target.recovering = false;
+      target.list.recovered();
+    }
+    if (target.list.earlierLogins.length > 0) this.#outcome.observe(target, overAnyConnection);
     for (const slot of target.closing) this.#awaitProof(slot);
   }
 

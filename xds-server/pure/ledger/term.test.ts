@@ -77,7 +77,7 @@ test('after a term that is over a ledger recovers sooner: its grants were over t
   assert.ok(recoveryMs(settings) < recoveryMs(defaultSettings));
   const driven = new DrivenLedger(plan, { follows: 'term' });
   driven.check('a');
-  assert.deepEqual(driven.pass(recoveryMs(settings)), [`observe ${primary}`]);
+  assert.deepEqual(driven.pass(recoveryMs(settings)), [`observe ${primary} and its logins`]);
   assert.deepEqual(driven.observed([]), ['grant a']);
 });
 

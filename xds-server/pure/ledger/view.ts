@@ -136,7 +136,7 @@ function targetView(target: Target, books: Books, nowMs: number): TargetView {
     reserve: plan?.reserve ?? 0,
     ...usage(target, target.used, allWaiters(target.waiting)),
     free: books.free(target),
-    unjoined: unjoined.ours + unjoined.people,
+    unjoined: unjoined.ours + unjoined.people + list.earlierLogins.length,
     unjoinedCounted: books.unjoinedCounted(target),
     recovering,
     observedAgeMs: Number.isFinite(list.receivedAtMs) ? nowMs - list.receivedAtMs : undefined,

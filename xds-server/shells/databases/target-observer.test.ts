@@ -205,6 +205,21 @@ test('nothing is dialled anew where the connection is young enough, nor before t
   assert.equal(queue.dials.length, 1);
 });
 
+test('who logs in is asked for until there is an answer, over any connection where none is said', async (t) => {
+  const queue = new Queue(t);
+  queue.observer.soon(Number.NEGATIVE_INFINITY);
+  await queue.pass(10);
+  await queue.answer(false);
+  assert.equal(queue.events.at(-1)?.kind, 'unobserved');
+  await queue.pass(1_000);
+  await queue.answer(true);
+  await queue.pass(10);
+  assert.deepEqual(queue.last.logins?.serverIds, [77]);
+  assert.equal(queue.dials.length, 2);
+  await queue.pass(1_000);
+  assert.equal(queue.last.logins, undefined);
+});
+
 test('nothing is dialled anew at a server that cannot name who logs in', async (t) => {
   const queue = new Queue(t, { namesLogins: false });
   await queue.begun();

@@ -103,7 +103,7 @@ export class TargetObserver {
   /**
    * A slot waits for the database's word.
    *
-   * @param dialledAfterMs also for who logs in, over connections that are dialled after this time
+   * @param dialledAfterMs also for who logs in, over connections that are dialled after this time; −∞: over any
    */
   soon(dialledAfterMs?: number): void {
     if (dialledAfterMs !== undefined) {
@@ -147,6 +147,8 @@ export class TargetObserver {
     const answers = await Promise.allSettled(this.#servers.map((server) => server.list(withLogins)));
     this.#asking = false;
     if (this.#stopped) return;
+    // Who was asked for is asked for until there is an answer.
+    if (answers.some(({ status }) => status === 'rejected')) this.#withLogins ||= withLogins;
     this.#telling = true;
     this.#options.tell(this.#eventOf(answers, askedAtMs));
     this.#telling = false;
