@@ -327,3 +327,56 @@ test('one who believes any list, whenever its connection was dialled, is told "t
     await server.stop();
   }
 });
+
+/** As many as there is room for log in and say no more, before there is a ledger; then as many come who have a password. */
+async function beginBeside(hanging: number, twist?: (event: LedgerEvent) => LedgerEvent): Promise<Postgres> {
+  const server = await startServer();
+  const sockets = await Promise.all(Array.from({ length: hanging }, () => hangingLogin(server)));
+  const front = new Front(server, twist);
+  let end = (): void => undefined;
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  try {
+    const staying = Promise.allSettled(Array.from({ length: budget }, () => front.stay(over)));
+    const areIn = (clients: number) => async () =>
+      server.hasSaidTooMany || (await server.count('ann')) === clients;
+    await waitUntil('those to be in for whom there is room', areIn(budget - hanging));
+    for (const socket of sockets) socket.destroy();
+    await waitUntil('all to be in', areIn(budget));
+    end();
+    await staying;
+    return server;
+  } finally {
+    end();
+    front.stop();
+    await server.stop();
+  }
+}
+
+/** The server has asked it for its proof, which does not come. */
+async function hangingLogin({ host, port }: Postgres): Promise<net.Socket> {
+  const words = Buffer.from('user\0ann\0database\0postgres\0\0', 'latin1');
+  const startup = Buffer.alloc(8 + words.length);
+  startup.writeUInt32BE(startup.length, 0);
+  startup.writeUInt32BE(0x0003_0000, 4);
+  words.copy(startup, 8);
+  const socket = net.connect(port, host, () => socket.write(startup));
+  socket.on('error', () => undefined);
+  await once(socket, 'data');
+  return socket;
+}
+
+test('a ledger that begins while others log in, of whom nobody tells it, gives what they leave, and the rest when they are gone', async () => {
+  const server = await beginBeside(budget - 5);
+  assert.ok(!server.hasSaidTooMany);
+});
+
+test('one who goes by those who are in is told "too many" by the server', async () => {
+  const server = await beginBeside(budget - 5, (event) =>
+    event.kind === 'observed' && event.logins
+      ? { ...event, logins: { ...event.logins, serverIds: [] } }
+      : event,
+  );
+  assert.ok(server.hasSaidTooMany);
+});
