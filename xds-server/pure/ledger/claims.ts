@@ -26,8 +26,7 @@ export function strength(slot: Slot, row: Row): number {
     if (slot.serverId !== row.serverId || isDoubtful(slot, row)) return 0;
     return isWeak(slot) ? 1 : certain;
   }
-  if (!hasAddress(slot, row) || !isOurGrant(slot)) return 0;
-  if (row.isEarlier || row.seenStep <= slot.earliestStep) return 0;
+  if (!hasAddress(slot, row) || !isOurGrant(slot) || isTooEarly(slot, row)) return 0;
   return slot.listedId === row.serverId ? 2 : 1;
 }
 
@@ -115,6 +114,11 @@ export function isWeak(slot: Slot): boolean {
 /** At a server that its target has no more, or that no plan names: its id there says nothing of the target's list. */
 function isElsewhere({ remoteAddress, target }: Slot): boolean {
   return remoteAddress !== undefined && target.addresses?.has(remoteAddress) === false;
+}
+
+/** It was there before the slot was granted. */
+export function isTooEarly({ earliestStep }: Slot, { begunStep, seenStep }: Row): boolean {
+  return (begunStep ?? seenStep) <= earliestStep;
 }
 
 /** It came after a list that would have shown it as a session, or as logging in. */

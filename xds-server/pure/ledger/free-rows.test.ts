@@ -16,7 +16,7 @@ const rowOf = (serverId: number, seenStep: number, account: Row['account']): Row
   user: undefined,
   owner: undefined,
   isOurs: false,
-  isEarlier: false,
+  begunStep: undefined,
 });
 
 type Guessed = Pick<Slot, 'service' | 'users' | 'earliestStep' | 'latestStep' | 'suspects'>;

@@ -3,7 +3,7 @@
  * be. Each is given once. A node may take thousands of grants along, so no slot looks at each row: what was given is
  * stepped over, and many slots have the same suspects.
  */
-import { accountsOf, mayBe } from './claims.js';
+import { accountsOf, isTooEarly, mayBe } from './claims.js';
 import { groupedBy } from './grouped.js';
 import type { Row, Slot } from './records.js';
 import { firstAbove } from './sorted.js';
@@ -16,9 +16,7 @@ export class FreeRows {
   readonly #suspected = new Map<Slot['suspects'], Map<Account, Row[]>>();
 
   constructor(rows: Iterable<Row>) {
-    const free = [...rows]
-      .filter((row) => !row.owner && !row.isEarlier)
-      .sort((a, b) => a.seenStep - b.seenStep);
+    const free = [...rows].filter((row) => !row.owner).sort((a, b) => a.seenStep - b.seenStep);
     for (const [account, there] of groupedBy(free, (row) => row.account))
       this.#shelves.set(account, new Shelf(there));
   }
@@ -28,7 +26,7 @@ export class FreeRows {
     for (const account of accountsOf(slot) ?? [slot.service, ...this.#shelves.keys()]) {
       const shelf = this.#shelves.get(account);
       const row = shelf && (slot.suspects ? this.#latest(slot, account, shelf) : shelf.last());
-      if (!row || !mayBe(slot, row)) continue;
+      if (!row || isTooEarly(slot, row) || !mayBe(slot, row)) continue;
       shelf.take(row);
       return row;
     }

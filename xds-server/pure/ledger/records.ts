@@ -143,8 +143,8 @@ export interface Row {
   owner: Slot | undefined;
   /** It was taken for a slot's that is over for certain, and lives on: somebody's who is known no more. */
   isOurs: boolean;
-  /** It was logging in when the target's recovery ended: nobody's whom this ledger has granted since. */
-  readonly isEarlier: boolean;
+  /** Of one that was logging in when the target's recovery ended the step of that: it is nobody's who was granted since. */
+  readonly begunStep: number | undefined;
   /** Whose account it is: of which service, of some service, of none. Unknown where the list or a service does not say. */
   account: Service | 'several' | 'none' | 'unknown';
 }

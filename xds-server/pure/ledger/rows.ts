@@ -30,16 +30,17 @@ export class Rows {
     sessions: readonly ObservedSession[],
     step: number,
     nowMs: number,
-    earlierLogins: readonly ServerId[],
+    earlier: { readonly serverIds: readonly ServerId[]; readonly step: number },
   ): void {
     if (isSameList(sessions, this.#shown)) return;
     const rows = new Set<Row>();
-    const earlier = new Set(earlierLogins);
+    const begun = new Set(earlier.serverIds);
     for (const { serverId, peer, user } of sessions) {
       const known = this.withId(serverId).find((row) => isSameSession(row.peer, peer));
-      const before = { seenStep: step, seenMs: nowMs, isOurs: false, isEarlier: earlier.has(serverId) };
-      const { seenStep, seenMs, isOurs, isEarlier } = known ?? before;
-      const row = { serverId, peer, user, seenStep, seenMs, owner: undefined, isOurs, isEarlier };
+      const begunBefore = begun.has(serverId) ? earlier.step : undefined;
+      const before = { seenStep: step, seenMs: nowMs, begunStep: begunBefore, isOurs: false };
+      const { seenStep, seenMs, begunStep, isOurs } = known ?? before;
+      const row = { serverId, peer, user, seenStep, seenMs, begunStep, owner: undefined, isOurs };
       rows.add({ ...row, account: 'unknown' });
     }
     this.#all = rows;

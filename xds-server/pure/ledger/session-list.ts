@@ -51,6 +51,7 @@ export class SessionList {
   loggingIn = nobody;
   /** Who was logging in when the target's recovery ended, and still is: an earlier ledger may have granted him. */
   earlierLogins: readonly ServerId[] = [];
+  #recoveredStep = Number.NEGATIVE_INFINITY;
   /** The observer's own sessions. */
   own = 0;
   /** Closing slots are kept for rows that may be theirs. */
@@ -76,8 +77,9 @@ export class SessionList {
   }
 
   /** The last list is the first of which something may be granted. */
-  recovered(): void {
+  recovered(step: number): void {
     this.earlierLogins = this.logins?.serverIds ?? [];
+    this.#recoveredStep = step;
   }
 
   /** @returns false, and nothing has changed, when the list is older than the one that is there. */
@@ -96,7 +98,7 @@ export class SessionList {
     this.logins = list.logins;
     this.loggingIn = list.logins ? new Set(list.logins.serverIds) : nobody;
     this.own = list.own.length;
-    this.#rows.read(list.sessions, step, nowMs, this.earlierLogins);
+    this.#rows.read(list.sessions, step, nowMs, { serverIds: this.earlierLogins, step: this.#recoveredStep });
     if (list.logins) this.earlierLogins = this.earlierLogins.filter((id) => this.loggingIn.has(id));
     for (const row of this.#departed.livingAmong(this.rows, list.askedAtMs)) row.isOurs = true;
     for (const row of this.rows) this.#count(row, 1);
@@ -227,9 +229,11 @@ export class SessionList {
     const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !isSurplus(slot);
     const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && mayHave(slot));
     if (unsure.length === 0) return;
-    const free = new FreeRows(rows);
+    const hasBegunBefore = ({ begunStep }: Row): boolean => begunStep !== undefined;
+    const free = new FreeRows([...rows].filter((row) => !hasBegunBefore(row)));
+    const earlier = new FreeRows([...rows].filter(hasBegunBefore));
     for (const slot of unsure.sort((a, b) => b.earliestStep - a.earliestStep)) {
-      const row = free.take(slot);
+      const row = free.take(slot) ?? earlier.take(slot);
       if (row) this.#own(slot, row);
     }
   }

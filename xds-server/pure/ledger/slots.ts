@@ -158,7 +158,7 @@ export class Slots {
     if (byDoor) this.#doors.setDoubts(target, byDoor);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) {
       target.recovering = false;
-      target.list.recovered();
+      target.list.recovered(this.#outcome.step);
     }
     if (target.list.earlierLogins.length > 0) this.#outcome.observe(target, overAnyConnection);
     for (const slot of target.closing) this.#awaitProof(slot);

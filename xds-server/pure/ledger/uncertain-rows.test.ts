@@ -28,7 +28,7 @@ const row: fc.Arbitrary<Row> = fc.record({
   seenMs: fc.constant(0),
   owner: fc.constant(undefined),
   isOurs: fc.constant(false),
-  isEarlier: fc.constant(false),
+  begunStep: fc.constant(undefined),
   account: fc.constantFrom<Row['account']>(one, other, 'several', 'none', 'unknown'),
 });
 
