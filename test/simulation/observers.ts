@@ -205,12 +205,13 @@ export class Observers {
       sessions: rows,
       own,
       listsLogins,
+      namesLogins: !listsLogins,
       loginTimeoutMs,
       ...(connection && !listsLogins && { logins: { serverIds, ...connection } }),
     });
     if (observer.isRecovering && !seat.ledger.view().targets.get(target)?.recovering) {
       observer.isRecovering = false;
-      for (const session of connection ? loggingIn : []) session.begunTo = seat.number;
+      for (const session of loggingIn) session.begunTo = seat.number;
     }
     for (const [i, session] of sessions.entries()) {
       if (rows[i]!.user !== undefined && session.namedTo < seat.number) {

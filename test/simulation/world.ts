@@ -148,11 +148,13 @@ export class World {
       hasCluster: (node, service, cluster) =>
         traits.blind || this.#envoys[Number(node.slice(1)) - 1]!.has(service, cluster),
       planned: (seat, plan) => {
-        this.#observers.get(seat)?.follow(plan);
         // It is in force when he who leads has it.
         if (seat === this.brains.newest && this.#truth && plan !== this.#truth.plan) this.#truth.plan = plan;
       },
-      looked: (...step) => judges.look(...step),
+      looked: (...step) => {
+        if (step[0].kind === 'plan') this.#observers.get(step[2])?.follow(step[0].plan);
+        judges.look(...step);
+      },
       counted: (what) => {
         if (what === 'event') this.events++;
         else if (what === 'grant') this.granted++;

@@ -123,6 +123,8 @@ export type LedgerEvent =
       readonly listsLogins: boolean;
       /** The longest a login may take on the server before it gives up (authentication_timeout, connect_timeout). */
       readonly loginTimeoutMs: number;
+      /** Whether it can be asked who is logging in, where the list omits them; absent: it cannot. */
+      readonly namesLogins?: boolean;
       /** Who is logging in, where the list omits them and was asked for it. */
       readonly logins?: ObservedLogins;
     }

@@ -143,7 +143,7 @@ export interface Row {
   owner: Slot | undefined;
   /** It was taken for a slot's that is over for certain, and lives on: somebody's who is known no more. */
   isOurs: boolean;
-  /** Of one that was logging in when the target's recovery ended the step of that: it is nobody's who was granted since. */
+  /** The step that ended a recovery of the target, while it was logging in: nobody who was granted since owns it. */
   readonly begunStep: number | undefined;
   /** Whose account it is: of which service, of some service, of none. Unknown where the list or a service does not say. */
   account: Service | 'several' | 'none' | 'unknown';

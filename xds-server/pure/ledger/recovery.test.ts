@@ -206,6 +206,45 @@ test('two servers of one target may have such a login of the same id each: both 
   driven.expectCounted(0, 2);
 });
 
+test('a list for which nobody was asked who logs in ends no recovery where the server could have said it', () => {
+  const driven = new DrivenLedger(small);
+  driven.check('a');
+  driven.nowMs += recoveryMs(driven.settings);
+  const silent = { listsLogins: false, namesLogins: true };
+  assert.deepEqual(driven.observed([], silent), [`observe ${primary} and its logins`]);
+  assert.equal(driven.target().recovering, true);
+  assert.deepEqual(hiding(driven, []), ['grant a']);
+});
+
+for (const listsLogins of [false, true])
+  test(`where nobody can say any more who logs in, their time ends it (the server ${listsLogins ? 'lists them' : 'hides them'})`, () => {
+    const driven = new DrivenLedger(small);
+    driven.pass(recoveryMs(driven.settings));
+    hiding(driven, [71, 72]);
+    if (!listsLogins) {
+      driven.observed([], { listsLogins });
+      driven.expectCounted(0, 2);
+      driven.pass(60_000);
+    }
+    driven.observed([], { listsLogins });
+    driven.expectCounted(0, 0);
+  });
+
+test('a second recovery makes nobody who has been logging in since the first a grant’s from between the two', () => {
+  const endpoint = { host: '10.0.0.5', port: 5432 };
+  const at = (...endpoints: (typeof endpoint)[]) => ({
+    ...{ targets: { [primary]: { budget: 2, endpoints } }, services: { checkout: { maxConnections: 2 } } },
+  });
+  const driven = new DrivenLedger(at(endpoint));
+  driven.pass(recoveryMs(driven.settings));
+  hiding(driven, [71]);
+  assert.deepEqual(driven.check('a'), ['grant a']);
+  driven.plan(at(endpoint, { host: '10.0.0.6', port: 5432 }));
+  hiding(driven, [71]);
+  hiding(driven, [], [71]);
+  driven.expectCounted(1, 1);
+});
+
 test('one of them who gets in is nobody’s who was granted since, whoever logs in beside him, or has his port by now', () => {
   for (const localAddress of ['10.1.1.1:4001', '10.9.9.9:71']) {
     const driven = new DrivenLedger(small);

@@ -52,6 +52,7 @@ export class SessionList {
   /** Who was logging in when the target's recovery ended, and still is: an earlier ledger may have granted him. */
   earlierLogins: readonly ServerId[] = [];
   #recoveredStep = Number.NEGATIVE_INFINITY;
+  #recoveredMs = Number.NEGATIVE_INFINITY;
   /** The observer's own sessions. */
   own = 0;
   /** Closing slots are kept for rows that may be theirs. */
@@ -77,9 +78,11 @@ export class SessionList {
   }
 
   /** The last list is the first of which something may be granted. */
-  recovered(step: number): void {
+  recovered({ step, nowMs }: Pick<Outcome, 'nowMs' | 'step'>): void {
+    // Who is left of the one before keeps its step: whom it has granted since may not have his row.
+    if (this.earlierLogins.length === 0) this.#recoveredStep = step;
     this.earlierLogins = this.logins?.serverIds ?? [];
-    this.#recoveredStep = step;
+    this.#recoveredMs = nowMs;
   }
 
   /** @returns false, and nothing has changed, when the list is older than the one that is there. */
@@ -100,6 +103,9 @@ export class SessionList {
     this.own = list.own.length;
     this.#rows.read(list.sessions, step, nowMs, { serverIds: this.earlierLogins, step: this.#recoveredStep });
     if (list.logins) this.earlierLogins = this.earlierLogins.filter((id) => this.loggingIn.has(id));
+    // Nobody says it any more: another version is there, or one that looks up names.
+    else if (list.listsLogins || list.askedAtMs > this.#recoveredMs + list.loginTimeoutMs)
+      this.earlierLogins = [];
     for (const row of this.#departed.livingAmong(this.rows, list.askedAtMs)) row.isOurs = true;
     for (const row of this.rows) this.#count(row, 1);
     const unjoined: Slot[] = [];
@@ -229,11 +235,11 @@ export class SessionList {
     const mayHave = (slot: Slot): boolean => isOurGrant(slot) && !isSurplus(slot);
     const unsure = slots.filter((slot) => !slot.row && this.isVague(slot) && mayHave(slot));
     if (unsure.length === 0) return;
-    const hasBegunBefore = ({ begunStep }: Row): boolean => begunStep !== undefined;
-    const free = new FreeRows([...rows].filter((row) => !hasBegunBefore(row)));
-    const earlier = new FreeRows([...rows].filter(hasBegunBefore));
+    const hadBegun = ({ begunStep }: Row): boolean => begunStep !== undefined;
+    const free = new FreeRows([...rows].filter((row) => !hadBegun(row)));
+    const begun = new FreeRows([...rows].filter(hadBegun));
     for (const slot of unsure.sort((a, b) => b.earliestStep - a.earliestStep)) {
-      const row = free.take(slot) ?? earlier.take(slot);
+      const row = free.take(slot) ?? begun.take(slot);
       if (row) this.#own(slot, row);
     }
   }

@@ -157,8 +157,12 @@ export class Slots {
     if (bySlot) this.#books.setDoubts(target, bySlot);
     if (byDoor) this.#doors.setDoubts(target, byDoor);
     if (target.recovering && event.askedAtMs >= target.recoverFromMs) {
-      target.recovering = false;
-      target.list.recovered(this.#outcome.step);
+      // Whoever asked had not been told: an observer that is new, or that was late.
+      if (event.namesLogins && !event.logins) this.#outcome.observe(target, overAnyConnection);
+      else {
+        target.recovering = false;
+        target.list.recovered(this.#outcome);
+      }
     }
     if (target.list.earlierLogins.length > 0) this.#outcome.observe(target, overAnyConnection);
     for (const slot of target.closing) this.#awaitProof(slot);

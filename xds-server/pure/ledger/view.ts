@@ -30,7 +30,7 @@ export interface TargetView extends Usage {
   readonly reserve: number;
   /** Of the budget, what may still be given, guaranteed shares included; negative after a cut. */
   readonly free: number;
-  /** Sessions in the database's list that belong to no slot, the observer's own left aside. */
+  /** Sessions in the database's list, and logins that it hides, that belong to no slot; the observer's own left aside. */
   readonly unjoined: number;
   /** What these take from the budget. */
   readonly unjoinedCounted: number;

@@ -180,6 +180,7 @@ export class TargetObserver {
       sessions: given.flatMap(({ sessions, own }) => sessions.filter(({ serverId }) => serverId !== own)),
       own: given.map((answer) => answer.own),
       listsLogins: given.every((answer) => answer.facts.listsLogins),
+      namesLogins: given.every(({ facts }) => facts.namesLogins),
       loginTimeoutMs: Math.max(...given.map((answer) => answer.facts.loginTimeoutMs)),
       ...(given.every(({ loggingIn }) => loggingIn) && {
         logins: {
