@@ -41,7 +41,7 @@ const address = (host: string, port: number) => ({
   address: { socket_address: { address: host, port_value: port } },
 });
 
-/** What also stands in the listeners and clusters of this project stands here: buffers, TLS, no session resumption. */
+/** What also stands in the listeners and clusters of this project stands here: buffers, workers, TLS, no session resumption. */
 function bootstrap({ certificate, upstream }: PlainEnvoyOptions, port: number, adminPort: number): object {
   const type = (name: string) => ({ '@type': `type.googleapis.com/envoy.extensions.${name}` });
   const bufferBytes = 256 * 1024;
@@ -54,6 +54,7 @@ function bootstrap({ certificate, upstream }: PlainEnvoyOptions, port: number, a
           name: 'pg',
           ...address(ownAddress, port),
           per_connection_buffer_limit_bytes: bufferBytes,
+          connection_balance_config: { exact_balance: {} },
           filter_chains: [
             {
               filters: [

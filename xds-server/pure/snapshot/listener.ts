@@ -71,6 +71,8 @@ export function listener(plan: ListenerPlan, greeting: Greeting | undefined): Li
     listener_filters_timeout: durationMs(handshakeTimeoutMs),
     filter_chains: takesPlaintext ? [overTls, inClear] : [overTls],
     per_connection_buffer_limit_bytes: { value: bufferBytes },
+    // Pools are few connections that stay: left to the kernel, one worker may get most of them.
+    connection_balance_config: { exact_balance: {} },
     // A client that vanished while its check is held is noticed after 10 + 3 × 5 seconds.
     tcp_keepalive: {
       keepalive_time: { value: 10 },
