@@ -51,7 +51,7 @@ export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number):
   if (hasAddress(other, row) && !hasAddress(one, row)) return false;
   return (
     one.earliestStep > other.closingStep ||
-    (one.state === 'session' && one.reportedMs > other.closingMs + marginMs)
+    (one.state === 'session' && wasOpenBehind(one, other.closingMs, marginMs))
   );
 }
 
@@ -63,7 +63,12 @@ export function isSuccessor(one: Slot, other: Slot, row: Row, marginMs: number):
 export function isUncertain(row: Row, marginMs: number): boolean {
   const { owner, seenMs } = row;
   if (!owner || strength(owner, row) < certain) return true;
-  return !hasAddress(owner, row) && owner.reportedMs <= seenMs + marginMs;
+  return !hasAddress(owner, row) && !wasOpenBehind(owner, seenMs, marginMs);
+}
+
+/** Whether its node has said that it was open then, and later. The first report of one that was closing says nothing. */
+function wasOpenBehind({ reportedMs, reopenedMs }: Slot, ms: number, marginMs: number): boolean {
+  return reportedMs > Math.max(ms, reopenedMs) + marginMs;
 }
 
 /**

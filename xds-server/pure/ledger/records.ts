@@ -65,6 +65,8 @@ export interface Slot {
   /** When it was heard of that it is open; undefined while no node has said so. */
   openedByMs: number | undefined;
   reportedMs: number;
+  /** When it was reported after it had been closing: its node may have stood still, and not read yet that it is over. */
+  reopenedMs: number;
   /** When, and in which step, it began to close. */
   closingMs: number;
   closingStep: number;

@@ -93,6 +93,7 @@ export class Slots {
     const wasUncertain = this.#isUncertain(slot);
     slot.reportedMs = nowMs;
     slot.openedByMs ??= nowMs;
+    if (slot.state === 'closing') slot.reopenedMs = nowMs;
     if (nowMs > slot.openedByMs + this.#settings.marginMs) slot.isSure = true;
     if (slot.state !== 'session') {
       this.#books.setState(slot, 'session');
@@ -269,6 +270,7 @@ function newSlot(
     isSure: Number.isFinite(granted.step),
     openedByMs: undefined,
     reportedMs: Number.NEGATIVE_INFINITY,
+    reopenedMs: Number.NEGATIVE_INFINITY,
     closingMs: Number.POSITIVE_INFINITY,
     closingStep: Number.POSITIVE_INFINITY,
     localAddress: undefined,

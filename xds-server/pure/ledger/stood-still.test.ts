@@ -80,3 +80,23 @@ for (const how of ['login', 'report'] as const) {
     assert.equal(nodes.free, 4);
   });
 }
+
+test('nor does the first report of one that was cut off and closing itself: the next one says that it is open', () => {
+  const nodes = new Nodes();
+  const { driven } = nodes;
+  nodes.check('over', 'n1');
+  nodes.report('over', 'n1', { ...ofOver, serverId: undefined as never });
+  nodes.check('lost', 'n2');
+  driven.pass(confirmationMs(driven.settings));
+  driven.tell({ kind: 'cut-off', node: 'n1' });
+  driven.observed([rowAt(30_777)]);
+  assert.equal(nodes.free, 3, 'either of them may be the session');
+  driven.pass(driven.settings.marginMs + 1);
+  nodes.report('over', 'n1', ofOver);
+  driven.observed([rowAt(30_777)]);
+  assert.equal(nodes.free, 2, 'it is said to be open, and the lost one may have its pid');
+  driven.pass(driven.settings.marginMs + 1);
+  nodes.report('over', 'n1', ofOver);
+  driven.observed([rowAt(30_777)]);
+  assert.equal(nodes.free, 3);
+});
