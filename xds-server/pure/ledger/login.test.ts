@@ -126,3 +126,19 @@ test('a login that is told behind the end, or by another node, is not believed',
     ],
   );
 });
+
+test('of one that is closing a list proves nothing that was asked for before its login was told, where logins are not listed', () => {
+  const driven = recovered();
+  driven.observed([], { listsLogins: false });
+  driven.check('young');
+  driven.report('young', own);
+  driven.tell({ kind: 'cut-off', node: 'n1' });
+  driven.nowMs += 20;
+  const askedAtMs = driven.nowMs;
+  driven.nowMs += 500;
+  driven.login('young', 71);
+  driven.observed([], { listsLogins: false, askedAtMs });
+  assert.deepEqual(driven.connections, ['young']);
+  driven.observed([], { listsLogins: false });
+  assert.deepEqual(driven.connections, []);
+});

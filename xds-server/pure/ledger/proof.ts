@@ -52,7 +52,10 @@ export function nextQuestion(slot: Slot, settings: Margins, nowMs: number): Ques
 
 /** The earliest question whose answer proves that a closing slot is free, whoever logs in. */
 function provableFromMs(slot: Slot, { marginMs, queueMs }: Margins): number {
-  if (isKnown(slot)) return slot.closingMs;
+  const { listedId, serverId, identifiedMs } = slot;
+  if (listedId !== undefined) return slot.closingMs;
+  // Before its id was told it may still have been logging in.
+  if (serverId !== undefined) return Math.max(slot.closingMs, identifiedMs);
   const { listsLogins, loginTimeoutMs } = slot.target.list;
   const arrived = arrivedMs(slot, marginMs);
   if (listsLogins) return arrived;
@@ -66,10 +69,6 @@ function arrivedMs(slot: Slot, marginMs: number): number {
   // A grant that nobody has used was over a margin ago: while news of its use was waited for, its session came there too.
   if (slot.cause === 'unconfirmed') return slot.closingMs;
   return Math.max(slot.closingMs, openedBy(slot) + marginMs);
-}
-
-function isKnown({ listedId, serverId }: Slot): boolean {
-  return listedId !== undefined || serverId !== undefined;
 }
 
 /** Whether the slot's session, if it lives, is in the list or among those who log in. */
