@@ -49,7 +49,7 @@ before(async () => {
   sluice = await Sluice.start({
     databases: { orders, fleet, named },
     services: {
-      reader: { database: 'fleet', db_role: 'replica', max_connections: 4 },
+      reader: { database: 'fleet', db_role: 'replica', max_connections: budget },
       checkout: { database: 'orders', max_connections: budget },
       billing: { database: 'orders', max_connections: 2 },
       ledger: { database: 'named', max_connections: 2 },
@@ -238,19 +238,23 @@ describe('nobody else stops it', () => {
 });
 
 test('of several replicas the one that has the session is asked', quick, async () => {
-  const sessions = await Promise.all(Array.from({ length: 4 }, () => postgresSession(sluice, 'reader', ann)));
+  // Each worker of the node picks by itself, so a few may well meet at one of them.
+  const sessions: pg.Client[] = [];
+  const replicasUsed = new Set<string>();
+  while (replicasUsed.size < 2) {
+    const session = await postgresSession(sluice, 'reader', ann);
+    const { rows } = await session.query<{ port: string }>("SELECT current_setting('port') AS port");
+    replicasUsed.add(rows[0]!.port);
+    sessions.push(session);
+  }
   const ends = sessions.map((session) =>
     session.query('SELECT pg_sleep(60)').catch((error: { code?: string }) => error.code),
   );
   const perReplica = () => Promise.all(replicas.map(async (replica) => (await sleeping(replica)).length));
   await waitUntil('all statements run, on both', async () => {
     const counts = await perReplica();
-    return counts[0]! + counts[1]! === 4;
+    return counts[0]! + counts[1]! === sessions.length;
   });
-  assert.ok(
-    (await perReplica()).every((count) => count > 0),
-    'one replica has them all',
-  );
   for (const [index, session] of sessions.entries()) {
     await answerTo(cancelRequest(keyOf(session)));
     assert.equal(await ends[index], '57014');

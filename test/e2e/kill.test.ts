@@ -196,6 +196,11 @@ const nobodyIs = (name: string) =>
 describe('a full service with a kill reserve', () => {
   test('its client kills a stuck session, and the slot goes to who waits', quick, async () => {
     const [stuck, busy] = [await session('queued'), await session('queued')];
+    // Until then they hold the places at the door of their address, by which who comes to KILL comes too.
+    await waitUntil('their logins are known to be accepted', async () => {
+      const { rows } = await sluice.brain.sessions();
+      return rows.filter(({ service, user }) => service === 'queued' && user !== null).length === 2;
+    });
     const { end } = await startSleeping(stuck);
     const waiting = session('queued');
     await waitUntil('a client waits', async () => {
