@@ -86,8 +86,8 @@ export class Books {
 
   /**
    * What sessions without an owner take from the budget: in full those of the services' accounts, and who was logging in
-   * before the ledger could know; of the others what does not fit into the reserve, where the observer's own sessions are too. While it recovers, or nodes are not heard yet: all
-   * of them.
+   * before the ledger could know; of the others what does not fit into the reserve, where the observer's own sessions are
+   * too. While it recovers, or nodes are not heard yet: all of them.
    */
   unjoinedCounted({ plan, list, unjoined, recovering }: Target): number {
     const ours = unjoined.ours + list.earlierLogins.length;

@@ -45,13 +45,13 @@ import { whoGivesWay } from './crowds.js';
 import { Doors } from './doors.js';
 import { Ended } from './ended.js';
 import type { ConnectionId, LedgerEffect, LedgerEvent, NodeId } from './events.js';
-import { Outcome } from './outcome.js';
+import { Outcome, overAnyConnection } from './outcome.js';
 import { adoptPlan } from './planning.js';
 import { Queue } from './queue.js';
 import type { Client } from './records.js';
 import { isForFullness, refusedAside, refusedAtOnce } from './refusing.js';
 import { confirmationMs, type LedgerSettings, recoveryMs, unheardMs } from './settings.js';
-import { overAnyConnection, Slots, wasUsed } from './slots.js';
+import { Slots, wasUsed } from './slots.js';
 import { type LedgerView, type SessionView, sessionView, type ViewOptions, viewOf } from './view.js';
 import { waitersOf } from './waiters.js';
 

@@ -3,6 +3,9 @@ import type { Refusal } from '../verdict/refusals.js';
 import type { ConnectionId, LedgerEffect } from './events.js';
 import type { Target } from './records.js';
 
+/** Also for those who log in, where nothing is to be proved of a queue. */
+export const overAnyConnection = Number.NEGATIVE_INFINITY;
+
 /** What one step has come to so far, and when it is. */
 export class Outcome {
   nowMs = Number.NEGATIVE_INFINITY;

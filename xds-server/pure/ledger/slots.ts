@@ -5,7 +5,7 @@ import { isUncertain } from './claims.js';
 import type { Doors } from './doors.js';
 import { Ended } from './ended.js';
 import type { ConnectionId, LedgerEvent, NodeId, ServerId, UpstreamFacts } from './events.js';
-import type { Outcome } from './outcome.js';
+import { type Outcome, overAnyConnection } from './outcome.js';
 import { nextQuestion, proof } from './proof.js';
 import type { Client, ClosingCause, Slot, Target } from './records.js';
 import { confirmationMs, type LedgerSettings } from './settings.js';
@@ -13,8 +13,6 @@ import { confirmationMs, type LedgerSettings } from './settings.js';
 type Event<Kind extends LedgerEvent['kind']> = Extract<LedgerEvent, { kind: Kind }>;
 
 const never = Number.NEGATIVE_INFINITY;
-/** A list of those who log in that proves nothing of a queue. */
-export const overAnyConnection = Number.NEGATIVE_INFINITY;
 
 /** Longer than a node may stand still and then tell the end of what was proven to be over meanwhile. */
 const provenKeptMs = 300_000;
